@@ -32,7 +32,11 @@ impl ContentType {
         let media = media_type(value);
         let (kind, subtype) = media.split_once('/')?;
         let printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
-        if value.len() > MAX_CONTENT_TYPE_BYTES || !is_token(kind) || !is_token(subtype) || !printable {
+        if value.len() > MAX_CONTENT_TYPE_BYTES
+            || !is_token(kind)
+            || !is_token(subtype)
+            || !printable
+        {
             return None;
         }
         let framing = if media.eq_ignore_ascii_case("application/json") {
@@ -85,7 +89,9 @@ fn media_type(value: &str) -> &str {
 /// RFC 9110 section 5.6.2.
 fn is_token(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]

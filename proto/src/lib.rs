@@ -5,9 +5,22 @@
 //! time or chance takes it as an argument.
 #![forbid(unsafe_code)]
 
+pub mod answer;
+pub mod client;
 pub mod content_type;
+pub mod cors;
+pub mod cursor;
+pub mod glob;
+pub mod headers;
+pub mod http1;
+pub mod json;
 pub mod limits;
 pub mod offset;
 pub mod path;
+pub mod problem;
+pub mod request;
+pub mod response;
+pub mod sse;
 pub mod stream;
+pub mod subscription;
 pub mod time;

@@ -1,1 +1,36 @@
-//! Under construction.
+//! Thalweg: a Durable Streams server for one Linux machine, thread per core, on io_uring.
+//!
+//! The binary is a thin shell around this library, so that tests and benchmarks can start servers
+//! inside their own process. `docs/architecture.md` shows how the rooms fit together.
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod conn;
+pub mod control;
+pub mod core;
+pub mod fanout;
+mod helper;
+mod local;
+pub mod logging;
+pub mod mailbox;
+pub mod router;
+#[allow(unsafe_code)]
+pub mod rt;
+pub mod serve;
+pub mod shard;
+pub mod subscriptions;
+
+use http::StatusCode;
+use thalweg_proto::problem::Problem;
+
+/// 503 for requests that reach a server which is stopping.
+fn stopping() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopping",
+        "the server is stopping; connect again",
+    )
+    .with("retry-after", 1)
+}

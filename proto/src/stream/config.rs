@@ -37,13 +37,17 @@ pub struct StreamConfig {
 pub struct ForkOrigin {
     /// `Stream-Forked-From`, relative to the base path.
     pub source: StreamPath,
+    /// The source's incarnation: it counts this fork as a reference.
+    pub source_id: StreamId,
     /// `Stream-Fork-Offset` as requested; `None` when the header was absent.
     pub requested_offset: Option<Offset>,
     /// `Stream-Fork-Sub-Offset`; 0 when the header was absent.
     pub sub_offset: u64,
-    /// Who wrote which of the inherited bytes: ascending, contiguous from position 0, the last
-    /// one's `end` is the fork point. The last one is the direct source even when the fork point
-    /// lies at or before the source's own start.
+    /// Whether the expiry was taken from the source, not asked for.
+    pub inherited_expiry: bool,
+    /// Who wrote which of the inherited bytes: ascending, contiguous from position 0, never
+    /// empty; the last one's `end` is the fork point. The last one is not the direct source when
+    /// the fork point lies in what the source itself inherited.
     pub lineage: Vec<Inherited>,
 }
 

@@ -1,0 +1,54 @@
+//! Refusals as the client sees them: a status, a stable code, a sentence that names what was
+//! wrong (RFC 9457 problem details).
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::response::{FieldValue, Response};
+
+/// A refusal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// A stable machine-readable code, `kebab-case`.
+    pub code: &'static str,
+    /// What was wrong, with which value, and what would be right.
+    pub detail: String,
+    /// Fields that the refusal carries (`Allow`, `Stream-Next-Offset`, `Retry-After`...).
+    pub fields: Vec<(&'static str, FieldValue)>,
+}
+
+impl Problem {
+    /// A refusal without extra fields.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem { status, code, detail: detail.into(), fields: Vec::new() }
+    }
+
+    /// 400 with a code.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Adds a field to the answer.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<FieldValue>) -> Problem {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The answer: `application/problem+json`, never stored by caches.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+        });
+        let mut response = Response::new(self.status).with("cache-control", "no-store");
+        response.fields.extend(self.fields);
+        response.with_body("application/problem+json", body.to_string())
+    }
+}

@@ -1,0 +1,50 @@
+//! The command line: what the words mean. Each command's work is in its own module.
+
+pub mod exit;
+pub mod serve;
+pub mod stream;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ServeArgs;
+
+/// A durable, append-only stream server for the Durable Streams protocol, and a client for it.
+#[derive(Parser, Debug)]
+#[command(name = "thalweg", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the server
+    Serve(Box<ServeArgs>),
+    /// Create, write and read streams on any Durable Streams server
+    Stream(Box<stream::StreamArgs>),
+}
+
+/// Parses the command line and runs it. Usage errors end the process with [`exit::Exit::Usage`].
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::main(&args),
+        Command::Stream(args) => stream::main(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,121 @@
+//! The flags of `thalweg serve`. They are kept as written and go through the same parsers as the
+//! file's fields.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::raw::{RawConfig, RawValue};
+
+/// Options of `thalweg serve`. Flags win over the file, the file wins over the defaults.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServeArgs {
+    /// TOML file to read; see configs/thalweg.toml for every key with its default
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print the effective configuration as TOML and exit
+    #[arg(long)]
+    pub print_config: bool,
+
+    /// Address and port to listen on; may be repeated [default: 127.0.0.1:4437]
+    #[arg(long, short, value_name = "ADDRESS", value_delimiter = ',')]
+    pub listen: Vec<String>,
+
+    /// Directory that holds the streams [default: ./data]
+    #[arg(long, short, value_name = "DIR")]
+    pub data_dir: Option<String>,
+
+    /// How many CPUs to use, or which: `2` or `0,2` [default: all this process may use]
+    #[arg(long, value_name = "COUNT|LIST")]
+    pub cores: Option<String>,
+
+    /// When an append is acknowledged: sync, async or memory [default: sync]
+    ///
+    /// sync: after fdatasync. async: after the write, synced by a timer. memory: nothing is
+    /// written to disk, for development.
+    #[arg(long, value_name = "LEVEL")]
+    pub durability: Option<String>,
+
+    /// How often `--durability async` syncs [default: 100ms]
+    #[arg(long, value_name = "DURATION")]
+    pub async_sync_interval: Option<String>,
+
+    /// Kernel interface: auto, io_uring or epoll [default: auto]
+    #[arg(long, value_name = "DRIVER")]
+    pub io: Option<String>,
+
+    /// URL path under which streams live [default: /v1/stream]
+    #[arg(long, value_name = "PATH")]
+    pub base_path: Option<String>,
+
+    /// URL that clients reach this server at, when a proxy stands in front
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// How long a long-poll waits for data [default: 20s]
+    #[arg(long, value_name = "DURATION")]
+    pub long_poll_timeout: Option<String>,
+
+    /// How long one SSE response lives before the client reconnects [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub sse_lifetime: Option<String>,
+
+    /// Recent bytes kept in memory [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub hot_tail_bytes: Option<String>,
+
+    /// Size of one segment file of the log [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub segment_bytes: Option<String>,
+
+    /// Largest body of a create or append [default: 8MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_body_bytes: Option<String>,
+
+    /// Connections at once [default: the descriptor limit less 64]
+    #[arg(long, value_name = "COUNT")]
+    pub max_connections: Option<String>,
+
+    /// How long a stopping server waits for requests under way [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub drain_timeout: Option<String>,
+
+    /// Log level, or directives such as `info,thalweg::shard=debug` [default: info]
+    #[arg(long, value_name = "DIRECTIVES")]
+    pub log_level: Option<String>,
+
+    /// Log format: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl ServeArgs {
+    /// The flags as a configuration.
+    #[must_use]
+    pub fn to_raw(&self) -> RawConfig {
+        let text = |flag: &Option<String>| flag.clone().map(RawValue::Text);
+        let listen = self.listen.iter().cloned().map(RawValue::Text).collect::<Vec<_>>();
+        RawConfig {
+            listen: (!listen.is_empty()).then_some(RawValue::List(listen)),
+            data_dir: text(&self.data_dir),
+            cores: text(&self.cores),
+            durability: text(&self.durability),
+            async_sync_interval: text(&self.async_sync_interval),
+            io: text(&self.io),
+            base_path: text(&self.base_path),
+            public_url: text(&self.public_url),
+            long_poll_timeout: text(&self.long_poll_timeout),
+            sse_lifetime: text(&self.sse_lifetime),
+            hot_tail_bytes: text(&self.hot_tail_bytes),
+            segment_bytes: text(&self.segment_bytes),
+            max_body_bytes: text(&self.max_body_bytes),
+            max_connections: text(&self.max_connections),
+            drain_timeout: text(&self.drain_timeout),
+            log_level: text(&self.log_level),
+            log_format: text(&self.log_format),
+            // Timeouts of single connections are for the file: nobody tunes them per start.
+            ..RawConfig::default()
+        }
+    }
+}

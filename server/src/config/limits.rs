@@ -1,0 +1,118 @@
+//! Every bound of the server that is not a bound of the protocol, in one place.
+//!
+//! `DEFAULT_*` values can be configured within `MIN_*` and `MAX_*`; the others are fixed. Bounds of
+//! the protocol and its HTTP form live in [`proto::limits`]; `docs/limits.md` shows both tables.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use thalweg_proto as proto;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+/// How long a long-poll waits for data. The conformance suite expects 20 s or less.
+pub const DEFAULT_LONG_POLL_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a long-poll wait can be configured to.
+pub const LONG_POLL_TIMEOUT: RangeInclusive<Duration> = ms(100)..=secs(300);
+/// How long one SSE response lives, before jitter (section 5.8 asks for about 60 s).
+pub const DEFAULT_SSE_LIFETIME: Duration = secs(60);
+/// What an SSE lifetime can be configured to.
+pub const SSE_LIFETIME: RangeInclusive<Duration> = secs(1)..=secs(3600);
+/// SSE lifetimes vary by this percentage either way, so that readers don't reconnect all at once.
+pub const SSE_LIFETIME_JITTER_PERCENT: u64 = 10;
+
+/// From the first byte of a request to the end of its head (408).
+pub const DEFAULT_REQUEST_HEAD_TIMEOUT: Duration = secs(10);
+/// Between two reads of a request body (408).
+pub const DEFAULT_BODY_STALL_TIMEOUT: Duration = secs(60);
+/// For a whole request body (408).
+pub const DEFAULT_BODY_TIMEOUT: Duration = secs(300);
+/// Between two requests on one connection.
+pub const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = secs(75);
+/// For a write that makes no progress, because the peer does not read.
+pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = secs(30);
+/// What the five timeouts above can be configured to.
+pub const CONNECTION_TIMEOUT: RangeInclusive<Duration> = ms(100)..=secs(3600);
+/// How long a stopping server waits for requests under way.
+pub const DEFAULT_DRAIN_TIMEOUT: Duration = secs(30);
+/// What the drain timeout can be configured to.
+pub const DRAIN_TIMEOUT: RangeInclusive<Duration> = ms(0)..=secs(600);
+
+/// How often `durability = "async"` syncs.
+pub const DEFAULT_ASYNC_SYNC_INTERVAL: Duration = ms(100);
+/// What the interval can be configured to: what a crash may take under `async`.
+pub const ASYNC_SYNC_INTERVAL: RangeInclusive<Duration> = ms(1)..=secs(10);
+
+/// Recent bytes kept in memory, over all streams and cores.
+pub const DEFAULT_HOT_TAIL_BYTES: u64 = 256 * MIB;
+/// What the hot tail can be configured to.
+pub const HOT_TAIL_BYTES: RangeInclusive<u64> = MIB..=1024 * GIB;
+/// Bytes of one segment file of the log.
+pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
+/// What a segment can be configured to.
+pub const SEGMENT_BYTES: RangeInclusive<u64> = MIB..=4 * GIB;
+/// Segments are written in whole blocks.
+pub const SEGMENT_ALIGNMENT: u64 = 4 * KIB;
+/// What a record and its segment need beside the body: headers, the path, a fork's whole lineage.
+pub const RECORD_OVERHEAD_BYTES: u64 = 256 * KIB;
+
+/// What the body limit can be configured to.
+pub const MAX_BODY_BYTES: RangeInclusive<u64> = KIB..=proto::limits::HARD_MAX_BODY_BYTES as u64;
+
+/// Descriptors kept for segment files, checkpoints, webhooks and the console.
+pub const RESERVED_DESCRIPTORS: u64 = 64;
+/// What `max_connections` can be configured to, if descriptors allow.
+pub const MAX_CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000;
+/// Addresses to listen on.
+pub const MAX_LISTEN_ADDRESSES: usize = 16;
+
+/// Bytes that a connection makes room for before it reads; what it keeps while idle.
+pub const READ_BUFFER_BYTES: usize = 2 * 1024;
+/// Bytes that it makes room for at most, in the middle of a large body.
+pub const READ_BUFFER_KEPT_BYTES: usize = 256 * 1024;
+/// A body must come at this rate on average, once the stall timeout has passed (408).
+pub const MIN_BODY_BYTES_PER_SECOND: u64 = 1024;
+/// A reader must take an answer at this rate, on top of the stall timeout.
+pub const MIN_ANSWER_BYTES_PER_SECOND: u64 = 16 * 1024;
+/// Bytes that are taken in after the last answer, so that the peer gets to read it.
+pub const LINGER_BYTES: usize = 64 * 1024 * 1024;
+/// How long they are taken in.
+pub const LINGER_TIMEOUT: Duration = secs(2);
+/// Bytes that may wait for the disk on one core before appends are answered 503.
+pub const MAX_PENDING_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of log after which a core writes a checkpoint: bounds what a restart replays.
+pub const CHECKPOINT_LOG_BYTES: u64 = 128 * MIB;
+/// Cores, at most: one bit each in a stream's followers.
+pub const MAX_CORES: usize = 128;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+const _: () = assert!(DEFAULT_SEGMENT_BYTES.is_multiple_of(SEGMENT_ALIGNMENT));
+const _: () = assert!(SEGMENT_BYTES.start().is_multiple_of(SEGMENT_ALIGNMENT));
+const _: () = assert!(SEGMENT_BYTES.end().is_multiple_of(SEGMENT_ALIGNMENT));
+const _: () = assert!(
+    DEFAULT_SEGMENT_BYTES >= proto::limits::DEFAULT_MAX_BODY_BYTES as u64 + RECORD_OVERHEAD_BYTES,
+    "a default segment must hold the largest default record"
+);
+const _: () = assert!(
+    *SEGMENT_BYTES.end() >= *MAX_BODY_BYTES.end() + RECORD_OVERHEAD_BYTES,
+    "some legal segment must hold the largest legal record"
+);
+// A lineage entry is a path, an id and a position.
+const _: () = assert!(
+    RECORD_OVERHEAD_BYTES
+        > 2 * (proto::limits::MAX_FORK_DEPTH * (proto::limits::MAX_STREAM_PATH_BYTES + 64)) as u64,
+    "a fork's lineage must fit into the overhead"
+);
+const _: () = assert!(
+    DEFAULT_BODY_STALL_TIMEOUT.as_secs() <= DEFAULT_BODY_TIMEOUT.as_secs(),
+    "a stall must be noticed within the whole body's time"
+);

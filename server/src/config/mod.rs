@@ -1,0 +1,133 @@
+//! The configuration: [`raw::RawConfig`] as written in a file and in flags becomes a [`Config`]
+//! that cannot be wrong, once, before anything starts.
+//!
+//! Flags win over the file, the file wins over the defaults. Deliberately absent: environment
+//! variables (what runs is what the command line and one file say) and any I/O but reading that
+//! file and asking the machine for its CPUs and descriptors.
+
+pub mod args;
+pub mod error;
+pub mod limits;
+mod network;
+mod print;
+pub mod raw;
+mod resolve;
+pub mod system;
+pub mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use args::ServeArgs;
+pub use error::ConfigError;
+pub use network::BasePath;
+pub use system::Machine;
+use url::Url;
+pub use value::{Durability, IoDriver, LogFormat};
+
+/// What a server runs with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Addresses to listen on; at least one, no two the same. Port 0 asks for a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Where the streams are kept.
+    pub data_dir: PathBuf,
+    /// CPUs to run one core on each; at least one, no two the same, all allowed to this process.
+    pub cores: Vec<usize>,
+    /// When an append is acknowledged.
+    pub durability: Durability,
+    /// How often [`Durability::Async`] syncs.
+    pub async_sync_interval: Duration,
+    /// Which kernel interface carries I/O.
+    pub io: IoDriver,
+    /// Where streams live in the URL space.
+    pub base_path: BasePath,
+    /// How clients reach this server, without a trailing slash; `None`: as the `Host` field says.
+    pub public_url: Option<Url>,
+    /// Live reads.
+    pub live: LiveConfig,
+    /// The log and its cache.
+    pub storage: StorageConfig,
+    /// What one client may take.
+    pub limits: LimitsConfig,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+/// `[live]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveConfig {
+    /// How long a long-poll waits for data.
+    pub long_poll_timeout: Duration,
+    /// How long one SSE response lives, before jitter.
+    pub sse_lifetime: Duration,
+}
+
+/// `[storage]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StorageConfig {
+    /// Recent bytes kept in memory, over all streams and cores.
+    pub hot_tail_bytes: u64,
+    /// Bytes of one segment: whole blocks, and enough for the largest record.
+    pub segment_bytes: u64,
+}
+
+/// `[limits]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LimitsConfig {
+    /// Largest body of a create or append.
+    pub max_body_bytes: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// From the first byte of a request to the end of its head.
+    pub request_head_timeout: Duration,
+    /// Between two reads of a request body.
+    pub body_stall_timeout: Duration,
+    /// For a whole request body; at least `body_stall_timeout`.
+    pub body_timeout: Duration,
+    /// Between two requests on one connection.
+    pub keep_alive_timeout: Duration,
+    /// For a write that makes no progress.
+    pub write_stall_timeout: Duration,
+    /// How long a stopping server waits for requests under way.
+    pub drain_timeout: Duration,
+}
+
+/// `[log]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogConfig {
+    /// Directives of `tracing_subscriber::EnvFilter`, already parsed once.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+impl Config {
+    /// Reads the file that `args` names, lays the flags over it and resolves both on `machine`.
+    pub fn load(args: &ServeArgs, machine: &Machine) -> Result<Config, ConfigError> {
+        let file = match &args.config {
+            None => raw::RawConfig::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    ConfigError::Unreadable { path: path.clone(), reason: error.to_string() }
+                })?;
+                raw::RawConfig::from_toml(&text)?
+            }
+        };
+        resolve::resolve(&args.to_raw().over(file), machine)
+    }
+
+    /// The defaults on `machine`.
+    pub fn defaults(machine: &Machine) -> Result<Config, ConfigError> {
+        resolve::resolve(&raw::RawConfig::default(), machine)
+    }
+
+    /// Reads `text` as a configuration file.
+    pub fn from_toml(text: &str, machine: &Machine) -> Result<Config, ConfigError> {
+        resolve::resolve(&raw::RawConfig::from_toml(text)?, machine)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! Writes a [`Config`] back as TOML that reads to the same [`Config`].
+
+use std::fmt;
+
+use super::Config;
+use super::value::{show_bytes, show_duration};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listen: Vec<String> = self.listen.iter().map(quoted).collect();
+        writeln!(f, "listen = [{}]", listen.join(", "))?;
+        writeln!(f, "data_dir = {}", quoted(self.data_dir.display()))?;
+        writeln!(f, "cores = {:?}", self.cores)?;
+        writeln!(f, "durability = {}", quoted(self.durability))?;
+        writeln!(f, "async_sync_interval = {}", quoted(show_duration(self.async_sync_interval)))?;
+        writeln!(f, "io = {}", quoted(self.io))?;
+        writeln!(f, "base_path = {}", quoted(&self.base_path))?;
+        if let Some(url) = &self.public_url {
+            writeln!(f, "public_url = {}", quoted(url))?;
+        }
+        writeln!(f, "\n[live]")?;
+        let timeout = |f: &mut fmt::Formatter<'_>, name: &str, value| {
+            writeln!(f, "{name} = {}", quoted(show_duration(value)))
+        };
+        timeout(f, "long_poll_timeout", self.live.long_poll_timeout)?;
+        timeout(f, "sse_lifetime", self.live.sse_lifetime)?;
+
+        writeln!(f, "\n[storage]")?;
+        writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
+        writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
+
+        writeln!(f, "\n[limits]")?;
+        let limits = &self.limits;
+        writeln!(f, "max_body_bytes = {}", quoted(show_bytes(limits.max_body_bytes as u64)))?;
+        writeln!(f, "max_connections = {}", limits.max_connections)?;
+        timeout(f, "request_head_timeout", limits.request_head_timeout)?;
+        timeout(f, "body_stall_timeout", limits.body_stall_timeout)?;
+        timeout(f, "body_timeout", limits.body_timeout)?;
+        timeout(f, "keep_alive_timeout", limits.keep_alive_timeout)?;
+        timeout(f, "write_stall_timeout", limits.write_stall_timeout)?;
+        timeout(f, "drain_timeout", limits.drain_timeout)?;
+
+        writeln!(f, "\n[log]")?;
+        writeln!(f, "level = {}", quoted(&self.log.level))?;
+        writeln!(f, "format = {}", quoted(self.log.format))
+    }
+}
+
+/// A TOML basic string.
+fn quoted(value: impl fmt::Display) -> String {
+    toml::Value::String(value.to_string()).to_string()
+}

@@ -1,0 +1,200 @@
+//! The types that configuration values parse into, and how each is written back.
+//!
+//! A parser returns what it expected as its error; the caller knows the field and the value.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::raw::RawValue;
+
+/// What a parser expected instead.
+pub(super) type Expected = String;
+
+/// When an append is acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// After fdatasync.
+    Sync,
+    /// After the write; a timer syncs.
+    Async,
+    /// At once; nothing is written to disk.
+    Memory,
+}
+
+/// Which kernel interface carries I/O.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IoDriver {
+    /// io_uring where the kernel allows it, otherwise epoll with a warning.
+    Auto,
+    /// io_uring or nothing.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A closed set of words.
+pub(super) trait Word: Copy + PartialEq + 'static {
+    /// Each value with its word.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word of this value.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
+    }
+}
+
+impl Word for Durability {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("sync", Durability::Sync), ("async", Durability::Async), ("memory", Durability::Memory)];
+}
+
+impl Word for IoDriver {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", IoDriver::Auto), ("io_uring", IoDriver::IoUring), ("epoll", IoDriver::Epoll)];
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+macro_rules! display_word {
+    ($($name:ident)+) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    )+};
+}
+display_word! { Durability IoDriver LogFormat }
+
+/// One of the words of `T`.
+pub(super) fn word<T: Word>(raw: &RawValue) -> Result<T, Expected> {
+    let found = match raw {
+        RawValue::Text(text) => T::WORDS.iter().find(|(word, _)| word == text),
+        _ => None,
+    };
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<String> = T::WORDS.iter().map(|(word, _)| format!("{word:?}")).collect();
+        format!("one of {}", words.join(", "))
+    })
+}
+
+/// A string.
+pub(super) fn text(raw: &RawValue) -> Result<&str, Expected> {
+    match raw {
+        RawValue::Text(text) if !text.is_empty() => Ok(text),
+        _ => Err("a string that is not empty".to_owned()),
+    }
+}
+
+/// An integer, or its digits in a flag.
+pub(super) fn integer(raw: &RawValue) -> Option<u64> {
+    match raw {
+        RawValue::Integer(number) => u64::try_from(*number).ok(),
+        RawValue::Text(text) => digits(text),
+        _ => None,
+    }
+}
+
+/// `"20s"`, `"500ms"`, `"5m"`, `"1h"`.
+pub(super) fn duration(raw: &RawValue) -> Option<Duration> {
+    let RawValue::Text(text) = raw else { return None };
+    let (number, unit) = split_unit(text);
+    let (_, unit_ms) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
+    digits(number)?.checked_mul(*unit_ms).map(Duration::from_millis)
+}
+
+/// Bytes as an integer, or `"64MiB"`.
+pub(super) fn bytes(raw: &RawValue) -> Option<u64> {
+    if let Some(number) = integer(raw) {
+        return Some(number);
+    }
+    let RawValue::Text(text) = raw else { return None };
+    let (number, unit) = split_unit(text);
+    let (_, factor) = BYTE_UNITS.iter().find(|(name, _)| *name == unit)?;
+    digits(number)?.checked_mul(*factor)
+}
+
+/// Writes a duration as [`duration`] reads it, in the largest unit that is exact.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    show(ms, DURATION_UNITS)
+}
+
+/// Writes a size as [`bytes`] reads it, in the largest unit that is exact.
+pub(super) fn show_bytes(bytes: u64) -> String {
+    show(bytes, BYTE_UNITS)
+}
+
+fn show(value: u64, units: &[(&str, u64)]) -> String {
+    let exact = |(_, factor): &&(&str, u64)| value >= *factor && value.is_multiple_of(*factor);
+    let (unit, factor) = units.iter().rev().find(exact).unwrap_or(&units[0]);
+    format!("{}{unit}", value / factor)
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    (&text[..end], text[end..].trim_start())
+}
+
+/// Plain digits: no sign, no blanks.
+fn digits(text: &str) -> Option<u64> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// Ascending; the first one is the unit of the number itself.
+const DURATION_UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+const BYTE_UNITS: &[(&str, u64)] =
+    &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_in_and_out() {
+        let check = |text: &str, want: Option<&str>| {
+            assert_eq!(duration(&text.into()).map(show_duration).as_deref(), want, "{text}");
+        };
+        check("20s", Some("20s"));
+        check("500ms", Some("500ms"));
+        check("60s", Some("1m"));
+        check("90 s", Some("90s"));
+        check("2h", Some("2h"));
+        check("0s", Some("0ms"));
+        for bad in ["", "20", "s", "1.5s", "-1s", "20 sec", "99999999999999999999s"] {
+            check(bad, None);
+        }
+        assert_eq!(duration(&RawValue::Integer(20)), None, "a unit must be named");
+    }
+
+    #[test]
+    fn sizes_in_and_out() {
+        let check = |raw: RawValue, want: Option<&str>| {
+            assert_eq!(bytes(&raw).map(show_bytes).as_deref(), want, "{raw}");
+        };
+        check("64MiB".into(), Some("64MiB"));
+        check("1024".into(), Some("1KiB"));
+        check(RawValue::Integer(1000), Some("1000B"));
+        check("3 GiB".into(), Some("3GiB"));
+        for bad in ["64MB", "64Mib", "MiB", "-1", "1.5GiB", "99999999TiB"] {
+            check(bad.into(), None);
+        }
+        check(RawValue::Integer(-1), None);
+    }
+}

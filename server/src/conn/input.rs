@@ -1,0 +1,179 @@
+//! Reading requests: a head, then a body, under deadlines and limits.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
+use thalweg_proto::http1::encode::CONTINUE;
+use thalweg_proto::http1::{
+    BodyDecoder, BodyLength, HeadStatus, Progress, RequestHead, Version, parse_head,
+};
+use thalweg_proto::problem::Problem;
+use thalweg_proto::request::precheck;
+use thalweg_proto::response::Pieces;
+
+use super::deadlines::{Guard, Phase};
+use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
+use crate::core::Core;
+use crate::rt::Socket;
+
+/// What the next request on a connection turned out to be.
+pub(super) enum Received {
+    /// A request.
+    Request(RequestHead, Bytes),
+    /// Not a request; the connection closes after the answer.
+    Refused(Problem, Version),
+    /// The connection ended, or was idle for too long.
+    End,
+}
+
+/// Bytes that have arrived and belong to no request yet.
+pub(super) struct Input(BytesMut);
+
+impl Input {
+    pub(super) fn new() -> Input {
+        Input(BytesMut::new())
+    }
+
+    /// Receives the next request.
+    pub(super) async fn receive(
+        &mut self,
+        core: &Rc<Core>,
+        socket: &mut Socket,
+        deadline: &Guard,
+    ) -> Received {
+        let head = match self.receive_head(core, socket, deadline).await {
+            Ok(head) => head,
+            Err(received) => return *received,
+        };
+        let version = head.version;
+        match self.receive_body(core, socket, deadline, &head).await {
+            Ok(body) => Received::Request(head, body),
+            Err(Some(problem)) => Received::Refused(problem, version),
+            Err(None) => Received::End,
+        }
+    }
+
+    async fn receive_head(
+        &mut self,
+        core: &Rc<Core>,
+        socket: &mut Socket,
+        deadline: &Guard,
+    ) -> Result<RequestHead, Box<Received>> {
+        let limits = &core.config.limits;
+        let mut begun = false;
+        loop {
+            if !self.0.is_empty() && !begun {
+                begun = true;
+                let now = core.clock.instant();
+                deadline.set(now, limits.request_head_timeout, Phase::Reading);
+            }
+            match parse_head(&self.0) {
+                Ok(HeadStatus::Complete(head, consumed)) => {
+                    self.0.advance(consumed);
+                    return Ok(head);
+                }
+                Ok(HeadStatus::Incomplete) => {}
+                Err(error) => {
+                    let refused = Received::Refused(error.into(), Version::Http11);
+                    return Err(Box::new(refused));
+                }
+            }
+            if !begun {
+                if core.draining.get() {
+                    return Err(Box::new(Received::End));
+                }
+                deadline.set(core.clock.instant(), limits.keep_alive_timeout, Phase::Idle);
+                self.shrink();
+            }
+            if !matches!(self.read(socket, READ_BUFFER_BYTES).await, Ok(1..)) {
+                let late = begun && deadline.passed();
+                return Err(Box::new(if late {
+                    Received::Refused(timeout("the request head"), Version::Http11)
+                } else {
+                    Received::End
+                }));
+            }
+        }
+    }
+
+    /// `Err(None)`: the client went away in the middle.
+    async fn receive_body(
+        &mut self,
+        core: &Rc<Core>,
+        socket: &mut Socket,
+        deadline: &Guard,
+        head: &RequestHead,
+    ) -> Result<Bytes, Option<Problem>> {
+        if head.body == BodyLength::None {
+            deadline.clear();
+            return Ok(Bytes::new());
+        }
+        // Before a large body is taken in: is there anything here that would want it?
+        precheck(head, &core.parse).map_err(Some)?;
+        let limits = &core.config.limits;
+        let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
+        let mut decoder =
+            BodyDecoder::new(head.body, limits.max_body_bytes as u64).map_err(refused)?;
+        if head.expect_continue && self.0.is_empty() {
+            let line = Pieces::from_iter([Bytes::from_static(CONTINUE)]);
+            socket.write_all(line).await.map_err(|_| None)?;
+        }
+        let started = core.clock.instant();
+        let mut body = BytesMut::new();
+        loop {
+            match decoder.decode(&mut self.0, &mut body).map_err(refused)? {
+                Progress::Done => {
+                    deadline.clear();
+                    return Ok(body.freeze());
+                }
+                Progress::More => {}
+            }
+            let now = core.clock.instant();
+            if too_slow(started, now, body.len(), limits.body_stall_timeout) {
+                return Err(Some(timeout("the request body")));
+            }
+            let whole = limits.body_timeout.saturating_sub(now - started);
+            deadline.set(now, limits.body_stall_timeout.min(whole), Phase::Reading);
+            let expected = match head.body {
+                BodyLength::Length(length) => length as usize - body.len(),
+                _ => READ_BUFFER_BYTES,
+            };
+            let capacity = expected.clamp(READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES);
+            if !matches!(self.read(socket, capacity).await, Ok(1..)) {
+                return Err(deadline.passed().then(|| timeout("the request body")));
+            }
+        }
+    }
+
+    /// Reads more. 0: the peer is done.
+    pub(super) async fn read(&mut self, socket: &mut Socket, capacity: usize) -> io::Result<usize> {
+        self.0.reserve(capacity);
+        let (result, buf) = socket.read(std::mem::take(&mut self.0)).await;
+        self.0 = buf;
+        result
+    }
+
+    /// An idle connection keeps no large buffer.
+    fn shrink(&mut self) {
+        if self.0.is_empty() && self.0.capacity() > READ_BUFFER_BYTES {
+            self.0 = BytesMut::new();
+        }
+    }
+}
+
+/// After a grace period a body must have come at the minimum rate on average.
+fn too_slow(started: Instant, now: Instant, len: usize, grace: std::time::Duration) -> bool {
+    let elapsed = now - started;
+    elapsed > grace && (len as u64) < elapsed.as_secs() * MIN_BODY_BYTES_PER_SECOND
+}
+
+fn timeout(what: &str) -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request-timeout",
+        format!("{what} took too long to arrive"),
+    )
+}

@@ -1,0 +1,125 @@
+//! Long-polls (section 5.7): answer what there is, or wait for news.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use thalweg_proto::answer::{PageFacts, live_cursor, not_found, nothing_new, page};
+use thalweg_proto::offset::ReadFrom;
+use thalweg_proto::request::ReadRequest;
+use thalweg_proto::response::{Pieces, Response};
+
+use super::input::Input;
+use super::select::{Either, either};
+use crate::config::limits::READ_BUFFER_BYTES;
+use crate::core::Core;
+use crate::fanout::batch::LiveBatch;
+use crate::fanout::{Follower, Next};
+use crate::mailbox::message::{Answer, Note, Op};
+use crate::rt::Socket;
+use crate::shard::page::Page;
+
+/// Answers a long-poll; `None` if the client has gone away.
+pub(super) async fn poll(
+    core: &Rc<Core>,
+    request: ReadRequest,
+    socket: &mut Socket,
+    input: &mut Input,
+) -> Option<Response> {
+    let deadline = core.clock.instant() + core.config.live.long_poll_timeout;
+    let (follower, first) = core.fanout.follow(&request.path, deadline);
+    if first {
+        let note = Note::Follow { core: core.id, path: request.path.clone() };
+        core.tell_owner(&request.path, note);
+    }
+    let response = wait(core, request, &follower, socket, input).await;
+    leave(core, follower);
+    response
+}
+
+/// Takes a reader out, and tells the owner if it was the last.
+pub(super) fn leave(core: &Rc<Core>, follower: Follower) {
+    if let Some(path) = follower.leave() {
+        core.tell_owner(&path, Note::Unfollow { core: core.id, path: path.clone() });
+    }
+}
+
+async fn wait(
+    core: &Rc<Core>,
+    mut request: ReadRequest,
+    follower: &Follower,
+    socket: &mut Socket,
+    input: &mut Input,
+) -> Option<Response> {
+    let client_cursor = request.cursor;
+    let cursor = || live_cursor(core.clock.now(), client_cursor, core.random());
+    let mut watching = true;
+    loop {
+        let path = request.path.clone();
+        let found = match core.ask_owner(&path, Op::Read(request.clone())).await? {
+            Answer::Page(Ok(found)) => *found,
+            Answer::Page(Err(problem)) => return Some(problem.into_response()),
+            _ => return None,
+        };
+        if found.facts.start != found.facts.end || found.facts.closed {
+            return Some(answer(core, found, cursor()));
+        }
+        let position = found.facts.end;
+        loop {
+            let next = if watching {
+                let watched = either(pin!(socket.readable()), follower.next(position)).await;
+                match watched {
+                    Either::Second(next) => next,
+                    // Either the client has left, or it has sent the next request already.
+                    Either::First(_) => match input.read(socket, READ_BUFFER_BYTES).await {
+                        Ok(1..) => {
+                            watching = false;
+                            continue;
+                        }
+                        _ => return None,
+                    },
+                }
+            } else {
+                follower.next(position).await
+            };
+            match next {
+                Next::Batches(batches) => {
+                    return Some(news(core, &found.facts, &batches, cursor()));
+                }
+                Next::Ended => return Some(not_found(&request.path).into_response()),
+                Next::Expired => return Some(nothing_new(&found.facts, cursor())),
+                Next::Behind => break,
+            }
+        }
+        request.from = ReadFrom::At(found.facts.next);
+    }
+}
+
+fn answer(core: &Rc<Core>, found: Page, cursor: u64) -> Response {
+    if found.facts.start == found.facts.end {
+        return nothing_new(&found.facts, cursor);
+    }
+    let cursor = (!found.facts.closed).then_some(cursor);
+    page(&found.facts, found.stored, None, false, cursor, core.clock.now())
+}
+
+fn news(
+    core: &Rc<Core>,
+    before: &PageFacts,
+    batches: &[std::sync::Arc<LiveBatch>],
+    cursor: u64,
+) -> Response {
+    let Some(last) = batches.last() else { return nothing_new(before, cursor) };
+    let facts = PageFacts {
+        start: before.end,
+        end: last.to(),
+        next: last.next,
+        closed: last.closed,
+        ..before.clone()
+    };
+    let stored: Pieces = batches
+        .iter()
+        .map(|batch| batch.stored.clone())
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    answer(core, Page { facts, stored }, cursor)
+}

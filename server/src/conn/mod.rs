@@ -1,0 +1,120 @@
+//! A connection: one task that reads a request, asks for the answer, writes it, and begins anew.
+//!
+//! A thin coordinator: reading is in [`input`], live answers in [`long_poll`] and [`sse`],
+//! everything else in [`answer`]. Invariants: answers leave in the order of the requests
+//! (pipelining); after a request whose end is not certain, the connection closes.
+
+mod answer;
+pub mod deadlines;
+mod input;
+mod long_poll;
+mod output;
+mod select;
+mod sse;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::Method;
+use thalweg_proto::http1::{RequestHead, Version};
+use thalweg_proto::request::{LiveMode, Request};
+use thalweg_proto::response::Response;
+
+use crate::core::Core;
+use crate::rt::Socket;
+use input::{Input, Received};
+use output::Output;
+
+/// What the rest of the connection needs to know of a request's head.
+struct Meta {
+    version: Version,
+    keep_alive: bool,
+    head_only: bool,
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(core: Rc<Core>, socket: Socket) {
+    let deadline = core.deadlines.register(socket.handle());
+    let mut connection = Connection {
+        input: Input::new(),
+        output: Output::default(),
+        core: Rc::clone(&core),
+        socket,
+        deadline,
+    };
+    core.connections.set(core.connections.get() + 1);
+    while let Some(next) = connection.turn().await {
+        if let Next::Sse(start) = next {
+            // The rest is a small task of its own: live readers are many.
+            let Connection { socket, deadline, .. } = connection;
+            sse::go_live(start, socket, deadline);
+            return;
+        }
+    }
+    connection.socket.linger(&core, &connection.deadline).await;
+    core.connections.set(core.connections.get() - 1);
+}
+
+struct Connection {
+    core: Rc<Core>,
+    socket: Socket,
+    input: Input,
+    output: Output,
+    deadline: deadlines::Guard,
+}
+
+/// How a connection goes on after a request.
+enum Next {
+    /// With the next request.
+    Request,
+    /// As the live answer to this one.
+    Sse(Box<sse::Start>),
+}
+
+impl Connection {
+    /// One request and its answer; `None` ends the connection.
+    async fn turn(&mut self) -> Option<Next> {
+        let received = self.input.receive(&self.core, &mut self.socket, &self.deadline).await;
+        match received {
+            Received::Request(head, body) => self.answer(&head, body).await,
+            Received::Refused(problem, version) => {
+                let meta = Meta { version, keep_alive: false, head_only: false };
+                self.write(problem.into_response(), &meta).await;
+                None
+            }
+            Received::End => None,
+        }
+    }
+
+    async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
+        let meta = Meta {
+            version: head.version,
+            keep_alive: head.keep_alive && !self.core.draining.get(),
+            head_only: head.method == Method::HEAD,
+        };
+        let response = match thalweg_proto::request::parse(head, body, &self.core.parse) {
+            Err(problem) => problem.into_response(),
+            Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
+                match sse::open(&self.core, request, meta.version).await {
+                    Ok(start) => {
+                        self.deadline.clear();
+                        return Some(Next::Sse(start));
+                    }
+                    Err(response) => *response,
+                }
+            }
+            Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
+                let polled =
+                    long_poll::poll(&self.core, request, &mut self.socket, &mut self.input);
+                polled.await?
+            }
+            Ok(request) => answer::answer(&self.core, request, head).await?,
+        };
+        let written = self.write(response, &meta).await;
+        (written && meta.keep_alive).then_some(Next::Request)
+    }
+
+    async fn write(&mut self, response: Response, meta: &Meta) -> bool {
+        self.output.write(&self.core, &mut self.socket, &self.deadline, response, meta).await
+    }
+}

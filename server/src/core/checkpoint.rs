@@ -1,0 +1,108 @@
+//! Checkpoints: written in the background, a slice of streams at a time, so that a restart reads
+//! the newest one and the log after it, and not all of history.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use thalweg_proto::stream::record::StreamId;
+use thalweg_storage::checkpoint::CheckpointStart;
+use thalweg_storage::{CheckpointEncoder, LogPosition, StorageError};
+
+use super::Core;
+use crate::config::limits::CHECKPOINT_LOG_BYTES;
+use crate::helper::Work;
+use crate::rt;
+
+/// Streams that are encoded before other work gets its turn.
+const SLICE_STREAMS: usize = 256;
+/// How long other work gets.
+const SLICE_PAUSE: Duration = Duration::from_millis(1);
+
+/// How far the checkpoints of a core are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// Bytes of log written since the newest checkpoint began.
+    log_bytes: u64,
+    running: bool,
+}
+
+impl Core {
+    /// A group of so many bytes was written.
+    pub(super) fn checkpoint_if_due(self: &Rc<Core>, group_bytes: usize) {
+        let mut progress = self.checkpoints.get();
+        progress.log_bytes += group_bytes as u64;
+        self.checkpoints.set(progress);
+        if progress.log_bytes >= CHECKPOINT_LOG_BYTES {
+            self.checkpoint();
+        }
+    }
+
+    /// Begins a checkpoint, unless one is being written.
+    pub fn checkpoint(self: &Rc<Core>) {
+        let position = self.shard.borrow_mut().log().position();
+        let Some(position) = position.filter(|_| !self.checkpoints.get().running) else { return };
+        self.checkpoints.set(Progress { log_bytes: 0, running: true });
+        rt::spawn(Rc::clone(self).write_checkpoint(position));
+    }
+
+    /// Whether a checkpoint is being written.
+    #[must_use]
+    pub fn is_checkpointing(&self) -> bool {
+        self.checkpoints.get().running
+    }
+
+    async fn write_checkpoint(self: Rc<Core>, position: LogPosition) {
+        let mut shard = self.shard.borrow_mut();
+        let start = CheckpointStart {
+            log: shard.log().id(),
+            position,
+            max_stream_id: shard.max_stream_id(),
+        };
+        drop(shard);
+        let mut encoder = CheckpointEncoder::begin(start);
+        let mut after = Some(StreamId(0));
+        while let Some(last) = after {
+            after = self.encode_slice(&mut encoder, last);
+            self.helper.send(Work::CheckpointChunks(self.id, encoder.take_chunks()));
+            rt::sleep(SLICE_PAUSE).await;
+        }
+        let subscriptions = self.with_subscriptions(|subscriptions| subscriptions.snapshot());
+        let last = self.shard.borrow_mut().log().last();
+        let finished = encoder.finish(last, subscriptions.as_deref());
+        let durable = loop {
+            let durable = self.shard.borrow_mut().log().position();
+            match durable {
+                Some(durable) if durable.lsn >= finished.needs => break durable,
+                _ => rt::sleep(SLICE_PAUSE).await,
+            }
+        };
+        self.helper.send(Work::CheckpointEnd(self.id, Box::new(finished), durable));
+    }
+
+    /// Adds the next streams; returns the last one added while there may be more.
+    fn encode_slice(&self, encoder: &mut CheckpointEncoder, after: StreamId) -> Option<StreamId> {
+        let mut shard = self.shard.borrow_mut();
+        let placed = shard.log().durable();
+        let mut last = None;
+        for slot in shard.streams_after(Some(after)).take(SLICE_STREAMS) {
+            last = Some(slot.state.id);
+            // A stream whose deletion is on its way is gone as soon as the checkpoint counts.
+            if !slot.deleted {
+                encoder.add(&slot.state, &slot.extents, slot.last_lsn, placed);
+            }
+        }
+        last
+    }
+
+    pub(super) fn checkpoint_done(self: &Rc<Core>, result: Result<LogPosition, StorageError>) {
+        let progress = self.checkpoints.get();
+        self.checkpoints.set(Progress { running: false, ..progress });
+        match result {
+            Ok(start) => {
+                tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");
+                self.shard.borrow_mut().log().checkpoint_installed(start.segment);
+            }
+            Err(error) => tracing::error!(core = self.id, %error, "checkpoint failed"),
+        }
+    }
+}

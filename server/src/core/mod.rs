@@ -1,0 +1,338 @@
+//! A core: one thread with its own listener, connections, shard, log and live readers.
+//!
+//! This is the thin coordinator that carries messages between them. Invariant: no borrow of the
+//! shard outlives a call into it; everything it puts out is acted on after the borrow ends.
+
+mod checkpoint;
+mod jobs;
+pub mod log;
+mod tickets;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use thalweg_proto::path::StreamPath;
+use thalweg_proto::request::ParseContext;
+use thalweg_storage::Lsn;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::conn::deadlines::Deadlines;
+use crate::fanout::Fanout;
+use crate::helper::Helper;
+use crate::local::{Notify, oneshot};
+use crate::mailbox::message::{Answer, Message, Note, Op};
+use crate::mailbox::{CoreId, Outbox};
+use crate::router;
+use crate::rt;
+use crate::shard::{Output, ReplyTo, Shard};
+use crate::subscriptions::Subscriptions;
+use tickets::Tickets;
+
+/// How often deadlines, live answers and expiries are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How soon a message that found its queue full is tried again.
+const FLUSH_PAUSE: Duration = Duration::from_millis(1);
+
+/// See the module.
+pub struct Core {
+    /// This core's number.
+    pub id: CoreId,
+    /// What was configured.
+    pub config: Arc<Config>,
+    /// For parsing requests.
+    pub parse: ParseContext,
+    /// Time.
+    pub clock: Clock,
+    /// The live readers connected here.
+    pub fanout: Rc<Fanout>,
+    /// When connections are given up.
+    pub deadlines: Deadlines,
+    /// Blocking disk work, on a thread of its own.
+    pub helper: Helper,
+    /// Whether the server is stopping.
+    pub draining: Cell<bool>,
+    /// Open connections.
+    pub connections: Cell<usize>,
+    cores: usize,
+    shard: RefCell<Shard>,
+    subscriptions: RefCell<Option<Subscriptions>>,
+    outbox: Outbox,
+    flushing: Cell<bool>,
+    tickets: Tickets,
+    /// Raised when the server is told to stop.
+    pub drain_begins: Notify,
+    log_news: Notify,
+    files: log::LogFiles,
+    checkpoints: Cell<checkpoint::Progress>,
+    dispatching: Cell<bool>,
+    rng: RefCell<SmallRng>,
+}
+
+/// What a core is made of.
+pub struct Parts {
+    /// This core's number.
+    pub id: CoreId,
+    /// How many there are.
+    pub cores: usize,
+    /// What was configured.
+    pub config: Arc<Config>,
+    /// The streams.
+    pub shard: Shard,
+    /// On core 0.
+    pub subscriptions: Option<Subscriptions>,
+    /// To the other cores.
+    pub outbox: Outbox,
+    /// Blocking disk work.
+    pub helper: Helper,
+    /// Seeds this core's random numbers.
+    pub seed: u64,
+}
+
+impl Core {
+    /// A core, not running yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Rc<Core> {
+        let Parts { id, cores, config, shard, subscriptions, outbox, helper, seed } = parts;
+        Rc::new(Core {
+            id,
+            parse: parse_context(&config),
+            clock: Clock::new(),
+            fanout: Rc::new(Fanout::default()),
+            deadlines: Deadlines::default(),
+            helper,
+            draining: Cell::new(false),
+            connections: Cell::new(0),
+            cores,
+            shard: RefCell::new(shard),
+            subscriptions: RefCell::new(subscriptions),
+            outbox,
+            flushing: Cell::new(false),
+            tickets: Tickets::default(),
+            drain_begins: Notify::default(),
+            log_news: Notify::default(),
+            dispatching: Cell::new(false),
+            rng: RefCell::new(SmallRng::seed_from_u64(seed)),
+            files: log::LogFiles::default(),
+            checkpoints: Cell::default(),
+            config,
+        })
+    }
+
+    /// Asks the owner of a path and waits for the answer. `None` only while stopping.
+    pub async fn ask_owner(self: &Rc<Core>, path: &StreamPath, op: Op) -> Option<Answer> {
+        self.ask(router::owner(path, self.cores), op).await
+    }
+
+    /// Asks a core and waits for the answer.
+    pub async fn ask(self: &Rc<Core>, core: CoreId, op: Op) -> Option<Answer> {
+        let (sender, receiver) = oneshot();
+        let ticket = self.tickets.issue(sender);
+        if core == self.id {
+            self.take_op(op, ReplyTo { core, ticket });
+        } else {
+            self.send(core, Message::Ask { from: self.id, ticket, op: Box::new(op) });
+        }
+        receiver.recv().await
+    }
+
+    /// Asks every core at once.
+    pub async fn ask_all(self: &Rc<Core>, op: impl Fn() -> Op) -> Vec<Answer> {
+        let mut receivers = Vec::with_capacity(self.cores);
+        for core in 0..self.cores {
+            let (sender, receiver) = oneshot();
+            let ticket = self.tickets.issue(sender);
+            if core == self.id {
+                self.take_op(op(), ReplyTo { core, ticket });
+            } else {
+                self.send(core, Message::Ask { from: self.id, ticket, op: Box::new(op()) });
+            }
+            receivers.push(receiver);
+        }
+        let mut answers = Vec::with_capacity(self.cores);
+        for receiver in receivers {
+            answers.extend(receiver.recv().await);
+        }
+        answers
+    }
+
+    /// Tells the owner of a path.
+    pub fn tell_owner(self: &Rc<Core>, path: &StreamPath, note: Note) {
+        self.tell(router::owner(path, self.cores), note);
+    }
+
+    /// Tells a core.
+    pub fn tell(self: &Rc<Core>, core: CoreId, note: Note) {
+        if core == self.id {
+            self.take_note(note);
+        } else {
+            self.send(core, Message::Tell(note));
+        }
+    }
+
+    /// Tells every core.
+    pub fn tell_all(self: &Rc<Core>, note: impl Fn() -> Note) {
+        (0..self.cores).for_each(|core| self.tell(core, note()));
+    }
+
+    /// Takes a message from another thread.
+    pub fn receive(self: &Rc<Core>, message: Message) {
+        match message {
+            Message::Ask { from, ticket, op } => {
+                self.take_op(*op, ReplyTo { core: from, ticket });
+            }
+            Message::Reply { ticket, answer } => self.tickets.redeem(ticket, answer),
+            Message::Tell(note) => self.take_note(note),
+        }
+    }
+
+    /// Lends out the shard, then does what it asks for.
+    pub fn with_shard<T>(
+        self: &Rc<Core>,
+        work: impl FnOnce(&mut Shard, thalweg_proto::time::Timestamp) -> T,
+    ) -> T {
+        let now = self.clock.now();
+        let result = {
+            let mut shard = self.shard.borrow_mut();
+            let result = work(&mut shard, now);
+            if !shard.log().is_durable() {
+                let last = shard.log().last();
+                shard.committed(last, &[], now);
+            }
+            result
+        };
+        self.dispatch();
+        result
+    }
+
+    /// Lends out the subscriptions; `None` on every core but the first.
+    pub fn with_subscriptions<T>(
+        self: &Rc<Core>,
+        work: impl FnOnce(&mut Subscriptions) -> T,
+    ) -> Option<T> {
+        self.subscriptions.borrow_mut().as_mut().map(work)
+    }
+
+    /// A random number.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.rng.borrow_mut().random()
+    }
+
+    /// How many cores there are.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+
+    /// Looks at deadlines, for ever.
+    pub async fn run_ticks(self: Rc<Core>) {
+        loop {
+            rt::sleep(TICK).await;
+            let instant = self.clock.instant();
+            self.fanout.sweep(instant);
+            self.deadlines.sweep(instant);
+            self.with_shard(|shard, now| shard.sweep(now));
+            crate::subscriptions::tick(&self);
+        }
+    }
+
+    /// Whether everything accepted is durable and answered.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shard.borrow().is_settled()
+    }
+
+    fn take_op(self: &Rc<Core>, op: Op, to: ReplyTo) {
+        match op {
+            Op::Control(request) => {
+                rt::spawn(crate::subscriptions::handle(Rc::clone(self), request, to));
+            }
+            op => self.with_shard(|shard, now| shard.handle(op, to, now)),
+        }
+    }
+
+    fn take_note(self: &Rc<Core>, note: Note) {
+        match note {
+            Note::Live(batch) => self.fanout.publish(batch),
+            Note::Ended(path) => self.fanout.end(&path),
+            Note::Segment(result) => self.segment_prepared(result),
+            Note::Checkpoint(result) => self.checkpoint_done(result),
+            Note::Drain => self.drain(),
+            Note::Advanced { .. }
+            | Note::Vanished(_)
+            | Note::Control(_)
+            | Note::SubscriptionsDurable => crate::subscriptions::take_note(self, note),
+            note => self.with_shard(|shard, now| shard.note(note, now)),
+        }
+    }
+
+    fn dispatch(self: &Rc<Core>) {
+        // Acting on an output may lead back here; the outer round takes care of it.
+        if self.dispatching.replace(true) {
+            return;
+        }
+        loop {
+            let output = self.shard.borrow_mut().poll_output();
+            match output {
+                None => break,
+                Some(Output::Reply(to, answer)) if to.core == self.id => {
+                    self.tickets.redeem(to.ticket, answer);
+                }
+                Some(Output::Reply(to, answer)) => {
+                    self.send(to.core, Message::Reply { ticket: to.ticket, answer });
+                }
+                Some(Output::Tell(core, note)) => self.tell(core, note),
+                Some(Output::Job(job)) => rt::spawn(jobs::run(Rc::clone(self), job)),
+            }
+        }
+        self.dispatching.set(false);
+        if self.shard.borrow_mut().log().pending_bytes() > 0 {
+            self.log_news.notify();
+        }
+    }
+
+    fn send(self: &Rc<Core>, core: CoreId, message: Message) {
+        self.outbox.send(core, message);
+        if self.outbox.is_behind() && !self.flushing.replace(true) {
+            let core = Rc::clone(self);
+            rt::spawn(async move {
+                while core.outbox.flush() {
+                    rt::sleep(FLUSH_PAUSE).await;
+                }
+                core.flushing.set(false);
+            });
+        }
+    }
+
+    fn drain(self: &Rc<Core>) {
+        self.draining.set(true);
+        self.fanout.expire_all();
+        self.end_idle_connections();
+        self.drain_begins.notify();
+    }
+
+    /// Ends connections that wait for a request.
+    pub fn end_idle_connections(&self) {
+        self.deadlines.end_idle();
+    }
+
+    /// The newest record and whether it is durable; for tests and metrics.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.shard.borrow_mut().log().durable()
+    }
+}
+
+fn parse_context(config: &Config) -> ParseContext {
+    let base_path = config.base_path.as_str().to_owned();
+    let public_base = config
+        .public_url
+        .as_ref()
+        .map(|url| format!("{}{base_path}", url.as_str().trim_end_matches('/')));
+    ParseContext { base_path, public_base }
+}

@@ -1,0 +1,214 @@
+//! The fan-out: owns the live readers connected to this core.
+//!
+//! A reader is a cursor, not a queue: it holds a position, and when its socket can take more it
+//! takes everything since from the stream's window. A reader that falls out of the window reads
+//! pages like anybody else until it is back.
+//!
+//! Invariants: a window is contiguous and ends at what the owner last announced; the owner
+//! announces to this core exactly while the core has readers of the path. Windows live under one
+//! budget per core.
+
+pub mod batch;
+mod readers;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+use thalweg_proto::path::StreamPath;
+
+use batch::LiveBatch;
+use readers::Readers;
+
+/// Bytes of stored data in all windows of a core.
+const WINDOW_BUDGET_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of stored data that a reader takes at once; more waits for the next write.
+const TAKE_BYTES: usize = 256 * 1024;
+
+/// The live streams of one core.
+#[derive(Default)]
+pub struct Fanout {
+    streams: RefCell<HashMap<StreamPath, Rc<LiveStream>, RandomState>>,
+    /// One entry per batch in a window, oldest first.
+    order: RefCell<VecDeque<Rc<LiveStream>>>,
+    bytes: Cell<usize>,
+}
+
+/// One stream with live readers on this core.
+pub struct LiveStream {
+    path: StreamPath,
+    window: RefCell<VecDeque<Arc<LiveBatch>>>,
+    readers: RefCell<Readers>,
+    ended: Cell<bool>,
+}
+
+/// What a follower has to do next.
+pub enum Next {
+    /// Send these, in order.
+    Batches(SmallVec<[Arc<LiveBatch>; 2]>),
+    /// Read a page: the position is not in the window.
+    Behind,
+    /// The stream is gone.
+    Ended,
+    /// The time of this answer is over.
+    Expired,
+}
+
+impl Fanout {
+    /// Adds a reader. The second value says that it is the core's first of this path: the owner
+    /// must be told, before it is asked for a page.
+    pub fn follow(self: &Rc<Fanout>, path: &StreamPath, deadline: Instant) -> (Follower, bool) {
+        let mut streams = self.streams.borrow_mut();
+        let first = !streams.contains_key(path);
+        let stream = streams.entry(path.clone()).or_insert_with(|| {
+            Rc::new(LiveStream {
+                path: path.clone(),
+                window: RefCell::default(),
+                readers: RefCell::default(),
+                ended: Cell::new(false),
+            })
+        });
+        let index = stream.readers.borrow_mut().add(deadline);
+        (Follower { fanout: Rc::clone(self), stream: Rc::clone(stream), index }, first)
+    }
+
+    /// Takes news from the owner and wakes the readers.
+    pub fn publish(&self, batch: Arc<LiveBatch>) {
+        let Some(stream) = self.streams.borrow().get(&batch.path).cloned() else { return };
+        self.bytes.set(self.bytes.get() + batch.stored.len());
+        stream.window.borrow_mut().push_back(batch);
+        stream.readers.borrow_mut().wake_all();
+        let mut order = self.order.borrow_mut();
+        order.push_back(stream);
+        while self.bytes.get() > WINDOW_BUDGET_BYTES && order.len() > 1 {
+            let Some(oldest) = order.pop_front() else { return };
+            if let Some(batch) = oldest.window.borrow_mut().pop_front() {
+                self.bytes.set(self.bytes.get() - batch.stored.len());
+            }
+        }
+    }
+
+    /// A followed stream is gone: its readers end, new ones start over.
+    pub fn end(&self, path: &StreamPath) {
+        let stream = self.streams.borrow_mut().remove(path);
+        if let Some(stream) = stream {
+            stream.ended.set(true);
+            stream.readers.borrow_mut().wake_all();
+            self.forget(&stream);
+        }
+    }
+
+    /// Ends answers whose time is over. Called several times a second.
+    pub fn sweep(&self, now: Instant) {
+        for stream in self.streams.borrow().values() {
+            stream.readers.borrow_mut().expire(now);
+        }
+    }
+
+    /// Ends all answers: the server drains.
+    pub fn expire_all(&self) {
+        for stream in self.streams.borrow().values() {
+            stream.readers.borrow_mut().expire_all();
+        }
+    }
+
+    /// Readers on this core.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.streams.borrow().values().map(|stream| stream.readers.borrow().len()).sum()
+    }
+
+    fn forget(&self, stream: &Rc<LiveStream>) {
+        let dropped: usize = stream.window.borrow().iter().map(|batch| batch.stored.len()).sum();
+        stream.window.borrow_mut().clear();
+        self.bytes.set(self.bytes.get() - dropped);
+        self.order.borrow_mut().retain(|other| !Rc::ptr_eq(other, stream));
+    }
+}
+
+impl LiveStream {
+    fn next(&self, position: u64) -> Option<Next> {
+        let window = self.window.borrow();
+        let unseen = |batch: &&Arc<LiveBatch>| {
+            batch.to() > position || batch.closed && batch.to() == position
+        };
+        // Readers are nearly always at the end, so look from there.
+        let seen = window.iter().rev().take_while(unseen).count();
+        let first = window.len() - seen;
+        match window.get(first) {
+            None if self.ended.get() => Some(Next::Ended),
+            None => None,
+            Some(batch) if batch.from != position => Some(Next::Behind),
+            Some(_) => {
+                let mut bytes = 0;
+                let fits = |batch: &&Arc<LiveBatch>| {
+                    let fits = bytes < TAKE_BYTES;
+                    bytes += batch.stored.len();
+                    fits
+                };
+                let batches = window.iter().skip(first).take_while(fits).cloned().collect();
+                Some(Next::Batches(batches))
+            }
+        }
+    }
+}
+
+/// One live reader: leaves the fan-out when dropped.
+pub struct Follower {
+    fanout: Rc<Fanout>,
+    stream: Rc<LiveStream>,
+    index: usize,
+}
+
+impl Follower {
+    /// Waits for what comes after `position`.
+    pub async fn next(&self, position: u64) -> Next {
+        poll_fn(|context| {
+            if let Some(next) = self.stream.next(position) {
+                return Poll::Ready(next);
+            }
+            let mut readers = self.stream.readers.borrow_mut();
+            if readers.is_expired(self.index) {
+                return Poll::Ready(Next::Expired);
+            }
+            readers.wait(self.index, context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Whether the time of this answer is over.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.stream.readers.borrow().is_expired(self.index)
+    }
+
+    /// Leaves. Returns the path if it was the core's last reader of it: the owner must be told.
+    #[must_use]
+    pub fn leave(self) -> Option<StreamPath> {
+        let was_last = self.stream.readers.borrow().len() == 1 && !self.stream.ended.get();
+        was_last.then(|| self.stream.path.clone())
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut readers = self.stream.readers.borrow_mut();
+        readers.remove(self.index);
+        let last = readers.len() == 0;
+        drop(readers);
+        if last && !self.stream.ended.get() {
+            self.fanout.streams.borrow_mut().remove(&self.stream.path);
+            self.fanout.forget(&self.stream);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The runtime seam: everything that names monoio. The rest of the server knows sockets, files,
+//! tasks and a doorbell, so that the runtime can be changed in this folder alone.
+//!
+//! What monoio's open bugs ask of its users holds here: no operation that owns a buffer is ever
+//! dropped while the kernel works on it, except by closing its socket first; accepting happens
+//! in a task that is never cancelled; nothing loops on yields.
+
+mod file;
+mod net;
+mod sys;
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+pub use file::RingFile;
+pub use net::{Bell, BellRope, Gone, Listener, Socket, Writer, bell};
+pub use sys::{SocketHandle, shutdown};
+
+/// Which kernel interface drives a core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Driver {
+    /// io_uring.
+    IoUring,
+    /// epoll: the same code on the fallback driver.
+    Epoll,
+}
+
+impl Driver {
+    /// The name that flags, banners and metrics use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Driver::IoUring => "io_uring",
+            Driver::Epoll => "epoll",
+        }
+    }
+}
+
+/// Submission entries of a core's ring. Deep, because one event wakes every reader of a stream
+/// and their writes should leave in few submissions.
+const RING_ENTRIES: u32 = 4096;
+/// Completion entries: every connected reader may complete at once.
+const COMPLETION_ENTRIES: u32 = 4 * RING_ENTRIES;
+/// Ring memory is charged against RLIMIT_MEMLOCK and released late after a process ends.
+const RING_ATTEMPTS: u32 = 20;
+const RING_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Tries to set up a ring of the size that a core needs.
+pub fn probe_io_uring() -> io::Result<()> {
+    uring_runtime().map(drop)
+}
+
+/// Runs a future to completion on this thread, with the driver given.
+pub fn block_on<F: Future>(driver: Driver, future: F) -> io::Result<F::Output> {
+    match driver {
+        Driver::IoUring => {
+            let mut attempt = 1;
+            let mut runtime = loop {
+                match uring_runtime() {
+                    Ok(runtime) => break runtime,
+                    Err(error) if attempt == RING_ATTEMPTS => return Err(error),
+                    Err(_) => std::thread::sleep(RING_RETRY_PAUSE),
+                }
+                attempt += 1;
+            };
+            Ok(runtime.block_on(future))
+        }
+        Driver::Epoll => {
+            let builder = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new();
+            Ok(builder.enable_timer().build()?.block_on(future))
+        }
+    }
+}
+
+type UringRuntime = monoio::Runtime<monoio::time::TimeDriver<monoio::IoUringDriver>>;
+
+fn uring_runtime() -> io::Result<UringRuntime> {
+    let mut ring = io_uring::IoUring::builder();
+    ring.setup_coop_taskrun()
+        .setup_taskrun_flag()
+        .setup_single_issuer()
+        .setup_cqsize(COMPLETION_ENTRIES);
+    monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
+        .with_entries(RING_ENTRIES)
+        .uring_builder(ring)
+        .enable_timer()
+        .build()
+}
+
+/// Starts a task on this core. It runs until it ends; nobody waits for it.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    drop(monoio::spawn(task));
+}
+
+/// Pauses a task. The granularity is a millisecond.
+pub async fn sleep(duration: Duration) {
+    monoio::time::sleep(duration).await;
+}

@@ -1,0 +1,205 @@
+//! Sockets and the doorbell on the ring.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use monoio::buf::IoBufMut;
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
+use monoio::net::{TcpListener, TcpStream, UnixStream};
+use socket2::{Domain, Protocol, Type};
+use thalweg_proto::response::Pieces;
+
+use super::sys::{self, Gather, GatherBuf, SocketHandle};
+
+/// Connections that the kernel keeps for us while a core is busy.
+const BACKLOG: i32 = 4096;
+/// The kernel's send buffer per socket: what a slow reader has not taken stays a cursor of ours
+/// and not gigabytes of the kernel's.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// One core's listener; every core binds the same address.
+pub struct Listener(TcpListener);
+
+impl Listener {
+    /// Binds with `SO_REUSEPORT`.
+    pub fn bind(address: SocketAddr) -> io::Result<Listener> {
+        let socket =
+            socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into()).map(Listener)
+    }
+
+    /// The next connection.
+    pub async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        stream.set_nodelay(true)?;
+        // A hint; without it a slow reader costs more kernel memory.
+        let _ = sys::with_fd(&stream, |fd| {
+            rustix::net::sockopt::set_socket_send_buffer_size(fd, SEND_BUFFER_BYTES)
+        });
+        Ok((Socket(stream), peer))
+    }
+}
+
+/// A connected socket with one task that reads and writes in turn.
+pub struct Socket(TcpStream);
+
+impl Socket {
+    /// The number that the deadline table keeps.
+    #[must_use]
+    pub fn handle(&self) -> SocketHandle {
+        SocketHandle::of(&self.0)
+    }
+
+    /// Reads what there is into the free capacity behind `buf`. 0 bytes: the peer is done.
+    pub async fn read(&mut self, buf: BytesMut) -> (io::Result<usize>, BytesMut) {
+        let start = buf.len();
+        let (result, slice) = self.0.read(buf.slice_mut(start..)).await;
+        (result, slice.into_inner())
+    }
+
+    /// Waits until something can be read, without holding a buffer. Safe to drop.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.0.readable(false).await
+    }
+
+    /// Writes all pieces in order.
+    pub async fn write_all(&mut self, pieces: Pieces) -> io::Result<()> {
+        write_all(&mut self.0, pieces).await
+    }
+
+    /// Says that nothing more will be written.
+    pub fn finish(&self) -> io::Result<()> {
+        sys::with_fd(&self.0, |fd| rustix::net::shutdown(fd, rustix::net::Shutdown::Write))?;
+        Ok(())
+    }
+
+    /// Goes over to a live answer: from now on the task only writes, and learns from [`Gone`]
+    /// that the reader has left.
+    #[must_use]
+    pub fn into_live(self) -> (Writer, Gone) {
+        let handle = self.handle();
+        let (mut reads, writes) = self.0.into_split();
+        // What a client sends during a live answer cannot be answered: reading it is only for
+        // noticing its end. Small, since there are as many as readers.
+        let gone = async move {
+            let mut buf = vec![0u8; 16];
+            loop {
+                let (result, rest) = reads.read(buf).await;
+                buf = rest;
+                if !matches!(result, Ok(1..)) {
+                    return;
+                }
+            }
+        };
+        (Writer { writes, handle }, Gone(Box::pin(gone)))
+    }
+}
+
+/// The writing half of a live connection.
+pub struct Writer {
+    writes: OwnedWriteHalf<TcpStream>,
+    handle: SocketHandle,
+}
+
+impl Writer {
+    /// The number that the deadline table keeps.
+    #[must_use]
+    pub fn handle(&self) -> SocketHandle {
+        self.handle
+    }
+
+    /// Writes all pieces in order.
+    pub async fn write_all(&mut self, pieces: Pieces) -> io::Result<()> {
+        write_all(&mut self.writes, pieces).await
+    }
+
+    /// Ends both directions, so that the pending read of [`Gone`] completes before it is dropped.
+    pub fn close(&self) {
+        super::shutdown(self.handle, true);
+    }
+}
+
+/// Completes when the peer has closed its side or is lost.
+pub struct Gone(Pin<Box<dyn Future<Output = ()>>>);
+
+impl Future for Gone {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+async fn write_all(stream: &mut impl AsyncWriteRent, mut pieces: Pieces) -> io::Result<()> {
+    pieces.retain(|piece| !piece.is_empty());
+    while !pieces.is_empty() {
+        let written = if pieces.len() == 1 {
+            let piece = std::mem::take(&mut pieces[0]);
+            let (result, mut piece) = stream.write(piece).await;
+            let written = result?;
+            piece.advance(written);
+            pieces[0] = piece;
+            pieces.retain(|piece| !piece.is_empty());
+            written
+        } else {
+            let (result, GatherBuf(gather)) = stream.writev(GatherBuf(Gather::new(pieces))).await;
+            let written = result?;
+            pieces = gather.rest(written);
+            written
+        };
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    Ok(())
+}
+
+/// A doorbell between threads: the rope rings it from anywhere, the bell's core sleeps on it.
+pub fn bell() -> io::Result<(BellRope, StdUnixStream)> {
+    let (rope, bell) = StdUnixStream::pair()?;
+    rope.set_nonblocking(true)?;
+    bell.set_nonblocking(true)?;
+    Ok((BellRope(rope), bell))
+}
+
+/// The end of a doorbell that other threads pull.
+pub struct BellRope(StdUnixStream);
+
+impl BellRope {
+    /// Wakes the core. A full pipe means that it is awake or about to be.
+    pub fn pull(&self) {
+        use std::io::Write as _;
+        let _ = (&self.0).write(&[1]);
+    }
+}
+
+/// The end of a doorbell that a core sleeps on.
+pub struct Bell {
+    stream: UnixStream,
+    buf: Vec<u8>,
+}
+
+impl Bell {
+    /// Takes over the end made by [`bell`], on the core's own thread.
+    pub fn new(bell: StdUnixStream) -> io::Result<Bell> {
+        Ok(Bell { stream: UnixStream::from_std(bell)?, buf: vec![0; 64] })
+    }
+
+    /// Sleeps until the rope is pulled.
+    pub async fn rung(&mut self) -> io::Result<()> {
+        let buf = std::mem::take(&mut self.buf);
+        let (result, buf) = self.stream.read(buf).await;
+        self.buf = buf;
+        result.map(drop)
+    }
+}

@@ -1,0 +1,55 @@
+//! What runs where, said once at the start.
+
+use std::io::Write as _;
+
+use super::open::Summary;
+use crate::config::{Config, Durability};
+use crate::rt::Driver;
+
+/// Prints the banner to the standard output. Scripts wait for its first line.
+pub(super) fn print(config: &Config, driver: Driver, found: &Summary) {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = String::new();
+    for address in &config.listen {
+        let url = format!("http://{address}{}", config.base_path);
+        text.push_str(&format!("thalweg {version} ready: {url}\n"));
+    }
+    let cpus: Vec<String> = config.cores.iter().map(usize::to_string).collect();
+    let cores = cpus.len();
+    let plural = if cores == 1 { "" } else { "s" };
+    text.push_str(&format!(
+        "  cores       {cores} core{plural} on CPU {}, {}\n",
+        cpus.join(", "),
+        driver.name()
+    ));
+    match config.durability {
+        Durability::Memory => text.push_str(
+            "  durability  memory: NOTHING IS STORED, everything is lost when the server stops\n",
+        ),
+        durability => text.push_str(&format!(
+            "  durability  {}\n  data        {}: {} streams, {} records replayed in {} ms{}\n",
+            match durability {
+                Durability::Async => "async: acknowledged after the write, synced on a timer",
+                _ => "sync: acknowledged after fdatasync",
+            },
+            config.data_dir.display(),
+            found.streams,
+            found.records,
+            found.took.as_millis(),
+            if found.relayout { ", moved to another number of cores" } else { "" },
+        )),
+    }
+    text.push_str(&format!(
+        "  limits      {} connections, bodies up to {} bytes\n",
+        config.limits.max_connections, config.limits.max_body_bytes
+    ));
+    if config.listen.iter().any(|address| !address.ip().is_loopback()) {
+        text.push_str(
+            "  WARNING     plain HTTP without access control on a public address: anybody who \
+             reaches it can read, write and delete\n",
+        );
+    }
+    // Nobody may be listening; the server runs all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+}

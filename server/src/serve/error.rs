@@ -1,0 +1,94 @@
+//! Why a server does not start, and what to do about it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thalweg_storage::RecoveryError;
+use thalweg_storage::data_dir::DataDirError;
+
+/// See the module.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error(
+        "{address} is taken by another process; stop it, or choose another address with --listen \
+         (`ss -ltnp` shows who listens)"
+    )]
+    PortTaken {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Not taken, but not to be had either.
+    #[error(
+        "cannot listen on {address}: {source}; check --listen against this machine's addresses"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data directory is not usable.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// It cannot be created or written.
+    #[error(
+        "data directory {} is not writable: {source}; change its owner or mode, or choose another \
+         one with --data-dir", path.display()
+    )]
+    DataDirUnwritable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is stored cannot be read back.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// What is stored about subscriptions cannot be read back.
+    #[error("the stored subscriptions cannot be read: {0}")]
+    Subscriptions(String),
+    /// The control plane did not start.
+    #[error("the control plane did not start: {0}")]
+    Control(String),
+    /// The kernel refuses a ring.
+    #[error("io_uring is not available: {0}; {advice}", advice = io_uring_advice(.0))]
+    IoUring(io::Error),
+    /// No doorbells.
+    #[error("cannot make the mailboxes between cores: {0}")]
+    Mailbox(io::Error),
+    /// No thread.
+    #[error("cannot start a thread: {0}; check the process limit (`ulimit -u`)")]
+    Thread(io::Error),
+    /// A core's runtime did not start.
+    #[error("core {core} did not start: {source}; {advice}", advice = io_uring_advice(source))]
+    Core {
+        /// Which.
+        core: usize,
+        /// Why.
+        source: io::Error,
+    },
+    /// A core ended before it was ready.
+    #[error("a core ended before it was ready; the log says why")]
+    CoreEnded,
+}
+
+fn io_uring_advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => {
+            "it is forbidden here, by a seccomp profile (Docker's default one does) or by the \
+             sysctl kernel.io_uring_disabled; allow it, or run with --io epoll"
+        }
+        Some(libc::ENOMEM) => {
+            "the locked-memory limit is too low; raise it (`ulimit -l`, or LimitMEMLOCK= in a \
+             systemd unit), or run with --io epoll"
+        }
+        Some(libc::ENOSYS) => "this kernel has no io_uring; run with --io epoll",
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "the descriptor limit is too low; raise it (`ulimit -n`, or LimitNOFILE= in a systemd \
+             unit)"
+        }
+        _ => "run with --io epoll if it stays so",
+    }
+}

@@ -1,0 +1,95 @@
+//! `thalweg serve`: from a configuration to running cores, and back down.
+
+mod banner;
+mod core_thread;
+mod error;
+mod open;
+mod signals;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+pub use error::StartError;
+
+use crate::config::{Config, IoDriver};
+use crate::helper::Helper;
+use crate::mailbox::message::{Message, Note};
+use crate::mailbox::{Post, mailboxes};
+use crate::rt::{self, Driver};
+use core_thread::{CoreThread, Running};
+
+/// Runs a server until it is told to stop by SIGTERM or SIGINT.
+pub fn run(config: Config) -> Result<(), StartError> {
+    open::raise_descriptor_limit();
+    let driver = choose_driver(config.io)?;
+    let config = Arc::new(open::resolve_addresses(config)?);
+    let cores = config.cores.len();
+    let opened = open::open(&config)?;
+    let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
+    let helper = Helper::start(&config.data_dir, opened.layout.clone(), post.clone())
+        .map_err(StartError::Thread)?;
+    let (ready, readiness) = mpsc::channel();
+    let running = Arc::new(Running::new(cores));
+    let control = crate::subscriptions::Control::start(&config, &post)?;
+    let mut threads = Vec::with_capacity(cores);
+    let mut subscriptions = Some(opened.subscriptions);
+    let mut seeds = opened.seeds.into_iter();
+    for (inbox, shard) in inboxes.into_iter().zip(opened.shards) {
+        let core = threads.len();
+        let thread = CoreThread {
+            core,
+            config: Arc::clone(&config),
+            driver,
+            post: post.clone(),
+            inbox,
+            shard,
+            subscriptions: subscriptions.take(),
+            control: control.clone(),
+            helper: helper.clone(),
+            running: Arc::clone(&running),
+            seed: seeds.next().unwrap_or_default(),
+        };
+        threads.push(thread.spawn(ready.clone())?);
+    }
+    drop(ready);
+    for _ in 0..cores {
+        readiness.recv().map_err(|_| StartError::CoreEnded)??;
+    }
+    banner::print(&config, driver, &opened.summary);
+    signals::wait();
+    stop(&post, threads);
+    drop(opened.lock);
+    Ok(())
+}
+
+/// Finishes what is under way, then ends.
+fn stop(post: &Post, threads: Vec<JoinHandle<()>>) {
+    tracing::info!("stopping: finishing what is under way");
+    for core in 0..post.cores() {
+        post.send_from_outside(core, Message::Tell(Note::Drain));
+    }
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a core ended by a panic");
+        }
+    }
+    tracing::info!("stopped");
+}
+
+fn choose_driver(wanted: IoDriver) -> Result<Driver, StartError> {
+    match wanted {
+        IoDriver::Epoll => Ok(Driver::Epoll),
+        IoDriver::IoUring => {
+            rt::probe_io_uring().map(|()| Driver::IoUring).map_err(StartError::IoUring)
+        }
+        IoDriver::Auto => Ok(match rt::probe_io_uring() {
+            Ok(()) => Driver::IoUring,
+            Err(error) => {
+                let advice = StartError::IoUring(error);
+                tracing::warn!("falling back to epoll: {advice}");
+                Driver::Epoll
+            }
+        }),
+    }
+}

@@ -1,0 +1,177 @@
+//! Opening what a server stands on: limits, addresses, the data directory.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use socket2::{Domain, Protocol, Socket, Type};
+use thalweg_proto::path::StreamPath;
+use thalweg_proto::stream::record::StreamId;
+use thalweg_storage::recovery::StoredSubscriptions;
+use thalweg_storage::writer::LogConfig;
+use thalweg_storage::{
+    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, RealDisk, data_dir, recover,
+};
+
+use super::StartError;
+use crate::config::limits::MAX_PENDING_BYTES;
+use crate::config::{Config, Durability};
+use crate::router;
+use crate::shard::{Log, Shard, ShardConfig, Slot};
+
+/// What the cores start from.
+pub(super) struct Opened {
+    /// Held as long as the server runs.
+    pub(super) lock: Option<DataDirLock>,
+    /// Absent without a log.
+    pub(super) layout: Option<Arc<LayoutFile>>,
+    pub(super) shards: Vec<Shard>,
+    pub(super) subscriptions: StoredSubscriptions,
+    pub(super) seeds: Vec<u64>,
+    pub(super) summary: Summary,
+}
+
+/// What was found, for the banner.
+#[derive(Default)]
+pub(super) struct Summary {
+    pub(super) streams: u64,
+    pub(super) records: u64,
+    pub(super) took: Duration,
+    pub(super) relayout: bool,
+}
+
+/// Opens the data directory and reads what is in it.
+pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
+    let mut random = rand::rng();
+    let seeds = config.cores.iter().map(|_| random.random()).collect();
+    if config.durability == Durability::Memory {
+        let shard = |core| {
+            let log = Log::Memory { last: Lsn::default() };
+            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0))
+        };
+        return Ok(Opened {
+            lock: None,
+            layout: None,
+            shards: (0..config.cores.len()).map(shard).collect(),
+            subscriptions: StoredSubscriptions::default(),
+            seeds,
+            summary: Summary::default(),
+        });
+    }
+    let started = Instant::now();
+    check_writable(&config.data_dir)?;
+    let lock = DataDirLock::acquire(&config.data_dir)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    data_dir::check_format(&*disk, &config.data_dir, env!("CARGO_PKG_VERSION"))?;
+    let cores = config.cores.len();
+    let place = |path: &StreamPath| router::owner(path, cores);
+    let recovery = recover(&disk, &config.data_dir, cores, &place)?;
+    let forks = count_forks(&recovery.cores);
+    let summary = Summary {
+        streams: recovery.stats.streams,
+        records: recovery.stats.records,
+        took: started.elapsed(),
+        relayout: recovery.stats.relayout,
+    };
+    let max_id = recovery.max_stream_id;
+    let shards = recovery.cores.into_iter().enumerate();
+    let shards = shards.map(|(core, stored)| shard(config, core, stored, &forks, max_id)).collect();
+    Ok(Opened {
+        lock: Some(lock),
+        layout: Some(recovery.layout),
+        shards,
+        subscriptions: recovery.subscriptions,
+        seeds,
+        summary,
+    })
+}
+
+fn shard(
+    config: &Config,
+    core: usize,
+    stored: CoreRecovery,
+    forks: &HashMap<StreamId, u32>,
+    max_id: StreamId,
+) -> Shard {
+    let log_config = LogConfig {
+        segment_bytes: config.storage.segment_bytes,
+        durability: match config.durability {
+            Durability::Async => thalweg_storage::Durability::Async,
+            _ => thalweg_storage::Durability::Sync,
+        },
+        ..LogConfig::default()
+    };
+    let slots = stored.streams.into_iter().map(|stream| {
+        let references = forks.get(&stream.state.id).copied().unwrap_or(0);
+        Slot::recovered(stream.state, stream.extents, stream.last_lsn, references)
+    });
+    let writer = Box::new(LogWriter::new(stored.resume, log_config));
+    let log = Log::Durable { writer, segments: stored.segments };
+    Shard::new(shard_config(config, core), log, slots.collect(), max_id)
+}
+
+fn shard_config(config: &Config, core: usize) -> ShardConfig {
+    let cores = config.cores.len();
+    let hot_tail = config.storage.hot_tail_bytes / cores as u64;
+    ShardConfig {
+        core,
+        cores,
+        hot_tail_bytes: usize::try_from(hot_tail).unwrap_or(usize::MAX),
+        max_pending_bytes: MAX_PENDING_BYTES,
+    }
+}
+
+/// References are not stored: each fork names its source.
+fn count_forks(cores: &[CoreRecovery]) -> HashMap<StreamId, u32> {
+    let mut counts = HashMap::new();
+    for stream in cores.iter().flat_map(|core| &core.streams) {
+        if let Some(fork) = &stream.state.config.fork {
+            *counts.entry(fork.source_id).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn check_writable(dir: &Path) -> Result<(), StartError> {
+    let unwritable = |source| StartError::DataDirUnwritable { path: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(unwritable)?;
+    let probe = dir.join(".writable");
+    std::fs::write(&probe, b"").map_err(unwritable)?;
+    std::fs::remove_file(&probe).map_err(unwritable)
+}
+
+/// Finds out whether the addresses are free, and which port stands for port 0. The cores bind
+/// with `SO_REUSEPORT`, which would share a port with another server without a word.
+pub(super) fn resolve_addresses(mut config: Config) -> Result<Config, StartError> {
+    for address in &mut config.listen {
+        *address = bind_alone(*address)?;
+    }
+    Ok(config)
+}
+
+fn bind_alone(address: SocketAddr) -> Result<SocketAddr, StartError> {
+    let bind = || -> std::io::Result<SocketAddr> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(1)?;
+        TcpListener::from(socket).local_addr()
+    };
+    bind().map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => StartError::PortTaken { address },
+        _ => StartError::Listen { address, source },
+    })
+}
+
+/// Every connection is a descriptor: take what the hard limit allows.
+pub(super) fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the descriptor limit could not be raised");
+    }
+}

@@ -1,0 +1,178 @@
+//! What happens when records become durable: they show to readers, replies leave, live readers
+//! and subscriptions hear of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use thalweg_proto::stream::record::{Payload, Record, StreamId};
+use thalweg_proto::time::Timestamp;
+use thalweg_storage::{Lsn, Placement};
+
+use super::pending::{Commit, Waiting};
+use super::{Note, Output, Shard};
+use crate::fanout::batch::LiveBatch;
+
+/// Recent bytes over all streams, oldest first, under one budget.
+pub(super) struct HotTail {
+    order: VecDeque<(StreamId, usize)>,
+    bytes: usize,
+    budget: usize,
+    /// Without a log the hot tail is the only copy and is never given up.
+    evicts: bool,
+}
+
+impl HotTail {
+    pub(super) fn new(budget: usize, evicts: bool) -> HotTail {
+        HotTail { order: VecDeque::new(), bytes: 0, budget, evicts }
+    }
+}
+
+/// News of one stream within a batch of commits.
+struct News {
+    id: StreamId,
+    from: u64,
+    pieces: Vec<Bytes>,
+}
+
+/// What a record means for readers; `None` if nothing.
+pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
+    let deletes = matches!(record, Record::Delete { .. });
+    let closes =
+        matches!(record, Record::Append { close: true, .. } | Record::Create { close: true, .. });
+    let id = record.stream_id()?;
+    let (position, payload) = match record {
+        Record::Create { config, payload, .. } => (config.start(), payload),
+        Record::Append { position, payload, .. } => (position, payload),
+        _ => (0, Payload::default()),
+    };
+    Some(Commit { lsn, id, position, payload, deletes, closes })
+}
+
+impl Shard {
+    /// Everything up to `durable` is on the disk; `placements` says where the data is, in order.
+    pub fn committed(&mut self, durable: Lsn, placements: &[Placement], now: Timestamp) {
+        let mut placements = placements.iter();
+        let mut news: Vec<News> = Vec::new();
+        while let Some(commit) = self.pending.next_commit(durable) {
+            let placement = (!commit.payload.bytes.is_empty()).then(|| placements.next()).flatten();
+            self.reveal(commit, placement, &mut news);
+        }
+        for news in news {
+            self.announce(news);
+        }
+        self.evict();
+        for waiting in self.pending.due(durable) {
+            match waiting {
+                Waiting::Reply(to, answer) => self.outputs.push_back(Output::Reply(to, answer)),
+                Waiting::Retry(op, to) => self.handle(*op, to, now),
+                Waiting::Tell(core, note) => self.outputs.push_back(Output::Tell(core, note)),
+            }
+        }
+    }
+
+    fn reveal(&mut self, commit: Commit, placement: Option<&Placement>, news: &mut Vec<News>) {
+        if commit.deletes {
+            return self.forget(commit.id);
+        }
+        let Some(slot) = self.streams.get_mut(commit.id) else { return };
+        if let Some(placement) = placement {
+            let follows = slot.extents.push(placement.span);
+            debug_assert!(follows, "placements come in log order");
+        }
+        let len = commit.payload.bytes.len();
+        slot.reveal(commit.position, &commit.payload);
+        slot.visible_closed |= commit.closes;
+        if len > 0 {
+            self.hot.bytes += len;
+            self.hot.order.push_back((commit.id, len));
+        }
+        let interesting = slot.followers != 0 || !self.watch.is_empty();
+        if interesting && (len > 0 || commit.closes) {
+            add_news(news, commit);
+        }
+    }
+
+    /// A deletion is durable: nothing of the stream is left but its segments' bytes.
+    fn forget(&mut self, id: StreamId) {
+        let Some(slot) = self.streams.remove(id) else { return };
+        self.log.forget(&slot.extents);
+        for core in cores_of(slot.followers) {
+            self.tell(core, Note::Ended(slot.state.path.clone()));
+        }
+        if let Some(fork) = &slot.state.config.fork {
+            let note = Note::Unfork { path: fork.source.clone(), id: fork.source_id };
+            self.tell(self.owner(&fork.source), note);
+        }
+        if self.watch.matches(&slot.state.path) {
+            self.tell(0, Note::Vanished(slot.state.path.clone()));
+        }
+    }
+
+    fn announce(&mut self, news: News) {
+        let Some(slot) = self.streams.get_mut(news.id) else { return };
+        if slot.watched.0 != self.watch.revision() {
+            let watched = self.watch.matches(&slot.state.path);
+            slot.watched = (self.watch.revision(), watched);
+        }
+        let (watched, followers) = (slot.watched.1, slot.followers);
+        let path = slot.state.path.clone();
+        let tail = slot.visible_offset();
+        if followers != 0 {
+            let batch = Arc::new(LiveBatch::new(
+                path.clone(),
+                slot.state.id,
+                slot.state.config.content_type.clone(),
+                news.from,
+                tail,
+                concat(news.pieces),
+                slot.visible_closed,
+            ));
+            for core in cores_of(followers) {
+                self.tell(core, Note::Live(Arc::clone(&batch)));
+            }
+        }
+        if watched {
+            self.tell(0, Note::Advanced { path, tail });
+        }
+    }
+
+    /// Gives up the oldest recent bytes beyond the budget.
+    fn evict(&mut self) {
+        while self.hot.evicts && self.hot.bytes > self.hot.budget {
+            let Some((id, len)) = self.hot.order.pop_front() else { return };
+            self.hot.bytes -= len;
+            if let Some(slot) = self.streams.get_mut(id) {
+                slot.hot.pop_front();
+            }
+        }
+    }
+}
+
+fn add_news(news: &mut Vec<News>, commit: Commit) {
+    // Most batches touch a stream once; those that do not touch few streams often.
+    let known = news.iter_mut().rfind(|news| news.id == commit.id);
+    let pieces = match known {
+        Some(known) => &mut known.pieces,
+        None => {
+            let from = commit.position;
+            news.push(News { id: commit.id, from, pieces: Vec::new() });
+            let last = news.len() - 1;
+            &mut news[last].pieces
+        }
+    };
+    pieces.push(commit.payload.bytes);
+}
+
+fn concat(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.swap_remove(0);
+    }
+    let mut all = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+    all.freeze()
+}
+
+fn cores_of(mask: u128) -> impl Iterator<Item = usize> {
+    (0..u128::BITS as usize).filter(move |core| mask & (1 << core) != 0)
+}

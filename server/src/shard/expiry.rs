@@ -1,0 +1,120 @@
+//! Streams that go away by themselves: sliding and absolute expiry (section 5.1).
+//!
+//! An expired stream is deleted by a record like any other, before anybody is told that it is
+//! gone, so that it cannot come back after a crash. Reads move a sliding expiry in memory, and
+//! in the log only now and then; recovery makes up for the difference by waiting longer.
+
+use std::collections::BTreeSet;
+
+use thalweg_proto::path::StreamPath;
+use thalweg_proto::stream::config::Expiry;
+use thalweg_proto::stream::record::{Record, StreamId};
+use thalweg_proto::time::Timestamp;
+
+use super::Shard;
+use super::slot::Slot;
+
+/// Streams that one sweep looks at, at most: a sweep must not hold up requests.
+const SWEEP_LIMIT: usize = 1000;
+/// A read is logged when the log's access time is older than this part of the TTL...
+const TOUCH_FRACTION: u64 = 8;
+/// ...and at least this many milliseconds.
+const MIN_TOUCH_MS: u64 = 1000;
+
+/// When to look at which stream again. An entry may be too early, never too late.
+#[derive(Default)]
+pub(super) struct Expiries(BTreeSet<(Timestamp, StreamId)>);
+
+impl Expiries {
+    /// Notes when a stream may expire.
+    pub(super) fn watch(&mut self, slot: &Slot) {
+        if let Some(instant) = slot.state.expires_at() {
+            self.0.insert((instant, slot.state.id));
+        }
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Option<StreamId> {
+        let (instant, _) = *self.0.first()?;
+        if instant > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, id)| id)
+    }
+}
+
+impl<'a> FromIterator<&'a Slot> for Expiries {
+    fn from_iter<I: IntoIterator<Item = &'a Slot>>(slots: I) -> Expiries {
+        let mut expiries = Expiries::default();
+        slots.into_iter().for_each(|slot| expiries.watch(slot));
+        expiries
+    }
+}
+
+/// How far the log's access time may lag behind the newest read.
+#[must_use]
+pub(super) fn touch_interval_ms(ttl_seconds: u64) -> u64 {
+    (ttl_seconds.saturating_mul(1000) / TOUCH_FRACTION).max(MIN_TOUCH_MS)
+}
+
+impl Shard {
+    /// Deletes what has expired. Called several times a second.
+    pub fn sweep(&mut self, now: Timestamp) {
+        for _ in 0..SWEEP_LIMIT {
+            let Some(id) = self.expiries.pop_due(now) else { return };
+            self.expire_or_rewatch(id, now);
+        }
+    }
+
+    fn expire_or_rewatch(&mut self, id: StreamId, now: Timestamp) {
+        let Some(slot) = self.streams.get_mut(id) else { return };
+        if slot.deleted || slot.soft_deleted() {
+            return;
+        }
+        // A stream with live readers is being read, whether or not there is anything to say.
+        if slot.followers != 0 {
+            slot.state.apply(&Record::Touch { id, at: now });
+        }
+        if slot.state.is_expired(now) {
+            tracing::debug!(stream = %slot.state.path, "stream expired");
+            self.remove(id, now);
+        } else {
+            self.expiries.watch(slot);
+        }
+    }
+
+    /// Deletes the stream at a path if its time has come.
+    pub(super) fn expire_if_due(&mut self, path: &StreamPath, now: Timestamp) {
+        let due = self.streams.at(path).filter(|slot| slot.state.is_expired(now));
+        if let Some(id) = due.map(|slot| slot.state.id) {
+            self.expire_or_rewatch(id, now);
+        }
+    }
+
+    /// A read moves the sliding expiry.
+    pub(super) fn touch(&mut self, path: &StreamPath, now: Timestamp) {
+        let Some(slot) = self.streams.at_mut(path) else { return };
+        let Expiry::Ttl { seconds } = slot.state.config.expiry else { return };
+        let touch = Record::Touch { id: slot.state.id, at: now };
+        slot.state.apply(&touch);
+        if now.ms_since(slot.logged_access) >= touch_interval_ms(seconds) {
+            slot.logged_access = now;
+            self.write(touch);
+        }
+    }
+
+    /// A write has logged its own time.
+    pub(super) fn access_logged(&mut self, path: &StreamPath, now: Timestamp) {
+        if let Some(slot) = self.streams.at_mut(path) {
+            slot.logged_access = now;
+        }
+    }
+}
+
+/// The state of a recovered stream may be as old as its last logged access: give it the time
+/// that unlogged reads may have added.
+pub(super) fn forgive_unlogged_reads(slot: &mut Slot) {
+    if let Expiry::Ttl { seconds } = slot.state.config.expiry {
+        let at = slot.state.last_access.plus_ms(touch_interval_ms(seconds));
+        slot.state.apply(&Record::Touch { id: slot.state.id, at });
+    }
+}

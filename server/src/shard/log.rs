@@ -1,0 +1,143 @@
+//! The shard's end of the log: numbered records in, durable numbers out.
+
+use thalweg_proto::stream::record::Record;
+use thalweg_storage::{
+    Extents, Group, LogId, LogPosition, LogWriter, Lsn, Placement, PreparedSegment, SegmentRef,
+    SegmentTable, TakeGroup,
+};
+
+/// Where records go.
+pub enum Log {
+    /// To segment files.
+    Durable {
+        /// What is written next.
+        writer: Box<LogWriter>,
+        /// Which segments still hold something.
+        segments: SegmentTable,
+    },
+    /// Nowhere (`durability = "memory"`): every record counts as durable at once.
+    Memory {
+        /// The newest record.
+        last: Lsn,
+    },
+}
+
+impl Log {
+    /// Whether records survive the process.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        matches!(self, Log::Durable { .. })
+    }
+
+    /// Takes a record; returns its number.
+    pub fn append(&mut self, record: &Record) -> Lsn {
+        match self {
+            Log::Durable { writer, .. } => writer.append(record),
+            Log::Memory { last } => {
+                *last = last.next();
+                *last
+            }
+        }
+    }
+
+    /// The newest record.
+    #[must_use]
+    pub fn last(&self) -> Lsn {
+        match self {
+            Log::Durable { writer, .. } => writer.last_lsn(),
+            Log::Memory { last } => *last,
+        }
+    }
+
+    /// The newest durable record.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        match self {
+            Log::Durable { writer, .. } => writer.durable_lsn(),
+            Log::Memory { last } => *last,
+        }
+    }
+
+    /// Bytes that wait for a write.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        match self {
+            Log::Durable { writer, .. } => writer.pending_bytes(),
+            Log::Memory { .. } => 0,
+        }
+    }
+
+    /// The next write, if one is due.
+    pub fn take_group(&mut self) -> TakeGroup {
+        match self {
+            Log::Durable { writer, .. } => writer.take_group(),
+            Log::Memory { .. } => TakeGroup::Nothing,
+        }
+    }
+
+    /// A group is as durable as configured.
+    pub fn written(&mut self, group: Group) {
+        if let Log::Durable { writer, segments } = self {
+            segments.started(group.segment);
+            writer.written(group);
+        }
+    }
+
+    /// A payload has its place in the log.
+    pub fn placed(&mut self, placement: &Placement) {
+        if let Log::Durable { segments, .. } = self {
+            segments.record_written(placement.span.location.segment, placement.span.len);
+        }
+    }
+
+    /// A segment to be prepared ahead of need, with a free one to recycle for it if there is one.
+    pub fn wants_segment(&mut self) -> Option<(SegmentRef, Option<SegmentRef>)> {
+        match self {
+            Log::Durable { writer, segments } if !writer.has_next_segment() => {
+                Some((writer.next_segment(), segments.take_free(1).pop()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A prepared segment. Ignored if it is not the next one any more.
+    pub fn provide_segment(&mut self, segment: PreparedSegment) {
+        if let Log::Durable { writer, .. } = self
+            && segment.segment == writer.next_segment()
+        {
+            writer.provide_segment(segment);
+        }
+    }
+
+    /// A stream is gone for good.
+    pub fn forget(&mut self, extents: &Extents) {
+        if let Log::Durable { segments, .. } = self {
+            segments.record_deleted(extents);
+        }
+    }
+
+    /// Which log it is.
+    #[must_use]
+    pub fn id(&self) -> LogId {
+        match self {
+            Log::Durable { writer, .. } => writer.next_segment().log,
+            Log::Memory { .. } => LogId(0),
+        }
+    }
+
+    /// The end of what is durable: where a checkpoint begun now starts its replay.
+    #[must_use]
+    pub fn position(&self) -> Option<LogPosition> {
+        match self {
+            Log::Durable { writer, .. } => Some(writer.durable_position()),
+            Log::Memory { .. } => None,
+        }
+    }
+
+    /// A checkpoint that starts its replay in `segment` is installed.
+    pub fn checkpoint_installed(&mut self, segment: u32) {
+        if let Log::Durable { segments, .. } = self {
+            segments.checkpoint_installed(segment);
+        }
+    }
+}

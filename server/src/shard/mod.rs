@@ -1,0 +1,266 @@
+//! The shard: owns every stream that hashes to its core, and the records on their way to the
+//! core's log.
+//!
+//! Invariants: `decide` never mutates; a record is applied to the accepted state the moment it
+//! is handed to the log, and shows to readers only once it is durable; a reply leaves when
+//! what it depends on is durable, refusals included. Handlers run to completion.
+//!
+//! Deliberately absent: sockets, files, clocks, `await`. What needs them leaves as an
+//! [`Output`] and comes back as a message, so that a simulation can run a shard by itself.
+
+mod append;
+mod commit;
+mod create;
+mod delete;
+mod expiry;
+mod fork;
+mod list;
+mod log;
+pub mod page;
+mod pending;
+pub mod range;
+mod read;
+mod slot;
+mod streams;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thalweg_proto::path::StreamPath;
+use thalweg_proto::problem::Problem;
+use thalweg_proto::request::CreateRequest;
+use thalweg_proto::response::Response;
+use thalweg_proto::stream::record::{Record, StreamId};
+use thalweg_proto::subscription::Interest;
+use thalweg_proto::time::Timestamp;
+use thalweg_storage::{Lsn, ReadSpan};
+
+use crate::mailbox::CoreId;
+use crate::mailbox::message::{Answer, Note, Op, PublicUrl};
+use page::PagePlan;
+use range::RangeRequest;
+use streams::Streams;
+
+pub use log::Log;
+pub use pending::ReplyTo;
+pub use range::Collector;
+pub use slot::Slot;
+
+/// Something that the shard cannot do by itself.
+pub enum Output {
+    /// Send a reply.
+    Reply(ReplyTo, Answer),
+    /// Tell a core, this one included.
+    Tell(CoreId, Note),
+    /// Read, or ask another core, and carry on from there.
+    Job(Job),
+}
+
+/// Work that waits for a disk or another core.
+pub enum Job {
+    /// Read a page and reply with it.
+    Page(PagePlan, ReplyTo),
+    /// Read records and reply with the range.
+    Range(RangeRequest, Vec<ReadSpan>, ReplyTo),
+    /// Ask the source's owner for the fork point, then call [`Shard::create_fork`].
+    Fork(Box<CreateRequest>, PublicUrl, ReplyTo),
+    /// Read from the anchor to the next data boundary, then call [`Shard::fork_at`].
+    SubOffset {
+        /// What to read.
+        run: Option<RangeRequest>,
+        /// The source.
+        source: StreamId,
+        /// The anchor.
+        anchor: u64,
+        /// How far past it.
+        sub_offset: u64,
+        /// Who asked.
+        to: ReplyTo,
+    },
+}
+
+/// What a shard is told about the server.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardConfig {
+    /// This core.
+    pub core: CoreId,
+    /// How many there are.
+    pub cores: usize,
+    /// Bytes of recent data to keep in memory.
+    pub hot_tail_bytes: usize,
+    /// Bytes that may wait for the disk before requests are refused with 503.
+    pub max_pending_bytes: usize,
+}
+
+/// See the module.
+pub struct Shard {
+    config: ShardConfig,
+    streams: Streams,
+    log: Log,
+    pending: pending::Pending,
+    outputs: VecDeque<Output>,
+    hot: commit::HotTail,
+    expiries: expiry::Expiries,
+    watch: Arc<Interest>,
+    disk_full: bool,
+}
+
+impl Shard {
+    /// A shard over recovered streams.
+    #[must_use]
+    pub fn new(config: ShardConfig, log: Log, recovered: Vec<Slot>, max_id: StreamId) -> Shard {
+        let mut recovered = recovered;
+        recovered.iter_mut().for_each(expiry::forgive_unlogged_reads);
+        let expiries = recovered.iter().collect();
+        Shard {
+            hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
+            config,
+            streams: Streams::new(recovered, max_id),
+            log,
+            pending: pending::Pending::default(),
+            outputs: VecDeque::new(),
+            expiries,
+            watch: Arc::default(),
+            disk_full: false,
+        }
+    }
+
+    /// Does what is asked. The reply comes out of [`Shard::poll_output`], now or later.
+    pub fn handle(&mut self, op: Op, to: ReplyTo, now: Timestamp) {
+        match op {
+            Op::Create(request, url) => self.create(request, url, to, now),
+            Op::Append(request) => self.append(&request, to, now),
+            Op::Delete(path) => self.delete(&path, to, now),
+            Op::Metadata(path) => self.metadata(path, to, now),
+            Op::Read(request) => self.read(request, to, now),
+            Op::List(request) => self.list(&request, to, now),
+            Op::Fork(path, wanted) => self.fork(path, wanted, to, now),
+            Op::Range(request) => self.range(request, to),
+            Op::Scan(wanted) => self.scan(&wanted, to),
+            // Not for a shard: the core passes it to the subscriptions.
+            Op::Control(_) => {}
+        }
+    }
+
+    /// Takes a note that concerns streams.
+    pub fn note(&mut self, note: Note, now: Timestamp) {
+        match note {
+            Note::Follow { core, path } => self.follow(core, &path, true),
+            Note::Unfollow { core, path } => self.follow(core, &path, false),
+            Note::Unfork { path: _, id } => self.unfork(id, now),
+            Note::Watch(set) => self.watch = set,
+            _ => {}
+        }
+    }
+
+    /// The next thing to do for the shard.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The log that this shard feeds.
+    pub fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// Whether everything accepted is durable and answered.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.outputs.is_empty()
+    }
+
+    /// All streams, for a checkpoint: those with ids above `after`, ascending.
+    pub fn streams_after(&self, after: Option<StreamId>) -> impl Iterator<Item = &Slot> {
+        self.streams.after(after)
+    }
+
+    /// How many streams there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn owner(&self, path: &StreamPath) -> CoreId {
+        crate::router::owner(path, self.config.cores)
+    }
+
+    fn reply(&mut self, to: ReplyTo, answer: Answer) {
+        self.outputs.push_back(Output::Reply(to, answer));
+    }
+
+    fn tell(&mut self, core: CoreId, note: Note) {
+        self.outputs.push_back(Output::Tell(core, note));
+    }
+
+    /// Replies once `lsn` is durable.
+    fn reply_after(&mut self, lsn: Lsn, to: ReplyTo, answer: Answer) {
+        if lsn <= self.log.durable() {
+            self.reply(to, answer);
+        } else {
+            self.pending.wait(lsn, pending::Waiting::Reply(to, answer));
+        }
+    }
+
+    /// Looks at the operation again once `lsn` is durable.
+    fn retry_after(&mut self, lsn: Lsn, op: Op, to: ReplyTo) {
+        self.pending.wait(lsn, pending::Waiting::Retry(Box::new(op), to));
+    }
+
+    /// Hands a record to the log, and applies it to the accepted state of its stream.
+    fn write(&mut self, record: Record) -> Lsn {
+        let lsn = self.log.append(&record);
+        if let Some(slot) = record.stream_id().and_then(|id| self.streams.get_mut(id)) {
+            slot.state.apply(&record);
+            slot.last_lsn = lsn;
+        }
+        if let Some(commit) = commit::commit_of(record, lsn) {
+            self.pending.commit_later(commit);
+        }
+        lsn
+    }
+
+    /// Stores a change of the subscriptions; `note` comes back to this core once it is durable.
+    pub fn store_event(&mut self, event: Bytes, note: Option<Note>) -> Lsn {
+        let lsn = self.write(Record::Subscription { event });
+        if let Some(note) = note {
+            self.pending.wait(lsn, pending::Waiting::Tell(self.config.core, note));
+        }
+        lsn
+    }
+
+    /// Replies to somebody once `lsn` is durable; for the subscriptions actor.
+    pub fn respond_after(&mut self, lsn: Lsn, to: ReplyTo, response: Response) {
+        self.reply_after(lsn, to, Answer::Response(Box::new(response)));
+    }
+
+    /// Whether the log can get no more space: appends are refused until it can.
+    pub fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
+    }
+
+    /// The largest stream id that this core knows of.
+    #[must_use]
+    pub fn max_stream_id(&self) -> StreamId {
+        self.streams.max_id()
+    }
+
+    fn overloaded(&self) -> Option<Problem> {
+        if self.disk_full {
+            return Some(thalweg_proto::answer::disk_full());
+        }
+        let waiting = self.log.pending_bytes();
+        (waiting > self.config.max_pending_bytes).then(thalweg_proto::answer::overloaded)
+    }
+}
+
+/// The answer for a refusal.
+fn refused(problem: Problem) -> Answer {
+    Answer::Response(Box::new(problem.into_response()))
+}

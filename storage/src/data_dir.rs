@@ -1,0 +1,160 @@
+//! The data directory as a whole: who uses it, and in which format it is.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::disk::{self, Disk};
+use crate::error::{IoContext, IoFailure};
+use crate::segment::FORMAT_VERSION;
+
+/// The file that a running server holds locked.
+pub const LOCK_NAME: &str = "LOCK";
+/// The file that says which format the directory has.
+pub const FORMAT_NAME: &str = "FORMAT";
+
+/// Held for as long as a process uses a data directory; the system releases it when the process
+/// ends, however it ends.
+#[derive(Debug)]
+pub struct DataDirLock {
+    _file: File,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// The disk refused.
+    #[error(transparent)]
+    Io(#[from] IoFailure),
+    /// Another process uses it.
+    #[error(
+        "{} is in use by process {pid}; stop it, or give this one another data directory",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// What the holder wrote into `LOCK`.
+        pid: String,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "{} has format {found} (created by {created_by}); this binary reads up to {FORMAT_VERSION}: \
+         use a newer one, or `thalweg storage downgrade` of that version",
+        path.display()
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The program that created it.
+        created_by: String,
+    },
+    /// `FORMAT` is not readable.
+    #[error("{} says {found:?} instead of `format = <number>`; restore it from a backup", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Its content.
+        found: String,
+    },
+}
+
+impl DataDirLock {
+    /// Creates the directory if needed and locks it for this process.
+    pub fn acquire(data_dir: &Path) -> Result<DataDirLock, DataDirError> {
+        std::fs::create_dir_all(data_dir).context("create", data_dir)?;
+        let path = data_dir.join(LOCK_NAME);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).context("open", &path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).context("read", &path)?;
+                let pid = pid.trim().to_owned();
+                return Err(DataDirError::InUse { path: data_dir.to_owned(), pid });
+            }
+            Err(errno) => {
+                let failed: io::Result<()> = Err(errno.into());
+                failed.context("lock", &path)?;
+            }
+        }
+        file.set_len(0).context("write", &path)?;
+        file.rewind().context("write", &path)?;
+        writeln!(file, "{}", std::process::id()).context("write", &path)?;
+        Ok(DataDirLock { _file: file })
+    }
+}
+
+/// Checks that this version can read the directory; writes `FORMAT` into a new one. `created_by`
+/// is one line such as `thalweg 0.1.0`.
+pub fn check_format(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    created_by: &str,
+) -> Result<(), DataDirError> {
+    let path = data_dir.join(FORMAT_NAME);
+    disk.create_dir(data_dir).context("create", data_dir)?;
+    let bytes = match disk::read_all(disk, &path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!("format = {FORMAT_VERSION}\ncreated-by = {created_by}\n");
+            disk::replace(disk, data_dir, FORMAT_NAME, text.as_bytes()).context("write", &path)?;
+            return Ok(());
+        }
+        Err(source) => return Err(IoFailure { action: "read", path, source }.into()),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
+    match value("format = ").and_then(|number| number.parse().ok()) {
+        Some(1..=FORMAT_VERSION) => Ok(()),
+        Some(found) if found > FORMAT_VERSION => {
+            let created_by = value("created-by = ").unwrap_or("an unknown version").to_owned();
+            Err(DataDirError::Newer { path: data_dir.to_owned(), found, created_by })
+        }
+        _ => Err(DataDirError::Unreadable { path, found: text.into_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    #[test]
+    fn one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DataDirLock::acquire(dir.path()).unwrap();
+        let error = DataDirLock::acquire(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {};", std::process::id())), "{error}");
+        drop(lock);
+        DataDirLock::acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn newer_formats_are_refused() {
+        let check = |content: &str, want: Result<(), &str>| {
+            let disk = MemoryDisk::new();
+            let file = disk.create(Path::new("/d/FORMAT")).unwrap();
+            file.write_at(content.as_bytes(), 0).unwrap();
+            let got = check_format(&disk, Path::new("/d"), "thalweg 0.1.0");
+            match (got, want) {
+                (Ok(()), Ok(())) => {}
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (got, want) => panic!("{content:?}: got {got:?}, want {want:?}"),
+            }
+        };
+        check("format = 1\ncreated-by = thalweg 0.1.0\n", Ok(()));
+        check("format = 2\ncreated-by = thalweg 9.0\n", Err("format 2 (created by thalweg 9.0)"));
+        check("format = 0\n", Err("instead of"));
+        check("", Err("instead of"));
+        let disk = MemoryDisk::new();
+        check_format(&disk, Path::new("/d"), "thalweg 0.1.0").unwrap();
+        check_format(&disk, Path::new("/d"), "thalweg 0.1.1").unwrap();
+    }
+}

@@ -1,0 +1,81 @@
+//! What every file is good for: streams' bytes must be there, leftovers must go.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::error::{Corruption, Finding, RecoveryError};
+use super::log::RecoveredLog;
+use crate::disk::Disk;
+use crate::error::{IoContext, IoFailure};
+use crate::layout::{CHECKPOINTS_NAME, Layout, checkpoint_name};
+use crate::location::{LogId, SegmentRef};
+
+/// For each segment in which a stream has bytes: how many bytes the file must have.
+pub(super) type Usage = BTreeMap<SegmentRef, u64>;
+
+/// Makes sure that every segment is there in which a stream has bytes.
+pub(super) fn check_segments(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    logs: &[RecoveredLog],
+) -> Result<Usage, RecoveryError> {
+    let mut usage = Usage::new();
+    let streams = logs.iter().flat_map(|log| &log.streams);
+    for location in streams.flat_map(|stream| stream.extents.iter()).map(|span| span.location) {
+        let end = u64::from(location.file_offset) + u64::from(location.record_len);
+        let needed = usage.entry(location.segment).or_default();
+        *needed = end.max(*needed);
+    }
+    for (segment, needed) in &usage {
+        let path = segment.path(data_dir);
+        let found = match disk.open(&path) {
+            Ok(file) => file.len().context("measure", &path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(IoFailure { action: "open", path, source }.into()),
+        };
+        if found < *needed {
+            return Err(Corruption::at(path, found, Finding::Missing));
+        }
+    }
+    Ok(usage)
+}
+
+/// Removes what nothing refers to: segments of earlier layouts without live bytes, checkpoints
+/// that are not named, temporary files.
+pub(super) fn remove_leftovers(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    layout: &Layout,
+    usage: &Usage,
+) -> Result<(), IoFailure> {
+    for name in disk.list(data_dir).context("list", data_dir)? {
+        let Some(log) = LogId::of_dir_name(&name) else { continue };
+        if layout.cores.iter().any(|core| core.log == log) {
+            continue;
+        }
+        let dir = log.dir(data_dir);
+        for file in disk.list(&dir).context("list", &dir)? {
+            let Some(number) = SegmentRef::number_of(&file) else { continue };
+            if !usage.contains_key(&SegmentRef { log, number }) {
+                remove(disk, &dir.join(file))?;
+            }
+        }
+    }
+    let named = |core: &crate::layout::CoreLayout| {
+        let log = core.log;
+        let numbers = [Some(core.newest), core.previous].into_iter().flatten();
+        numbers.map(move |number| checkpoint_name(log, number))
+    };
+    let kept: Vec<String> = layout.cores.iter().flat_map(named).collect();
+    let dir = data_dir.join(CHECKPOINTS_NAME);
+    for file in disk.list(&dir).context("list", &dir)? {
+        if file.starts_with("checkpoint-") && !kept.contains(&file) {
+            remove(disk, &dir.join(file))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(disk: &dyn Disk, path: &Path) -> Result<(), IoFailure> {
+    disk.remove(path).context("remove", path)
+}

@@ -1,0 +1,214 @@
+//! Start-up: from files to streams, blocking.
+//!
+//! ```text
+//! LAYOUT -> per log: newest good checkpoint -> its log tail -> streams
+//!        -> same cores and placement: go on in the same segments
+//!        -> otherwise: new logs, new checkpoints, then LAYOUT in one step
+//! ```
+//!
+//! Invariants: records act through `StreamState::apply` alone; a torn tail is dropped, since it
+//! was never acknowledged, but damage with acknowledged data behind it is refused; until the new
+//! LAYOUT is durable, nothing that the old one needs is touched. Deliberately absent: fork
+//! references, which the server counts from the streams it gets.
+
+mod cleanup;
+mod error;
+mod log;
+mod relayout;
+mod replay;
+mod tail;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thalweg_proto::path::StreamPath;
+use thalweg_proto::stream::StreamState;
+use thalweg_proto::stream::record::StreamId;
+
+pub use error::{Corruption, Finding, RecoveryError};
+
+use crate::disk::{self, Disk};
+use crate::error::{IoContext, IoFailure};
+use crate::extents::Extents;
+use crate::layout::{CHECKPOINTS_NAME, LAYOUT_NAME, Layout, LayoutFile};
+use crate::location::{LogId, Lsn, SegmentRef};
+use crate::segments::SegmentTable;
+use crate::writer::ResumePoint;
+use log::RecoveredLog;
+
+/// A stream with the places of its bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredStream {
+    /// Its state.
+    pub state: StreamState,
+    /// Where its bytes lie.
+    pub extents: Extents,
+    /// The last record applied to it, in the log of the core that had it.
+    pub last_lsn: Lsn,
+}
+
+/// What a core starts with.
+#[derive(Debug)]
+pub struct CoreRecovery {
+    /// The streams that `place` gives to this core, ascending by id.
+    pub streams: Vec<StoredStream>,
+    /// Where its log goes on.
+    pub resume: ResumePoint,
+    /// What its segments hold.
+    pub segments: SegmentTable,
+}
+
+/// The subscription state of the server.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StoredSubscriptions {
+    /// The newest snapshot given to a checkpoint.
+    pub snapshot: Option<Bytes>,
+    /// The events after it, in log order.
+    pub events: Vec<Bytes>,
+}
+
+/// What recovery read, for the start-up message and metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RecoveryStats {
+    /// Streams recovered.
+    pub streams: u64,
+    /// Bytes of checkpoints read.
+    pub checkpoint_bytes: u64,
+    /// Checkpoints that were damaged, so that an older one was used.
+    pub checkpoints_damaged: u64,
+    /// Segments of log tails read.
+    pub segments: u64,
+    /// Records replayed.
+    pub records: u64,
+    /// Bytes of the groups replayed.
+    pub log_bytes: u64,
+    /// Blocks behind the ends of the logs, in bytes, that an unfinished write left.
+    pub torn_tail_bytes: u64,
+    /// Whether streams were moved to other cores.
+    pub relayout: bool,
+}
+
+/// Everything that was stored.
+pub struct Recovery {
+    /// One entry for each core.
+    pub cores: Vec<CoreRecovery>,
+    /// The layout in force; checkpoints are installed in it.
+    pub layout: Arc<LayoutFile>,
+    /// Subscriptions.
+    pub subscriptions: StoredSubscriptions,
+    /// The largest stream id ever given out; 0 if none was.
+    pub max_stream_id: StreamId,
+    /// What was read.
+    pub stats: RecoveryStats,
+}
+
+/// Reads a data directory, for so many cores; `place` gives the core of a path. A new directory is
+/// initialized. Lock it first ([`crate::DataDirLock`]) and check its format
+/// ([`crate::data_dir::check_format`]).
+pub fn recover(
+    disk: &Arc<dyn Disk>,
+    data_dir: &Path,
+    cores: usize,
+    place: &dyn Fn(&StreamPath) -> usize,
+) -> Result<Recovery, RecoveryError> {
+    assert!(cores > 0, "there is at least one core");
+    let layout = load_layout(&**disk, data_dir, cores)?;
+    let mut stats = RecoveryStats::default();
+    let mut logs = Vec::with_capacity(layout.cores.len());
+    for core in &layout.cores {
+        logs.push(log::recover_log(&**disk, data_dir, core, &mut stats)?);
+    }
+    let max_stream_id = logs.iter().map(|log| log.max_stream_id).max().unwrap_or(StreamId(0));
+    let mut subscriptions = StoredSubscriptions::default();
+    for log in &mut logs {
+        subscriptions.snapshot = subscriptions.snapshot.or(log.subscriptions.snapshot.take());
+        subscriptions.events.append(&mut log.subscriptions.events);
+    }
+    let usage = cleanup::check_segments(&**disk, data_dir, &logs)?;
+    let stored = layout.clone();
+    let (layout, mut logs) = if is_in_place(&logs, cores, place) {
+        (fallen_back(layout, &logs), logs)
+    } else {
+        stats.relayout = true;
+        relayout::relayout(
+            (disk, data_dir),
+            (&layout, logs),
+            (cores, place),
+            (&subscriptions, max_stream_id),
+        )?
+    };
+    let in_force = if stats.relayout { &layout } else { &stored };
+    cleanup::remove_leftovers(&**disk, data_dir, in_force, &usage)?;
+    stats.streams = logs.iter().map(|log| log.streams.len() as u64).sum();
+    let progress = logs.iter().map(RecoveredLog::progress).collect();
+    let layout = Arc::new(LayoutFile::new(Arc::clone(disk), data_dir, layout, progress));
+    let cores = logs.drain(..).map(RecoveredLog::into_core).collect();
+    Ok(Recovery { cores, layout, subscriptions, max_stream_id, stats })
+}
+
+/// Reads `LAYOUT`, or initializes a directory that never had one.
+fn load_layout(disk: &dyn Disk, data_dir: &Path, cores: usize) -> Result<Layout, RecoveryError> {
+    let path = data_dir.join(LAYOUT_NAME);
+    match disk::read_all(disk, &path) {
+        Ok(bytes) => {
+            Layout::decode(&bytes).map_err(|damage| RecoveryError::Layout { path, damage })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            refuse_orphaned_segments(disk, data_dir)?;
+            let layout = Layout::first(cores);
+            create_dirs(disk, data_dir, layout.cores.iter().map(|core| core.log))?;
+            layout.store(disk, data_dir)?;
+            Ok(layout)
+        }
+        Err(source) => Err(IoFailure { action: "read", path, source }.into()),
+    }
+}
+
+/// Logs without a layout are somebody's data, not a new directory.
+fn refuse_orphaned_segments(disk: &dyn Disk, data_dir: &Path) -> Result<(), RecoveryError> {
+    for name in disk.list(data_dir).context("list", data_dir)? {
+        let Some(log) = LogId::of_dir_name(&name) else { continue };
+        let dir = log.dir(data_dir);
+        let files = disk.list(&dir).context("list", &dir)?;
+        if files.iter().any(|file| SegmentRef::number_of(file).is_some()) {
+            return Err(RecoveryError::LayoutMissing {
+                path: data_dir.join(LAYOUT_NAME),
+                log: dir,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn create_dirs(
+    disk: &dyn Disk,
+    data_dir: &Path,
+    logs: impl Iterator<Item = LogId>,
+) -> Result<(), IoFailure> {
+    let dirs = logs.map(|log| log.dir(data_dir)).chain([data_dir.join(CHECKPOINTS_NAME)]);
+    for dir in dirs {
+        disk.create_dir(&dir).context("create", &dir)?;
+    }
+    disk.sync_dir(data_dir).context("sync", data_dir)
+}
+
+/// Whether every stream is where the server will look for it.
+fn is_in_place(logs: &[RecoveredLog], cores: usize, place: &dyn Fn(&StreamPath) -> usize) -> bool {
+    let in_place = |(core, log): (usize, &RecoveredLog)| {
+        log.streams.iter().all(|stream| place(&stream.state.path) == core)
+    };
+    logs.len() == cores && logs.iter().enumerate().all(in_place)
+}
+
+/// The layout with the checkpoints that were good: a damaged one must not become the one to fall
+/// back to.
+fn fallen_back(mut layout: Layout, logs: &[RecoveredLog]) -> Layout {
+    for (core, log) in layout.cores.iter_mut().zip(logs) {
+        if core.newest != log.used_checkpoint {
+            core.newest = log.used_checkpoint;
+            core.previous = None;
+        }
+    }
+    layout
+}

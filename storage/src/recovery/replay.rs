@@ -1,0 +1,185 @@
+//! Records onto streams: `StreamState::apply`, and the places of the bytes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use thalweg_proto::stream::StreamState;
+use thalweg_proto::stream::record::{Record, StreamId};
+
+use super::error::{Corruption, Finding, RecoveryError};
+use super::tail::TailRecord;
+use super::{StoredStream, StoredSubscriptions};
+use crate::checkpoint::Checkpoint;
+use crate::extents::{Extents, ReadSpan};
+use crate::location::{Location, Lsn};
+
+/// The streams of one log while its tail is replayed.
+pub(super) struct Replay<'a> {
+    data_dir: &'a Path,
+    streams: BTreeMap<StreamId, Replayed>,
+    /// Streams that were deleted before the checkpoint came to them, with the place of the first
+    /// record that we saw of each: their `Delete` must follow.
+    unknown: BTreeMap<StreamId, Location>,
+    subscriptions: StoredSubscriptions,
+    /// Subscription events up to here are in the snapshot.
+    snapshot_lsn: Lsn,
+    max_stream_id: StreamId,
+    pub(super) records: u64,
+}
+
+struct Replayed {
+    stream: StoredStream,
+    /// Its extents are complete up to this record.
+    placed: Lsn,
+}
+
+/// What replay arrived at.
+pub(super) struct Outcome {
+    pub(super) streams: Vec<StoredStream>,
+    pub(super) subscriptions: StoredSubscriptions,
+    pub(super) max_stream_id: StreamId,
+}
+
+impl<'a> Replay<'a> {
+    /// Begins with a checkpoint, or with nothing.
+    pub(super) fn new(data_dir: &'a Path, checkpoint: Option<Checkpoint>) -> Replay<'a> {
+        let mut replay = Replay {
+            data_dir,
+            streams: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            subscriptions: StoredSubscriptions::default(),
+            snapshot_lsn: Lsn(0),
+            max_stream_id: StreamId(0),
+            records: 0,
+        };
+        if let Some(checkpoint) = checkpoint {
+            replay.max_stream_id = checkpoint.start.max_stream_id;
+            replay.snapshot_lsn = checkpoint.last_lsn;
+            let Checkpoint { subscriptions: snapshot, events, streams, .. } = checkpoint;
+            replay.subscriptions = StoredSubscriptions { snapshot, events };
+            for stored in streams {
+                let id = stored.stream.state.id;
+                replay.max_stream_id = replay.max_stream_id.max(id);
+                let (stream, placed) = (stored.stream, stored.placed);
+                replay.streams.insert(id, Replayed { stream, placed });
+            }
+        }
+        replay
+    }
+
+    /// Applies the next record of the log.
+    pub(super) fn record(&mut self, next: TailRecord) -> Result<(), RecoveryError> {
+        self.records += 1;
+        let TailRecord { lsn, location, record } = next;
+        let Some(id) = record.stream_id() else {
+            if let Record::Subscription { event } = &record
+                && lsn > self.snapshot_lsn
+            {
+                // A slice of the segment would keep all of the segment in memory.
+                let event = bytes::Bytes::copy_from_slice(event);
+                self.subscriptions.events.push(event);
+            }
+            return Ok(());
+        };
+        self.max_stream_id = self.max_stream_id.max(id);
+        match &record {
+            Record::Delete { .. } => {
+                self.streams.remove(&id);
+                self.unknown.remove(&id);
+                Ok(())
+            }
+            Record::Create { .. } => self.create(id, &record, lsn, location),
+            _ => self.change(id, &record, lsn, location),
+        }
+    }
+
+    fn create(
+        &mut self,
+        id: StreamId,
+        record: &Record,
+        lsn: Lsn,
+        location: Location,
+    ) -> Result<(), RecoveryError> {
+        if let Some(known) = self.streams.get_mut(&id) {
+            if lsn > known.stream.last_lsn {
+                return Err(self.corrupt(location, Finding::CreatedTwice { id: id.0 }));
+            }
+            return self.place(id, record, lsn, location);
+        }
+        let Some(state) = StreamState::created_by(record) else { return Ok(()) };
+        let stream = StoredStream { state, extents: Extents::default(), last_lsn: lsn };
+        self.streams.insert(id, Replayed { stream, placed: Lsn(0) });
+        self.place(id, record, lsn, location)
+    }
+
+    fn change(
+        &mut self,
+        id: StreamId,
+        record: &Record,
+        lsn: Lsn,
+        location: Location,
+    ) -> Result<(), RecoveryError> {
+        let Some(known) = self.streams.get_mut(&id) else {
+            self.unknown.entry(id).or_insert(location);
+            return Ok(());
+        };
+        if lsn > known.stream.last_lsn {
+            let tail = known.stream.state.tail;
+            if let Some((position, _)) = record.payload()
+                && position != tail
+            {
+                let finding = Finding::NotAtTail { id: id.0, position, tail };
+                return Err(self.corrupt(location, finding));
+            }
+            known.stream.state.apply(record);
+            known.stream.last_lsn = lsn;
+        }
+        self.place(id, record, lsn, location)
+    }
+
+    /// Remembers where the record's bytes are, unless the checkpoint knew.
+    fn place(
+        &mut self,
+        id: StreamId,
+        record: &Record,
+        lsn: Lsn,
+        location: Location,
+    ) -> Result<(), RecoveryError> {
+        let (Some(known), Some((position, payload))) =
+            (self.streams.get_mut(&id), record.payload())
+        else {
+            return Ok(());
+        };
+        if lsn <= known.placed || payload.bytes.is_empty() {
+            return Ok(());
+        }
+        let len = payload.bytes.len() as u32;
+        match known.stream.extents.push(ReadSpan { position, len, location }) {
+            true => Ok(()),
+            false => Err(self.corrupt(location, Finding::Gap { id: id.0 })),
+        }
+    }
+
+    /// The streams, checked: each known, each with a place for every byte. `end` is the file and
+    /// offset at which the log ends.
+    pub(super) fn finish(self, end: (&Path, u64)) -> Result<Outcome, RecoveryError> {
+        if let Some((id, location)) = self.unknown.iter().next() {
+            return Err(self.corrupt(*location, Finding::UnknownStream { id: id.0 }));
+        }
+        let mut streams = Vec::with_capacity(self.streams.len());
+        for (id, Replayed { stream, .. }) in self.streams {
+            if !stream.extents.covers_exactly(stream.state.start(), stream.state.tail) {
+                let finding = Finding::Gap { id: id.0 };
+                return Err(Corruption::at(end.0.to_owned(), end.1, finding));
+            }
+            streams.push(stream);
+        }
+        let Replay { subscriptions, max_stream_id, .. } = self;
+        Ok(Outcome { streams, subscriptions, max_stream_id })
+    }
+
+    fn corrupt(&self, location: Location, finding: Finding) -> RecoveryError {
+        let path = location.segment.path(self.data_dir);
+        Corruption::at(path, location.file_offset.into(), finding)
+    }
+}
