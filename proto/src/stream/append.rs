@@ -27,7 +27,7 @@ pub struct AppendAck {
     pub closed: bool,
     /// The producer's epoch and highest accepted sequence, if there is a producer.
     pub producer: Option<ProducerState>,
-    /// Whether a producer's data is new (200) or not (204).
+    /// Whether data was stored: a producer is told by 200, and by 204 that none was.
     pub new_data: bool,
 }
 
@@ -114,7 +114,7 @@ pub fn decide(
         next: state.offset_at(tail),
         closed: request.close,
         producer: producer.map(|mark| ProducerState { epoch: mark.epoch, last_seq: mark.seq }),
-        new_data: true,
+        new_data: !payload.bytes.is_empty(),
     };
     let record = Record::Append {
         id: state.id,

@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod deadlines;
+mod health;
 mod input;
 mod long_poll;
 mod output;
@@ -92,6 +93,10 @@ impl Connection {
             keep_alive: head.keep_alive && !self.core.draining.get(),
             head_only: head.method == Method::HEAD,
         };
+        if let Some(response) = health::answer(&self.core, head) {
+            let written = self.write(response, &meta).await;
+            return (written && meta.keep_alive).then_some(Next::Request);
+        }
         let response = match thalweg_proto::request::parse(head, body, &self.core.parse) {
             Err(problem) => problem.into_response(),
             Ok(Request::Read(request)) if request.live == LiveMode::Sse => {

@@ -53,6 +53,7 @@ impl Core {
 
     async fn write_checkpoint(self: Rc<Core>, position: LogPosition) {
         let mut shard = self.shard.borrow_mut();
+        shard.log().checkpoint_begins();
         let start = CheckpointStart {
             log: shard.log().id(),
             position,
@@ -62,7 +63,7 @@ impl Core {
         let mut encoder = CheckpointEncoder::begin(start);
         let mut after = Some(StreamId(0));
         while let Some(last) = after {
-            after = self.encode_slice(&mut encoder, last);
+            after = self.encode_slice(&mut encoder, last, start.max_stream_id);
             self.helper.send(Work::CheckpointChunks(self.id, encoder.take_chunks()));
             rt::sleep(SLICE_PAUSE).await;
         }
@@ -80,11 +81,18 @@ impl Core {
     }
 
     /// Adds the next streams; returns the last one added while there may be more.
-    fn encode_slice(&self, encoder: &mut CheckpointEncoder, after: StreamId) -> Option<StreamId> {
+    fn encode_slice(
+        &self,
+        encoder: &mut CheckpointEncoder,
+        after: StreamId,
+        until: StreamId,
+    ) -> Option<StreamId> {
         let mut shard = self.shard.borrow_mut();
         let placed = shard.log().durable();
         let mut last = None;
-        for slot in shard.streams_after(Some(after)).take(SLICE_STREAMS) {
+        // Streams made since the beginning are in the log behind it.
+        let slots = shard.streams_after(Some(after)).take_while(|slot| slot.state.id <= until);
+        for slot in slots.take(SLICE_STREAMS) {
             last = Some(slot.state.id);
             // A stream whose deletion is on its way is gone as soon as the checkpoint counts.
             if !slot.deleted {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use http::StatusCode;
+use thalweg_proto::answer::not_found;
 use thalweg_proto::limits::READ_PAGE_BYTES;
 use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Pieces;
@@ -116,6 +117,10 @@ async fn read_range(
             Box::new(unreadable("the log could not be read"))
         })?;
         let payload = record::payload_of(&bytes, request.id, span.position).map_err(|damage| {
+            if core.with_shard(|shard, _| shard.content_type_of(request.id).is_none()) {
+                // Deleted while it was read; its segment may hold something else by now.
+                return Box::new(not_found(&request.path));
+            }
             tracing::error!(stream = %request.path, location = ?span.location, %damage, "damaged record");
             Box::new(unreadable("the stored data is damaged at this offset"))
         })?;

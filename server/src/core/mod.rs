@@ -65,7 +65,7 @@ pub struct Core {
     flushing: Cell<bool>,
     tickets: Tickets,
     /// Raised when the server is told to stop.
-    pub drain_begins: Notify,
+    pub(crate) drain_begins: Notify,
     log_news: Notify,
     files: log::LogFiles,
     checkpoints: Cell<checkpoint::Progress>,

@@ -108,8 +108,8 @@ fn shard(
         let references = forks.get(&stream.state.id).copied().unwrap_or(0);
         Slot::recovered(stream.state, stream.extents, stream.last_lsn, references)
     });
-    let writer = Box::new(LogWriter::new(stored.resume, log_config));
-    let log = Log::Durable { writer, segments: stored.segments };
+    let writer = LogWriter::new(stored.resume, log_config);
+    let log = Log::durable_log(writer, stored.segments);
     Shard::new(shard_config(config, core), log, slots.collect(), max_id)
 }
 

@@ -14,6 +14,8 @@ pub enum Log {
         writer: Box<LogWriter>,
         /// Which segments still hold something.
         segments: SegmentTable,
+        /// What was deleted, until it is certain that the deletion is synced.
+        deleted: Deleted,
     },
     /// Nowhere (`durability = "memory"`): every record counts as durable at once.
     Memory {
@@ -22,7 +24,20 @@ pub enum Log {
     },
 }
 
+/// Extents of deleted streams, by whether the newest checkpoint began after the deletion.
+#[derive(Default)]
+pub struct Deleted {
+    before_begin: Vec<Extents>,
+    since_begin: Vec<Extents>,
+}
+
 impl Log {
+    /// A log on segment files.
+    #[must_use]
+    pub fn durable_log(writer: LogWriter, segments: SegmentTable) -> Log {
+        Log::Durable { writer: Box::new(writer), segments, deleted: Deleted::default() }
+    }
+
     /// Whether records survive the process.
     #[must_use]
     pub fn is_durable(&self) -> bool {
@@ -77,7 +92,7 @@ impl Log {
 
     /// A group is as durable as configured.
     pub fn written(&mut self, group: Group) {
-        if let Log::Durable { writer, segments } = self {
+        if let Log::Durable { writer, segments, .. } = self {
             segments.started(group.segment);
             writer.written(group);
         }
@@ -93,7 +108,7 @@ impl Log {
     /// A segment to be prepared ahead of need, with a free one to recycle for it if there is one.
     pub fn wants_segment(&mut self) -> Option<(SegmentRef, Option<SegmentRef>)> {
         match self {
-            Log::Durable { writer, segments } if !writer.has_next_segment() => {
+            Log::Durable { writer, segments, .. } if !writer.has_next_segment() => {
                 Some((writer.next_segment(), segments.take_free(1).pop()))
             }
             _ => None,
@@ -109,10 +124,20 @@ impl Log {
         }
     }
 
-    /// A stream is gone for good.
-    pub fn forget(&mut self, extents: &Extents) {
-        if let Log::Durable { segments, .. } = self {
-            segments.record_deleted(extents);
+    /// A stream is gone for good. Its space is given up once a checkpoint that began later is
+    /// installed: only then is its deletion certainly synced, whatever the durability.
+    pub fn forget(&mut self, extents: Extents) {
+        if let Log::Durable { deleted, .. } = self
+            && !extents.is_empty()
+        {
+            deleted.since_begin.push(extents);
+        }
+    }
+
+    /// A checkpoint begins.
+    pub fn checkpoint_begins(&mut self) {
+        if let Log::Durable { deleted, .. } = self {
+            deleted.before_begin.append(&mut deleted.since_begin);
         }
     }
 
@@ -136,7 +161,10 @@ impl Log {
 
     /// A checkpoint that starts its replay in `segment` is installed.
     pub fn checkpoint_installed(&mut self, segment: u32) {
-        if let Log::Durable { segments, .. } = self {
+        if let Log::Durable { segments, deleted, .. } = self {
+            for extents in deleted.before_begin.drain(..) {
+                segments.record_deleted(&extents);
+            }
             segments.checkpoint_installed(segment);
         }
     }

@@ -31,6 +31,8 @@ pub struct Subscriptions {
     pub(super) last_lsn: Lsn,
     /// The interest that the owners of streams were told.
     pub(super) announced: u64,
+    /// Whether the owners of streams have said what they have: before that, tails are not known.
+    pub(super) ready: bool,
     checks: HashMap<u64, Sender<Result<(), Rejection>>>,
     next_check: u64,
 }
@@ -51,6 +53,7 @@ impl Subscriptions {
         }
         Ok(Subscriptions {
             announced: u64::MAX,
+            ready: false,
             state,
             control,
             last_lsn: Lsn::default(),
@@ -113,7 +116,7 @@ pub(super) fn input(
 pub(super) fn tick(core: &Rc<Core>) {
     let now = core.clock.now();
     let due = core.with_subscriptions(|actor| {
-        actor.state.next_deadline().is_some_and(|deadline| deadline <= now)
+        actor.ready && actor.state.next_deadline().is_some_and(|deadline| deadline <= now)
     });
     if due == Some(true) {
         while input(core, |state, now, entropy| state.tick(now, entropy)) {}
@@ -159,7 +162,8 @@ fn pump(core: &Rc<Core>) {
     let durable = core.durable();
     loop {
         let effect = core.with_subscriptions(|actor| {
-            if actor.last_lsn > durable || !actor.control.handle.has_room() {
+            let held = actor.last_lsn > durable || !actor.ready;
+            if held || !actor.control.handle.has_room() {
                 return None;
             }
             let effect = actor.state.poll_effect(&actor.control.keys.tokens)?;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use thalweg_proto::answer::overloaded;
 use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::ControlRequest;
@@ -16,7 +17,11 @@ use crate::control::ssrf::{Rejection, Verdict, check_text};
 use crate::core::Core;
 use crate::local::oneshot;
 use crate::mailbox::message::Answer;
+use crate::rt;
 use crate::shard::ReplyTo;
+
+/// How soon a request that came too early is looked at again.
+const READY_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
 
 pub(super) async fn handle(core: &Rc<Core>, request: ControlRequest, to: ReplyTo) {
     let ControlRequest { method, tail, authorization, public_base, body } = request;
@@ -25,7 +30,7 @@ pub(super) async fn handle(core: &Rc<Core>, request: ControlRequest, to: ReplyTo
         Err(refusal) => refused(&refusal),
         Ok(SubscriptionRequest::Jwks) => jwks(core),
         Ok(request) => match prepare(core, &request).await {
-            Err(refusal) => refused(&refusal),
+            Err(response) => *response,
             Ok(tails) => {
                 let SubscriptionRequest::On { id, operation } = request else { return };
                 return decide(core, &id, &operation, &tails, &public_base, to);
@@ -39,28 +44,34 @@ pub(super) async fn handle(core: &Rc<Core>, request: ControlRequest, to: ReplyTo
 async fn prepare(
     core: &Rc<Core>,
     request: &SubscriptionRequest,
-) -> Result<Vec<(StreamPath, Offset)>, Refusal> {
-    if let SubscriptionRequest::On { operation: Operation::Put(config), .. } = request
+) -> Result<Vec<(StreamPath, Offset)>, Box<Response>> {
+    // Only for a moment after the start.
+    while core.with_subscriptions(|actor| actor.ready) == Some(false) {
+        rt::sleep(READY_PAUSE).await;
+    }
+    if let SubscriptionRequest::On { id, operation: Operation::Put(config) } = request
         && let Some(url) = config.webhook_url()
+        && core.with_subscriptions(|actor| actor.state.get(id).is_none()) == Some(true)
     {
-        let verdict = check_url(core, url).await;
-        verdict.map_err(|why| Refusal::WebhookUrlRejected(why.to_string().into()))?;
+        check_url(core, url).await?;
     }
     let Some((glob, paths)) = request.wanted_tails() else { return Ok(Vec::new()) };
     Ok(scan(core, Wanted::Request(glob.cloned(), paths.to_vec())).await)
 }
 
-async fn check_url(core: &Rc<Core>, url: &str) -> Result<(), Rejection> {
+async fn check_url(core: &Rc<Core>, url: &str) -> Result<(), Box<Response>> {
+    let rejected =
+        |why: Rejection| Box::new(refused(&Refusal::WebhookUrlRejected(why.to_string().into())));
     match check_text(url) {
         Verdict::Accept => Ok(()),
-        Verdict::Reject(why) => Err(why),
+        Verdict::Reject(why) => Err(rejected(why)),
         Verdict::NeedsDns => {
             let (sender, receiver) = oneshot();
             let begun = core.with_subscriptions(|actor| actor.check_url(url, sender));
-            match begun {
-                // A name that cannot be looked up now is looked up again at each delivery.
-                Some(true) => receiver.recv().await.unwrap_or(Ok(())),
-                _ => Ok(()),
+            let verdict = if begun == Some(true) { receiver.recv().await } else { None };
+            match verdict {
+                Some(verdict) => verdict.map_err(rejected),
+                None => Err(Box::new(overloaded().into_response())),
             }
         }
     }

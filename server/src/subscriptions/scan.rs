@@ -67,4 +67,5 @@ pub(super) async fn announce(core: Rc<Core>) {
     for (path, tail) in scan(&core, Wanted::Interest(interest)).await {
         input(&core, |state, now, entropy| state.stream_advanced(&path, tail, now, entropy));
     }
+    core.with_subscriptions(|actor| actor.ready = true);
 }

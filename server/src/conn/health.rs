@@ -1,0 +1,31 @@
+//! `/healthz` and `/readyz`: for whoever decides where requests go.
+
+use http::{Method, StatusCode};
+use serde_json::json;
+use thalweg_proto::http1::RequestHead;
+use thalweg_proto::response::Response;
+
+use crate::core::Core;
+
+/// Answers a health request; `None` if it is something else.
+pub(super) fn answer(core: &Core, head: &RequestHead) -> Option<Response> {
+    let draining = core.draining.get();
+    let (status, state) = match head.path() {
+        "/healthz" => (StatusCode::OK, "alive"),
+        // Cores accept only after recovery, so whoever gets an answer gets a recovered server.
+        "/readyz" if draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        "/readyz" => (StatusCode::OK, "ready"),
+        _ => return None,
+    };
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return Some(Response::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "GET, HEAD"));
+    }
+    let body = json!({
+        "state": state,
+        "version": env!("CARGO_PKG_VERSION"),
+        "durability": core.config.durability.to_string(),
+        "core": core.id,
+    });
+    let response = Response::new(status).with("cache-control", "no-store");
+    Some(response.with_body("application/json", body.to_string()))
+}
