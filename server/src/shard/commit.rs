@@ -1,10 +1,11 @@
 //! What happens when records become durable: they show to readers, replies leave, live readers
 //! and subscriptions hear of it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use foldhash::fast::RandomState;
 use thalweg_proto::stream::record::{Payload, Record, StreamId};
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::{Lsn, Placement};
@@ -12,6 +13,9 @@ use thalweg_storage::{Lsn, Placement};
 use super::pending::{Commit, Waiting};
 use super::{Note, Output, Shard};
 use crate::fanout::batch::LiveBatch;
+
+/// What a run of recent bytes costs beside its bytes: its entry, its allocation.
+const HOT_OVERHEAD_BYTES: usize = 160;
 
 /// Recent bytes over all streams, oldest first, under one budget.
 pub(super) struct HotTail {
@@ -35,6 +39,13 @@ struct News {
     pieces: Vec<Bytes>,
 }
 
+/// The news of a batch of commits, in the order of the streams' first.
+#[derive(Default)]
+struct NewsDesk {
+    items: Vec<News>,
+    by_stream: HashMap<StreamId, usize, RandomState>,
+}
+
 /// What a record means for readers; `None` if nothing.
 pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
     let deletes = matches!(record, Record::Delete { .. });
@@ -53,12 +64,12 @@ impl Shard {
     /// Everything up to `durable` is on the disk; `placements` says where the data is, in order.
     pub fn committed(&mut self, durable: Lsn, placements: &[Placement], now: Timestamp) {
         let mut placements = placements.iter();
-        let mut news: Vec<News> = Vec::new();
+        let mut news = NewsDesk::default();
         while let Some(commit) = self.pending.next_commit(durable) {
             let placement = (!commit.payload.bytes.is_empty()).then(|| placements.next()).flatten();
             self.reveal(commit, placement, &mut news);
         }
-        for news in news {
+        for news in news.items {
             self.announce(news);
         }
         self.evict();
@@ -71,7 +82,7 @@ impl Shard {
         }
     }
 
-    fn reveal(&mut self, commit: Commit, placement: Option<&Placement>, news: &mut Vec<News>) {
+    fn reveal(&mut self, commit: Commit, placement: Option<&Placement>, news: &mut NewsDesk) {
         if commit.deletes {
             return self.forget(commit.id);
         }
@@ -84,12 +95,12 @@ impl Shard {
         slot.reveal(commit.position, &commit.payload);
         slot.visible_closed |= commit.closes;
         if len > 0 {
-            self.hot.bytes += len;
-            self.hot.order.push_back((commit.id, len));
+            self.hot.bytes += len + HOT_OVERHEAD_BYTES;
+            self.hot.order.push_back((commit.id, len + HOT_OVERHEAD_BYTES));
         }
         let interesting = slot.followers != 0 || !self.watch.is_empty();
         if interesting && (len > 0 || commit.closes) {
-            add_news(news, commit);
+            news.add(commit);
         }
     }
 
@@ -149,19 +160,15 @@ impl Shard {
     }
 }
 
-fn add_news(news: &mut Vec<News>, commit: Commit) {
-    // Most batches touch a stream once; those that do not touch few streams often.
-    let known = news.iter_mut().rfind(|news| news.id == commit.id);
-    let pieces = match known {
-        Some(known) => &mut known.pieces,
-        None => {
-            let from = commit.position;
-            news.push(News { id: commit.id, from, pieces: Vec::new() });
-            let last = news.len() - 1;
-            &mut news[last].pieces
+impl NewsDesk {
+    fn add(&mut self, commit: Commit) {
+        let next = self.items.len();
+        let index = *self.by_stream.entry(commit.id).or_insert(next);
+        if index == next {
+            self.items.push(News { id: commit.id, from: commit.position, pieces: Vec::new() });
         }
-    };
-    pieces.push(commit.payload.bytes);
+        self.items[index].pieces.push(commit.payload.bytes);
+    }
 }
 
 fn concat(mut pieces: Vec<Bytes>) -> Bytes {

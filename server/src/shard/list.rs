@@ -37,13 +37,20 @@ impl Shard {
 
     pub(super) fn scan(&mut self, wanted: &Wanted, to: ReplyTo) {
         let durable = self.log.durable();
-        let found = self
-            .streams
-            .after(None)
-            .filter(|slot| slot.lifecycle_lsn <= durable && !slot.soft_deleted() && !slot.deleted)
-            .filter(|slot| wanted.matches(&slot.state.path))
-            .map(|slot| (slot.state.path.clone(), slot.visible_offset()))
-            .collect();
+        let is_there =
+            |slot: &&Slot| slot.lifecycle_lsn <= durable && !slot.soft_deleted() && !slot.deleted;
+        let tail = |slot: &Slot| (slot.state.path.clone(), slot.visible_offset());
+        let found = match wanted {
+            // Without a pattern there is no need to look at every stream.
+            Wanted::Request(None, paths) => {
+                let named = paths.iter().filter_map(|path| self.streams.at(path));
+                named.filter(is_there).map(tail).collect()
+            }
+            wanted => {
+                let all = self.streams.after(None).filter(is_there);
+                all.filter(|slot| wanted.matches(&slot.state.path)).map(tail).collect()
+            }
+        };
         self.reply(to, Answer::Scan(found));
     }
 }

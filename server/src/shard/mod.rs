@@ -264,3 +264,6 @@ impl Shard {
 fn refused(problem: Problem) -> Answer {
     Answer::Response(Box::new(problem.into_response()))
 }
+
+#[cfg(test)]
+mod tests;
