@@ -14,6 +14,7 @@ use thalweg_storage::{
 
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{CoreId, Post};
+use crate::rt::trim_memory;
 
 /// Something for the helper to do. It answers with a [`Note`] to the core.
 pub enum Work {
@@ -24,6 +25,8 @@ pub enum Work {
         /// What, how large, from which free file.
         request: SegmentRequest,
     },
+    /// Give free memory back to the system.
+    Trim,
     /// A piece of a core's checkpoint; the first one begins it.
     CheckpointChunks(CoreId, Vec<Bytes>),
     /// The end of it. Answers [`Note::Checkpoint`].
@@ -88,6 +91,7 @@ impl Desk {
                 let result = self.factory.prepare(request);
                 self.answer(core, Note::Segment(result));
             }
+            Work::Trim => trim_memory(),
             Work::CheckpointChunks(core, chunks) => self.chunks(core, &chunks),
             Work::CheckpointEnd(core, finished, durable) => {
                 self.chunks(core, &[]);

@@ -107,7 +107,7 @@ impl Input {
         deadline: &Guard,
         head: &RequestHead,
     ) -> Result<Bytes, Option<Problem>> {
-        if head.body == BodyLength::None {
+        if matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
             deadline.clear();
             return Ok(Bytes::new());
         }

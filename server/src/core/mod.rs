@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::conn::deadlines::Deadlines;
 use crate::fanout::Fanout;
-use crate::helper::Helper;
+use crate::helper::{Helper, Work};
 use crate::local::{Notify, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
@@ -37,6 +37,9 @@ use tickets::Tickets;
 const TICK: Duration = Duration::from_millis(100);
 /// How soon a message that found its queue full is tried again.
 const FLUSH_PAUSE: Duration = Duration::from_millis(1);
+
+/// Connections whose end is worth giving memory back for.
+const CROWD: usize = 1000;
 
 /// See the module.
 pub struct Core {
@@ -58,6 +61,8 @@ pub struct Core {
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// The most since memory was last given back.
+    most_connections: Cell<usize>,
     cores: usize,
     shard: RefCell<Shard>,
     subscriptions: RefCell<Option<Subscriptions>>,
@@ -107,6 +112,7 @@ impl Core {
             helper,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            most_connections: Cell::new(0),
             cores,
             shard: RefCell::new(shard),
             subscriptions: RefCell::new(subscriptions),
@@ -238,6 +244,19 @@ impl Core {
             self.deadlines.sweep(instant);
             self.with_shard(|shard, now| shard.sweep(now));
             crate::subscriptions::tick(&self);
+            self.trim_after_a_crowd();
+        }
+    }
+
+    /// The allocator keeps what ten thousand connections have freed; the system can use it better.
+    fn trim_after_a_crowd(&self) {
+        let now = self.connections.get();
+        let most = self.most_connections.get().max(now);
+        if most >= CROWD && now < most / 2 {
+            self.helper.send(Work::Trim);
+            self.most_connections.set(now);
+        } else {
+            self.most_connections.set(most);
         }
     }
 

@@ -69,9 +69,6 @@ impl Shard {
             let placement = (!commit.payload.bytes.is_empty()).then(|| placements.next()).flatten();
             self.reveal(commit, placement, &mut news);
         }
-        for news in news.items {
-            self.announce(news);
-        }
         self.evict();
         for waiting in self.pending.due(durable) {
             match waiting {
@@ -79,6 +76,10 @@ impl Shard {
                 Waiting::Retry(op, to) => self.handle(*op, to, now),
                 Waiting::Tell(core, note) => self.outputs.push_back(Output::Tell(core, note)),
             }
+        }
+        // After the replies: an acknowledgement does not wait for ten thousand readers.
+        for news in news.items {
+            self.announce(news);
         }
     }
 

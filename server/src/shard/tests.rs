@@ -212,7 +212,7 @@ fn live_readers_hear_of_durable_news_only() {
     world.ask(append("b", None, false));
     assert!(world.out().is_empty());
     world.sync();
-    assert_eq!(world.out(), ["live(0..2)", "1:204", "2:204"], "one batch for one commit");
+    assert_eq!(world.out(), ["1:204", "2:204", "live(0..2)"], "one batch for one commit");
     world.shard.note(Note::Unfollow { core: 0, path: path("s") }, world.now);
     assert_eq!(world.done(append("c", None, false)), "3:204");
     world.shard.note(Note::Follow { core: 0, path: path("s") }, world.now);
