@@ -324,6 +324,11 @@ pub fn fork_refused(refusal: ForkRefusal, source: &StreamPath) -> Problem {
             "source-not-found",
             format!("Stream-Forked-From: no stream `{source}`"),
         ),
+        ForkRefusal::SourceUnreadable => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unreadable",
+            format!("Stream-Forked-From: the data of `{source}` cannot be read at this offset"),
+        ),
         ForkRefusal::SourceSoftDeleted => Problem::new(
             StatusCode::CONFLICT,
             "source-deleted",

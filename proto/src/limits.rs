@@ -21,6 +21,9 @@ pub const DEFAULT_MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 pub const HARD_MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of stored data in one read page. One JSON message longer than a page is served whole.
 pub const READ_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of stored data in one SSE data event: a slow reader should get somewhere before its
+/// answer is over.
+pub const SSE_PAGE_BYTES: usize = 256 * 1024;
 /// Bytes of one chunk-size line with its extensions (400).
 pub const MAX_CHUNK_LINE_BYTES: usize = 256;
 /// Bytes of trailer fields after a chunked body (431).
@@ -48,4 +51,5 @@ const _: () = assert!(MAX_URI_BYTES < MAX_HEAD_BYTES, "a legal URI must fit into
 // Percent-encoding triples a byte.
 const _: () = assert!(MAX_STREAM_PATH_BYTES * 3 < MAX_URI_BYTES, "a legal path must fit encoded");
 const _: () = assert!(DEFAULT_MAX_BODY_BYTES <= HARD_MAX_BODY_BYTES);
+const _: () = assert!(SSE_PAGE_BYTES <= READ_PAGE_BYTES);
 const _: () = assert!(DEFAULT_LIST_LIMIT <= MAX_LIST_LIMIT);

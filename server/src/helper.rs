@@ -25,6 +25,8 @@ pub enum Work {
         /// What, how large, from which free file.
         request: SegmentRequest,
     },
+    /// Remove a segment that nobody needs any more.
+    RemoveSegment(SegmentRef),
     /// Give free memory back to the system.
     Trim,
     /// A piece of a core's checkpoint; the first one begins it.
@@ -89,7 +91,13 @@ impl Desk {
         match work {
             Work::Segment { core, request } => {
                 let result = self.factory.prepare(request);
-                self.answer(core, Note::Segment(result));
+                let spare = request.recycle.filter(|free| self.factory.path(*free).exists());
+                self.answer(core, Note::Segment(result, spare));
+            }
+            Work::RemoveSegment(segment) => {
+                if let Err(error) = self.factory.remove(segment) {
+                    tracing::warn!(%error, "a free segment could not be removed");
+                }
             }
             Work::Trim => trim_memory(),
             Work::CheckpointChunks(core, chunks) => self.chunks(core, &chunks),

@@ -52,7 +52,8 @@ pub const HOT_TAIL_BYTES: RangeInclusive<u64> = MIB..=1024 * GIB;
 /// Bytes of one segment file of the log.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 /// What a segment can be configured to.
-pub const SEGMENT_BYTES: RangeInclusive<u64> = MIB..=4 * GIB;
+/// Offsets in a segment have 32 bits.
+pub const SEGMENT_BYTES: RangeInclusive<u64> = MIB..=4 * GIB - SEGMENT_ALIGNMENT;
 /// Segments are written in whole blocks.
 pub const SEGMENT_ALIGNMENT: u64 = 4 * KIB;
 /// What a record and its segment need beside the body: headers, the path, a fork's whole lineage.
@@ -61,8 +62,12 @@ pub const RECORD_OVERHEAD_BYTES: u64 = 256 * KIB;
 /// What the body limit can be configured to.
 pub const MAX_BODY_BYTES: RangeInclusive<u64> = KIB..=proto::limits::HARD_MAX_BODY_BYTES as u64;
 
-/// Descriptors kept for segment files, checkpoints, webhooks and the console.
+/// Descriptors kept for checkpoints, webhooks and the console.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
+/// Segment files that a core keeps open for reading.
+pub const OPEN_FOR_READING: usize = 16;
+/// Descriptors kept for each core: its segment files, ring, doorbell and listeners.
+pub const RESERVED_DESCRIPTORS_PER_CORE: u64 = OPEN_FOR_READING as u64 + 16;
 /// What `max_connections` can be configured to, if descriptors allow.
 pub const MAX_CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000;
 /// Addresses to listen on.
@@ -98,6 +103,7 @@ const fn ms(milliseconds: u64) -> Duration {
 const _: () = assert!(DEFAULT_SEGMENT_BYTES.is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.start().is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.end().is_multiple_of(SEGMENT_ALIGNMENT));
+const _: () = assert!(*SEGMENT_BYTES.end() <= u32::MAX as u64);
 const _: () = assert!(
     DEFAULT_SEGMENT_BYTES >= proto::limits::DEFAULT_MAX_BODY_BYTES as u64 + RECORD_OVERHEAD_BYTES,
     "a default segment must hold the largest default record"

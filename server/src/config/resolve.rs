@@ -16,13 +16,13 @@ use super::value::{self, Durability, Expected, IoDriver, LogFormat};
 use super::{BasePath, Config, LimitsConfig, LiveConfig, LogConfig, StorageConfig, limits};
 
 pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, ConfigError> {
+    let cores = field("cores", &raw.cores, |raw| cores(raw, &machine.cpus))?
+        .unwrap_or_else(|| machine.cpus.iter().copied().take(limits::MAX_CORES).collect());
     let config = Config {
         listen: field("listen", &raw.listen, network::listen)?
             .unwrap_or_else(|| vec![DEFAULT_LISTEN.into()]),
         data_dir: field("data_dir", &raw.data_dir, |raw| value::text(raw).map(PathBuf::from))?
             .unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
-        cores: field("cores", &raw.cores, |raw| cores(raw, &machine.cpus))?
-            .unwrap_or_else(|| machine.cpus.clone()),
         durability: field("durability", &raw.durability, value::word)?.unwrap_or(Durability::Sync),
         async_sync_interval: duration(
             "async_sync_interval",
@@ -35,7 +35,8 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         public_url: field("public_url", &raw.public_url, network::public_url)?,
         live: live(raw)?,
         storage: storage(raw)?,
-        limits: limits_table(raw, machine)?,
+        limits: limits_table(raw, machine, cores.len())?,
+        cores,
         log: LogConfig {
             level: field("log.level", &raw.log_level, log_level)?
                 .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_owned()),
@@ -89,7 +90,11 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
     })
 }
 
-fn limits_table(raw: &RawConfig, machine: &Machine) -> Result<LimitsConfig, ConfigError> {
+fn limits_table(
+    raw: &RawConfig,
+    machine: &Machine,
+    cores: usize,
+) -> Result<LimitsConfig, ConfigError> {
     let timeout = |name, raw: &Option<RawValue>, default| {
         duration(name, raw, &limits::CONNECTION_TIMEOUT, default)
     };
@@ -101,7 +106,7 @@ fn limits_table(raw: &RawConfig, machine: &Machine) -> Result<LimitsConfig, Conf
     )?;
     Ok(LimitsConfig {
         max_body_bytes: as_usize(max_body_bytes),
-        max_connections: max_connections(&raw.max_connections, machine)?,
+        max_connections: max_connections(&raw.max_connections, machine, cores)?,
         request_head_timeout: timeout(
             "limits.request_head_timeout",
             &raw.request_head_timeout,
@@ -199,22 +204,30 @@ fn cores(raw: &RawValue, allowed: &[usize]) -> Result<Vec<usize>, Expected> {
     let mut distinct = cpus.clone();
     distinct.sort_unstable();
     distinct.dedup();
+    if cpus.len() > limits::MAX_CORES {
+        return Err(format!("at most {} CPUs", limits::MAX_CORES));
+    }
     if distinct.len() < cpus.len() || cpus.iter().any(|cpu| !allowed.contains(cpu)) {
         return Err(format!("each CPU once, out of those this process may use: {allowed:?}"));
     }
     Ok(cpus)
 }
 
-fn max_connections(raw: &Option<RawValue>, machine: &Machine) -> Result<usize, ConfigError> {
-    let spare = machine.descriptors.saturating_sub(limits::RESERVED_DESCRIPTORS);
+fn max_connections(
+    raw: &Option<RawValue>,
+    machine: &Machine,
+    cores: usize,
+) -> Result<usize, ConfigError> {
+    let reserve =
+        limits::RESERVED_DESCRIPTORS + limits::RESERVED_DESCRIPTORS_PER_CORE * cores as u64;
+    let spare = machine.descriptors.saturating_sub(reserve);
     let most = spare.clamp(1, *limits::MAX_CONNECTIONS.end());
     let parsed = field("limits.max_connections", raw, |raw| {
         value::integer(raw).filter(|count| (1..=most).contains(count)).ok_or_else(|| {
             format!(
-                "1 to {most}: the descriptor limit is {} and {} are kept in reserve \
+                "1 to {most}: the descriptor limit is {} and {reserve} are kept in reserve \
                  (raise it with `ulimit -n` or LimitNOFILE=)",
                 machine.descriptors,
-                limits::RESERVED_DESCRIPTORS
             )
         })
     })?;

@@ -57,7 +57,7 @@ async fn catch_up(core: &Rc<Core>, mut request: ReadRequest) -> Option<Response>
     let none_match = request.if_none_match.take();
     let from_now = request.from == ReadFrom::Now;
     let path = request.path.clone();
-    match core.ask_owner(&path, Op::Read(request)).await {
+    match core.ask_owner(&path, Op::Read(request, None)).await {
         Some(Answer::Page(Ok(found))) => {
             let now = core.clock.now();
             Some(page(&found.facts, found.stored, none_match.as_deref(), from_now, None, now))

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use thalweg_proto::answer::{PageFacts, live_cursor, not_found, nothing_new, page};
 use thalweg_proto::offset::ReadFrom;
@@ -25,12 +26,7 @@ pub(super) async fn poll(
     socket: &mut Socket,
     input: &mut Input,
 ) -> Option<Response> {
-    let deadline = core.clock.instant() + core.config.live.long_poll_timeout;
-    let (follower, first) = core.fanout.follow(&request.path, deadline);
-    if first {
-        let note = Note::Follow { core: core.id, path: request.path.clone() };
-        core.tell_owner(&request.path, note);
-    }
+    let follower = core.follow(&request.path, core.config.live.long_poll_timeout);
     let response = wait(core, request, &follower, socket, input).await;
     leave(core, follower);
     response
@@ -55,7 +51,7 @@ async fn wait(
     let mut watching = true;
     loop {
         let path = request.path.clone();
-        let found = match core.ask_owner(&path, Op::Read(request.clone())).await? {
+        let found = match core.ask_owner(&path, Op::Read(request.clone(), Some(core.id))).await? {
             Answer::Page(Ok(found)) => *found,
             Answer::Page(Err(problem)) => return Some(problem.into_response()),
             _ => return None,
@@ -83,7 +79,7 @@ async fn wait(
             };
             match next {
                 Next::Batches(batches) => {
-                    return Some(news(core, &found.facts, &batches, cursor()));
+                    return Some(news(core, &found.facts, &batches, follower, cursor()));
                 }
                 Next::Ended => return Some(not_found(&request.path).into_response()),
                 Next::Expired => return Some(nothing_new(&found.facts, cursor())),
@@ -105,7 +101,8 @@ fn answer(core: &Rc<Core>, found: Page, cursor: u64) -> Response {
 fn news(
     core: &Rc<Core>,
     before: &PageFacts,
-    batches: &[std::sync::Arc<LiveBatch>],
+    batches: &[Arc<LiveBatch>],
+    follower: &Follower,
     cursor: u64,
 ) -> Response {
     let Some(last) = batches.last() else { return nothing_new(before, cursor) };
@@ -113,6 +110,7 @@ fn news(
         start: before.end,
         end: last.to(),
         next: last.next,
+        up_to_date: follower.is_at_end(last.to()),
         closed: last.closed,
         ..before.clone()
     };

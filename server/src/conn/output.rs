@@ -44,8 +44,7 @@ impl Output {
             pieces.clear();
         }
         pieces.insert(0, Bytes::copy_from_slice(&self.head));
-        let allowed = core.config.limits.write_stall_timeout
-            + Duration::from_secs(len as u64 / MIN_ANSWER_BYTES_PER_SECOND);
+        let allowed = time_to_take(core, len);
         deadline.set(core.clock.instant(), allowed, Phase::Writing);
         let written = socket.write_all(pieces).await.is_ok();
         deadline.clear();
@@ -55,6 +54,12 @@ impl Output {
 
 /// A body up to this size is copied behind the head: one send is cheaper than a gathered one.
 const COPY_BYTES: usize = 4096;
+
+/// How long a peer may take for an answer of so many bytes.
+pub(super) fn time_to_take(core: &Core, len: usize) -> Duration {
+    core.config.limits.write_stall_timeout
+        + Duration::from_secs(len as u64 / MIN_ANSWER_BYTES_PER_SECOND)
+}
 
 /// Appends an answer's head.
 pub(super) fn encode(

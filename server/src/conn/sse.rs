@@ -20,13 +20,13 @@ use thalweg_proto::sse::{Control, incomplete_utf8_tail};
 
 use super::deadlines::{Guard, Phase};
 use super::long_poll::leave;
-use super::output::{encode, piece};
+use super::output::{encode, piece, time_to_take};
 use super::select::{Either, either};
 use crate::config::limits::SSE_LIFETIME_JITTER_PERCENT;
 use crate::core::Core;
 use crate::fanout::batch::{LiveBatch, encode_chunk};
 use crate::fanout::{Follower, Next};
-use crate::mailbox::message::{Answer, Note, Op};
+use crate::mailbox::message::{Answer, Op};
 use crate::rt::{self, Gone, Socket, Writer};
 use crate::shard::page::Page;
 
@@ -46,11 +46,7 @@ pub(super) async fn open(
     version: Version,
 ) -> Result<Box<Start>, Box<Response>> {
     let lifetime = jittered(core.config.live.sse_lifetime, core.random());
-    let (follower, first) = core.fanout.follow(&request.path, core.clock.instant() + lifetime);
-    if first {
-        let note = Note::Follow { core: core.id, path: request.path.clone() };
-        core.tell_owner(&request.path, note);
-    }
+    let follower = core.follow(&request.path, lifetime);
     match read(core, &request).await {
         Ok(page) => {
             let core = Rc::clone(core);
@@ -164,12 +160,16 @@ impl Reader {
 
     fn frames(&self, batches: &[Arc<LiveBatch>]) -> Pieces {
         let current = cursor::current(self.core.clock.now());
-        let own = self.cursor > current;
-        let frame = |batch: &Arc<LiveBatch>| {
-            let frame = if own { batch.encode_frame(self.cursor) } else { batch.frame(current) };
-            self.framed(frame)
-        };
-        batches.iter().map(frame).collect()
+        let mut frames = Pieces::new();
+        for batch in batches {
+            if self.cursor > current {
+                frames
+                    .extend(batch.frame_with_own_cursor(self.cursor).map(|part| self.framed(part)));
+            } else {
+                frames.push(self.framed(batch.frame(current)));
+            }
+        }
+        frames
     }
 
     fn framed(&self, chunk: Bytes) -> Bytes {
@@ -188,8 +188,8 @@ impl Reader {
     }
 
     async fn write(&mut self, pieces: Pieces) -> Option<()> {
-        let stall = self.core.config.limits.write_stall_timeout;
-        self.deadline.set(self.core.clock.instant(), stall, Phase::Writing);
+        let allowed = time_to_take(&self.core, pieces.iter().map(Bytes::len).sum());
+        self.deadline.set(self.core.clock.instant(), allowed, Phase::Writing);
         let written = self.writer.write_all(pieces).await;
         self.deadline.clear();
         written.ok()
@@ -197,7 +197,7 @@ impl Reader {
 }
 
 async fn read(core: &Rc<Core>, request: &ReadRequest) -> Result<Page, Box<Response>> {
-    match core.ask_owner(&request.path, Op::Read(request.clone())).await {
+    match core.ask_owner(&request.path, Op::Read(request.clone(), Some(core.id))).await {
         Some(Answer::Page(Ok(page))) => Ok(*page),
         Some(Answer::Page(Err(problem))) => Err(Box::new(problem.into_response())),
         _ => Err(Box::new(crate::stopping().into_response())),

@@ -15,6 +15,10 @@ use crate::rt;
 
 /// Streams that are encoded before other work gets its turn.
 const SLICE_STREAMS: usize = 256;
+/// Records whose places are encoded before other work gets its turn.
+const SLICE_RECORDS: usize = 16 * 1024;
+/// How long after a checkpoint failed it is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(30);
 /// How long other work gets.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
 
@@ -92,11 +96,16 @@ impl Core {
         let mut last = None;
         // Streams made since the beginning are in the log behind it.
         let slots = shard.streams_after(Some(after)).take_while(|slot| slot.state.id <= until);
+        let mut records = 0;
         for slot in slots.take(SLICE_STREAMS) {
             last = Some(slot.state.id);
+            records += slot.extents.len();
             // A stream whose deletion is on its way is gone as soon as the checkpoint counts.
             if !slot.deleted {
                 encoder.add(&slot.state, &slot.extents, slot.last_lsn, placed);
+            }
+            if records >= SLICE_RECORDS {
+                break;
             }
         }
         last
@@ -110,7 +119,14 @@ impl Core {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");
                 self.shard.borrow_mut().log().checkpoint_installed(start.segment);
             }
-            Err(error) => tracing::error!(core = self.id, %error, "checkpoint failed"),
+            Err(error) => {
+                tracing::error!(core = self.id, %error, "checkpoint failed");
+                let core = Rc::clone(self);
+                rt::spawn(async move {
+                    rt::sleep(RETRY_PAUSE).await;
+                    core.checkpoint();
+                });
+            }
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::StatusCode;
 use thalweg_proto::answer::not_found;
-use thalweg_proto::limits::READ_PAGE_BYTES;
 use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Pieces;
 use thalweg_proto::stream::fork::{ForkRefusal, sub_position};
-use thalweg_storage::{ReadSpan, record};
+use thalweg_storage::{Damage, ReadSpan, record};
 
 use super::Core;
 use crate::mailbox::message::{Answer, Message, Op};
@@ -45,7 +45,11 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
                     (Ok(next), Some(content_type)) => {
                         sub_position(anchor, sub_offset, &content_type, &next)
                     }
-                    _ => Err(ForkRefusal::SourceNotFound),
+                    (Err(problem), _) if problem.status == StatusCode::BAD_REQUEST => {
+                        Err(ForkRefusal::SubOffsetOvershoots)
+                    }
+                    (Err(_), _) => Err(ForkRefusal::SourceUnreadable),
+                    (Ok(_), None) => Err(ForkRefusal::SourceNotFound),
                 };
                 shard.fork_at(source, position, to, now);
             });
@@ -73,23 +77,28 @@ async fn read_page(core: &Rc<Core>, plan: PagePlan) -> Result<Page, Box<Problem>
     let mut last_run = None;
     'runs: for run in &plan.runs {
         while end < run.to {
-            let budget = READ_PAGE_BYTES - taken;
+            let budget = plan.max_bytes - taken;
             let request = RangeRequest { from: end, max_bytes: budget, ..run.clone() };
             let range = ask_range(core, request).await?;
-            let len: usize = range.pieces.iter().map(bytes::Bytes::len).sum();
+            let len: usize = range.pieces.iter().map(Bytes::len).sum();
             // A JSON message that does not fit any more is left for the next page, unless it is
             // the first: that one is always given.
-            if len == 0 || (taken > 0 && taken + len > READ_PAGE_BYTES) {
+            if len == 0 || (taken > 0 && taken + len > plan.max_bytes) {
                 break 'runs;
             }
             taken += len;
             end = range.end;
             stored.extend(range.pieces);
             last_run = Some(run);
-            if taken >= READ_PAGE_BYTES {
+            if taken >= plan.max_bytes {
                 break 'runs;
             }
         }
+    }
+    if end == plan.facts.start && !plan.runs.is_empty() {
+        // The stream says that there is more, and nobody has it: no reader should ask for ever.
+        tracing::error!(stream = plan.facts.stream.0, position = end, "inherited data is missing");
+        return Err(Box::new(unreadable("the stored data is missing at this offset")));
     }
     let last_run = last_run.cloned();
     Ok(plan.finish(stored, end, last_run.as_ref()))
@@ -111,24 +120,70 @@ async fn read_range(
     spans: &[ReadSpan],
 ) -> Result<Range, Box<Problem>> {
     let mut collector = Collector::new(request);
-    for span in spans {
-        let bytes = core.read_record(span.location).await.map_err(|error| {
-            tracing::error!(stream = %request.path, location = ?span.location, %error, "log read failed");
-            Box::new(unreadable("the log could not be read"))
-        })?;
-        let payload = record::payload_of(&bytes, request.id, span.position).map_err(|damage| {
-            if core.with_shard(|shard, _| shard.content_type_of(request.id).is_none()) {
-                // Deleted while it was read; its segment may hold something else by now.
-                return Box::new(not_found(&request.path));
+    let mut rest = spans;
+    while !rest.is_empty() {
+        let (group, later) = rest.split_at(worth_one_read(rest));
+        rest = later;
+        let (bytes, start) = read_group(core, request, group).await?;
+        for span in group {
+            let from = span.location.file_offset as usize - start;
+            let record = bytes.slice(from..from + span.location.record_len as usize);
+            let payload = record::payload_of(&record, request.id, span.position)
+                .map_err(|damage| damaged(core, request, span, &damage))?;
+            if !collector.take(span.position, &payload)? {
+                return Ok(collector.finish());
             }
-            tracing::error!(stream = %request.path, location = ?span.location, %damage, "damaged record");
-            Box::new(unreadable("the stored data is damaged at this offset"))
-        })?;
-        if !collector.take(span.position, &payload)? {
-            break;
         }
     }
     Ok(collector.finish())
+}
+
+/// How many of the first records are near enough to each other to be read together: what lies
+/// between them costs less than another read.
+fn worth_one_read(spans: &[ReadSpan]) -> usize {
+    const GAP_BYTES: u64 = 16 * 1024;
+    const READ_BYTES: u64 = 1024 * 1024;
+    let begin = |span: &ReadSpan| u64::from(span.location.file_offset);
+    let end = |span: &ReadSpan| begin(span) + u64::from(span.location.record_len);
+    let near = |pair: &&[ReadSpan]| {
+        pair[0].location.segment == pair[1].location.segment
+            && (end(&pair[0])..=end(&pair[0]) + GAP_BYTES).contains(&begin(&pair[1]))
+            && end(&pair[1]) - begin(&spans[0]) <= READ_BYTES
+    };
+    1 + spans.windows(2).take_while(near).count()
+}
+
+/// Reads from the first record of a group to the last one. Returns the bytes and their offset.
+async fn read_group(
+    core: &Rc<Core>,
+    request: &RangeRequest,
+    group: &[ReadSpan],
+) -> Result<(Bytes, usize), Box<Problem>> {
+    let (Some(first), Some(last)) = (group.first(), group.last()) else {
+        return Ok((Bytes::new(), 0));
+    };
+    let start = first.location.file_offset as usize;
+    let end = last.location.file_offset as usize + last.location.record_len as usize;
+    let read = core.read_segment(first.location.segment, start as u64, end - start).await;
+    let bytes = read.map_err(|error| {
+        tracing::error!(stream = %request.path, location = ?first.location, %error, "log read failed");
+        Box::new(unreadable("the log could not be read"))
+    })?;
+    Ok((bytes, start))
+}
+
+fn damaged(
+    core: &Rc<Core>,
+    request: &RangeRequest,
+    span: &ReadSpan,
+    damage: &Damage,
+) -> Box<Problem> {
+    if core.with_shard(|shard, _| shard.content_type_of(request.id).is_none()) {
+        // Deleted while it was read; its segment may hold something else by now.
+        return Box::new(not_found(&request.path));
+    }
+    tracing::error!(stream = %request.path, location = ?span.location, %damage, "damaged record");
+    Box::new(unreadable("the stored data is damaged at this offset"))
 }
 
 fn unreadable(detail: &str) -> Problem {

@@ -4,8 +4,10 @@
 //! shard outlives a call into it; everything it puts out is acted on after the borrow ends.
 
 mod checkpoint;
+mod files;
 mod jobs;
-pub mod log;
+mod log;
+mod segments;
 mod tickets;
 
 use std::cell::{Cell, RefCell};
@@ -22,7 +24,7 @@ use thalweg_storage::Lsn;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::conn::deadlines::Deadlines;
-use crate::fanout::Fanout;
+use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
 use crate::local::{Notify, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
@@ -72,7 +74,8 @@ pub struct Core {
     /// Raised when the server is told to stop.
     pub(crate) drain_begins: Notify,
     log_news: Notify,
-    files: log::LogFiles,
+    files: files::LogFiles,
+    segments: segments::Segments,
     checkpoints: Cell<checkpoint::Progress>,
     dispatching: Cell<bool>,
     rng: RefCell<SmallRng>,
@@ -123,7 +126,8 @@ impl Core {
             log_news: Notify::default(),
             dispatching: Cell::new(false),
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
-            files: log::LogFiles::default(),
+            files: files::LogFiles::default(),
+            segments: segments::Segments::default(),
             checkpoints: Cell::default(),
             config,
         })
@@ -223,6 +227,14 @@ impl Core {
         self.subscriptions.borrow_mut().as_mut().map(work)
     }
 
+    /// Adds a live reader of a path for at most so long. Its first page tells the owner.
+    #[must_use]
+    pub fn follow(&self, path: &StreamPath, lifetime: Duration) -> Follower {
+        // A draining server still answers what it has, and then ends.
+        let lifetime = if self.draining.get() { Duration::ZERO } else { lifetime };
+        self.fanout.follow(path, self.clock.instant() + lifetime)
+    }
+
     /// A random number.
     #[must_use]
     pub fn random(&self) -> u64 {
@@ -279,7 +291,7 @@ impl Core {
         match note {
             Note::Live(batch) => self.fanout.publish(batch),
             Note::Ended(path) => self.fanout.end(&path),
-            Note::Segment(result) => self.segment_prepared(result),
+            Note::Segment(result, spare) => self.segment_prepared(result, spare),
             Note::Checkpoint(result) => self.checkpoint_done(result),
             Note::Drain => self.drain(),
             Note::Advanced { .. }

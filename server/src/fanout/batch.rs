@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use thalweg_proto::content_type::ContentType;
-use thalweg_proto::http1::encode::chunk_prefix;
+use thalweg_proto::http1::encode::{CHUNK_SUFFIX, chunk_prefix};
 use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::sse::{self, Control};
@@ -27,6 +27,7 @@ pub struct LiveBatch {
     /// Whether the stream is closed now.
     pub closed: bool,
     frame: OnceLock<Bytes>,
+    data: OnceLock<Bytes>,
 }
 
 impl LiveBatch {
@@ -41,7 +42,17 @@ impl LiveBatch {
         stored: Bytes,
         closed: bool,
     ) -> LiveBatch {
-        LiveBatch { path, stream, content_type, from, next, stored, closed, frame: OnceLock::new() }
+        LiveBatch {
+            path,
+            stream,
+            content_type,
+            from,
+            next,
+            stored,
+            closed,
+            frame: OnceLock::new(),
+            data: OnceLock::new(),
+        }
     }
 
     /// The position after the last byte.
@@ -50,18 +61,47 @@ impl LiveBatch {
         self.next.position
     }
 
+    /// What it costs to keep: the stored bytes, their encodings, and itself.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        3 * self.stored.len() + size_of::<LiveBatch>() + 256
+    }
+
     /// The batch as one chunk of an SSE answer. Encoded by whoever needs it first, with that
     /// one's cursor: a cursor that is a little old is still right.
     #[must_use]
     pub fn frame(&self, cursor: u64) -> Bytes {
-        self.frame.get_or_init(|| self.encode_frame(cursor)).clone()
+        let encode = || {
+            let mut events = self.data_event();
+            sse::write_control(&mut events, self.control(cursor));
+            as_chunk(&events)
+        };
+        self.frame.get_or_init(encode).clone()
     }
 
-    /// The same for a reader whose own cursor is ahead of the clock's.
+    /// The same for a reader whose own cursor is ahead of the clock's: the data is shared, only
+    /// the control event is its own.
     #[must_use]
-    pub fn encode_frame(&self, cursor: u64) -> Bytes {
-        let control = Control { next: self.next, cursor, up_to_date: true, closed: self.closed };
-        encode_chunk(&self.content_type, &self.stored, control)
+    pub fn frame_with_own_cursor(&self, cursor: u64) -> [Bytes; 2] {
+        let data = || match self.stored.is_empty() {
+            true => Bytes::new(),
+            false => as_chunk(&self.data_event()),
+        };
+        let mut control = Vec::with_capacity(160);
+        sse::write_control(&mut control, self.control(cursor));
+        [self.data.get_or_init(data).clone(), as_chunk(&control)]
+    }
+
+    fn data_event(&self) -> Vec<u8> {
+        let mut events = Vec::with_capacity(self.stored.len() + self.stored.len() / 3 + 256);
+        if !self.stored.is_empty() {
+            sse::write_data(&mut events, self.content_type.framing(), &self.stored);
+        }
+        events
+    }
+
+    fn control(&self, cursor: u64) -> Control {
+        Control { next: self.next, cursor, up_to_date: true, closed: self.closed }
     }
 }
 
@@ -73,10 +113,14 @@ pub fn encode_chunk(content_type: &ContentType, stored: &[u8], control: Control)
         sse::write_data(&mut events, content_type.framing(), stored);
     }
     sse::write_control(&mut events, control);
+    as_chunk(&events)
+}
+
+fn as_chunk(events: &[u8]) -> Bytes {
     let prefix = chunk_prefix(events.len());
     let mut chunk = Vec::with_capacity(prefix.len() + events.len() + 2);
     chunk.extend_from_slice(&prefix);
-    chunk.extend_from_slice(&events);
-    chunk.extend_from_slice(b"\r\n");
+    chunk.extend_from_slice(events);
+    chunk.extend_from_slice(CHUNK_SUFFIX);
     Bytes::from(chunk)
 }

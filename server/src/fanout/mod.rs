@@ -5,8 +5,8 @@
 //! pages like anybody else until it is back.
 //!
 //! Invariants: a window is contiguous and ends at what the owner last announced; the owner
-//! announces to this core exactly while the core has readers of the path. Windows live under one
-//! budget per core.
+//! announces to this core from the first page of a live reader until the last reader has left.
+//! Windows live under a budget each, and under one per core.
 
 pub mod batch;
 mod readers;
@@ -26,8 +26,10 @@ use thalweg_proto::path::StreamPath;
 use batch::LiveBatch;
 use readers::Readers;
 
-/// Bytes of stored data in all windows of a core.
-const WINDOW_BUDGET_BYTES: usize = 64 * 1024 * 1024;
+/// What one window may hold; readers that need more read pages.
+const WINDOW_BYTES: usize = 1024 * 1024;
+/// What all windows of a core may hold; beyond it a window keeps only its newest batch.
+const ALL_WINDOWS_BYTES: usize = 128 * 1024 * 1024;
 /// Bytes of stored data that a reader takes at once; more waits for the next write.
 const TAKE_BYTES: usize = 256 * 1024;
 
@@ -35,8 +37,7 @@ const TAKE_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 pub struct Fanout {
     streams: RefCell<HashMap<StreamPath, Rc<LiveStream>, RandomState>>,
-    /// One entry per batch in a window, oldest first.
-    order: RefCell<VecDeque<Rc<LiveStream>>>,
+    /// In all windows.
     bytes: Cell<usize>,
 }
 
@@ -44,6 +45,8 @@ pub struct Fanout {
 pub struct LiveStream {
     path: StreamPath,
     window: RefCell<VecDeque<Arc<LiveBatch>>>,
+    /// In the window.
+    bytes: Cell<usize>,
     readers: RefCell<Readers>,
     ended: Cell<bool>,
 }
@@ -61,37 +64,39 @@ pub enum Next {
 }
 
 impl Fanout {
-    /// Adds a reader. The second value says that it is the core's first of this path: the owner
-    /// must be told, before it is asked for a page.
-    pub fn follow(self: &Rc<Fanout>, path: &StreamPath, deadline: Instant) -> (Follower, bool) {
+    /// Adds a reader.
+    #[must_use]
+    pub fn follow(self: &Rc<Fanout>, path: &StreamPath, deadline: Instant) -> Follower {
         let mut streams = self.streams.borrow_mut();
-        let first = !streams.contains_key(path);
         let stream = streams.entry(path.clone()).or_insert_with(|| {
             Rc::new(LiveStream {
                 path: path.clone(),
                 window: RefCell::default(),
+                bytes: Cell::new(0),
                 readers: RefCell::default(),
                 ended: Cell::new(false),
             })
         });
         let index = stream.readers.borrow_mut().add(deadline);
-        (Follower { fanout: Rc::clone(self), stream: Rc::clone(stream), index }, first)
+        Follower { fanout: Rc::clone(self), stream: Rc::clone(stream), index }
     }
 
     /// Takes news from the owner and wakes the readers.
     pub fn publish(&self, batch: Arc<LiveBatch>) {
         let Some(stream) = self.streams.borrow().get(&batch.path).cloned() else { return };
-        self.bytes.set(self.bytes.get() + batch.stored.len());
-        stream.window.borrow_mut().push_back(batch);
-        stream.readers.borrow_mut().wake_all();
-        let mut order = self.order.borrow_mut();
-        order.push_back(stream);
-        while self.bytes.get() > WINDOW_BUDGET_BYTES && order.len() > 1 {
-            let Some(oldest) = order.pop_front() else { return };
-            if let Some(batch) = oldest.window.borrow_mut().pop_front() {
-                self.bytes.set(self.bytes.get() - batch.stored.len());
-            }
+        self.bytes.set(self.bytes.get() + batch.cost());
+        stream.bytes.set(stream.bytes.get() + batch.cost());
+        let mut window = stream.window.borrow_mut();
+        window.push_back(batch);
+        while window.len() > 1
+            && (stream.bytes.get() > WINDOW_BYTES || self.bytes.get() > ALL_WINDOWS_BYTES)
+        {
+            let Some(oldest) = window.pop_front() else { break };
+            stream.bytes.set(stream.bytes.get() - oldest.cost());
+            self.bytes.set(self.bytes.get() - oldest.cost());
         }
+        drop(window);
+        stream.readers.borrow_mut().wake_all();
     }
 
     /// A followed stream is gone: its readers end, new ones start over.
@@ -124,11 +129,9 @@ impl Fanout {
         self.streams.borrow().values().map(|stream| stream.readers.borrow().len()).sum()
     }
 
-    fn forget(&self, stream: &Rc<LiveStream>) {
-        let dropped: usize = stream.window.borrow().iter().map(|batch| batch.stored.len()).sum();
+    fn forget(&self, stream: &LiveStream) {
         stream.window.borrow_mut().clear();
-        self.bytes.set(self.bytes.get() - dropped);
-        self.order.borrow_mut().retain(|other| !Rc::ptr_eq(other, stream));
+        self.bytes.set(self.bytes.get() - stream.bytes.take());
     }
 }
 
@@ -181,6 +184,12 @@ impl Follower {
             Poll::Pending
         })
         .await
+    }
+
+    /// Whether `position` is the end of what was announced.
+    #[must_use]
+    pub fn is_at_end(&self, position: u64) -> bool {
+        self.stream.window.borrow().back().is_none_or(|newest| newest.to() <= position)
     }
 
     /// Whether the time of this answer is over.

@@ -13,7 +13,7 @@ use thalweg_proto::response::Response;
 use thalweg_proto::stream::fork::{ForkPoint, ForkRefusal};
 use thalweg_proto::stream::record::StreamId;
 use thalweg_proto::subscription::Interest;
-use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, StorageError};
+use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
 use crate::control::ControlEvent;
@@ -54,8 +54,9 @@ pub enum Op {
     Delete(StreamPath),
     /// HEAD. Replies [`Answer::Response`].
     Metadata(StreamPath),
-    /// One page. Replies [`Answer::Page`].
-    Read(ReadRequest),
+    /// One page; replies [`Answer::Page`]. A live reader's core is named: from this page on it
+    /// is told what becomes durable.
+    Read(ReadRequest, Option<CoreId>),
     /// One page of this core's streams. Replies [`Answer::Listing`].
     List(ListRequest),
     /// Resolve a fork point and count the fork. Replies [`Answer::ForkPoint`].
@@ -97,13 +98,6 @@ pub struct Listed {
 
 /// Something to know.
 pub enum Note {
-    /// A core has live readers of this path now.
-    Follow {
-        /// Who.
-        core: CoreId,
-        /// What.
-        path: StreamPath,
-    },
     /// A core has no live readers of this path any more.
     Unfollow {
         /// Who.
@@ -137,8 +131,8 @@ pub enum Note {
     Control(Box<ControlEvent>),
     /// To core 0 itself: what subscriptions stored is durable.
     SubscriptionsDurable,
-    /// From the segment helper.
-    Segment(Result<PreparedSegment, IoFailure>),
+    /// From the disk helper: a segment, and a free one that was not used for it.
+    Segment(Result<PreparedSegment, IoFailure>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
     Checkpoint(Result<LogPosition, StorageError>),
     /// Finish what is under way and stop.

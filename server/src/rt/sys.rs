@@ -22,6 +22,9 @@ unsafe impl IoBuf for FileBuf<thalweg_storage::AlignedBuf> {
     }
 }
 
+/// Vectors that the kernel takes in one call: `UIO_MAXIOV`.
+const MAX_VECTORS: usize = 1024;
+
 /// Shared pieces of a response, lent to the ring for one vectored write.
 pub(super) struct Gather {
     pieces: SmallVec<[Bytes; 4]>,
@@ -29,11 +32,12 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Points at the pieces; empty ones are left out.
+    /// Points at the first pieces, as many as one call takes; empty ones are left out.
     pub(super) fn new(pieces: SmallVec<[Bytes; 4]>) -> Box<Gather> {
         let vectors = pieces
             .iter()
             .filter(|piece| !piece.is_empty())
+            .take(MAX_VECTORS)
             .map(|piece| libc::iovec {
                 iov_base: piece.as_ptr().cast_mut().cast(),
                 iov_len: piece.len(),

@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a connection over capacity is told.
 const OVER_CAPACITY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-length: 118\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Service \
+    content-length: 120\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Service \
     Unavailable\",\"status\":503,\"code\":\"over-capacity\",\"detail\":\"too many connections\"}";
 
 /// The cores that still have something to do. A core that is done keeps answering the others.
@@ -170,7 +170,8 @@ async fn drain(core: &Rc<Core>, running: &Running) {
         core.end_idle_connections();
         rt::sleep(DRAIN_PAUSE).await;
     }
-    while !core.is_settled() {
+    // On a full disk some of it may never become durable; nobody was told that it is.
+    while !core.is_settled() && Instant::now() < deadline {
         rt::sleep(DRAIN_PAUSE).await;
     }
     core.sync_log().await;

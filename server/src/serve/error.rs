@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use thalweg_proto::path::StreamPath;
 use thalweg_storage::RecoveryError;
 use thalweg_storage::data_dir::DataDirError;
 
@@ -49,6 +50,17 @@ pub enum StartError {
     /// What is stored about subscriptions cannot be read back.
     #[error("the stored subscriptions cannot be read: {0}")]
     Subscriptions(String),
+    /// Two streams have one id.
+    #[error(
+        "stream `{path}` has the id {id} of another stream; the data directory is damaged: restore \
+         it from a backup"
+    )]
+    DuplicateId {
+        /// The id.
+        id: u64,
+        /// The second stream.
+        path: StreamPath,
+    },
     /// The control plane did not start.
     #[error("the control plane did not start: {0}")]
     Control(String),

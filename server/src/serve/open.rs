@@ -1,6 +1,6 @@
 //! Opening what a server stands on: limits, addresses, the data directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +17,15 @@ use thalweg_storage::{
 };
 
 use super::StartError;
-use crate::config::limits::MAX_PENDING_BYTES;
+use crate::config::limits::{MAX_PENDING_BYTES, SEGMENT_ALIGNMENT};
 use crate::config::{Config, Durability};
 use crate::router;
 use crate::shard::{Log, Shard, ShardConfig, Slot};
+
+/// How long a predecessor that was killed may still hold the port.
+const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it is tried meanwhile.
+const PORT_RELEASE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the cores start from.
 pub(super) struct Opened {
@@ -69,6 +74,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     let cores = config.cores.len();
     let place = |path: &StreamPath| router::owner(path, cores);
     let recovery = recover(&disk, &config.data_dir, cores, &place)?;
+    refuse_duplicate_ids(&recovery.cores)?;
     let forks = count_forks(&recovery.cores);
     let summary = Summary {
         streams: recovery.stats.streams,
@@ -104,6 +110,11 @@ fn shard(
         },
         ..LogConfig::default()
     };
+    // A group and the header fit into every segment.
+    let room = log_config.segment_bytes - SEGMENT_ALIGNMENT;
+    let max_group_bytes =
+        log_config.max_group_bytes.min(usize::try_from(room).unwrap_or(usize::MAX));
+    let log_config = LogConfig { max_group_bytes, ..log_config };
     let slots = stored.streams.into_iter().map(|stream| {
         let references = forks.get(&stream.state.id).copied().unwrap_or(0);
         Slot::recovered(stream.state, stream.extents, stream.last_lsn, references)
@@ -122,6 +133,18 @@ fn shard_config(config: &Config, core: usize) -> ShardConfig {
         hot_tail_bytes: usize::try_from(hot_tail).unwrap_or(usize::MAX),
         max_pending_bytes: MAX_PENDING_BYTES,
     }
+}
+
+/// An id names one stream: two with the same would show each other's data.
+fn refuse_duplicate_ids(cores: &[CoreRecovery]) -> Result<(), StartError> {
+    let mut seen = HashSet::new();
+    for stream in cores.iter().flat_map(|core| &core.streams) {
+        if !seen.insert(stream.state.id) {
+            let (id, path) = (stream.state.id.0, stream.state.path.clone());
+            return Err(StartError::DuplicateId { id, path });
+        }
+    }
+    Ok(())
 }
 
 /// References are not stored: each fork names its source.
@@ -160,10 +183,21 @@ fn bind_alone(address: SocketAddr) -> Result<SocketAddr, StartError> {
         socket.listen(1)?;
         TcpListener::from(socket).local_addr()
     };
-    bind().map_err(|source| match source.kind() {
-        std::io::ErrorKind::AddrInUse => StartError::PortTaken { address },
-        _ => StartError::Listen { address, source },
-    })
+    // The kernel lets go of a killed process's ring, and of the listener in it, a moment after the
+    // process is gone: whoever restarts a server at once must not find its port taken.
+    let deadline = Instant::now() + PORT_RELEASE_TIMEOUT;
+    loop {
+        match bind() {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                if Instant::now() >= deadline {
+                    return Err(StartError::PortTaken { address });
+                }
+                std::thread::sleep(PORT_RELEASE_PAUSE);
+            }
+            Err(source) => return Err(StartError::Listen { address, source }),
+            Ok(bound) => return Ok(bound),
+        }
+    }
 }
 
 /// Every connection is a descriptor: take what the hard limit allows.

@@ -95,7 +95,7 @@ impl Shard {
         let len = commit.payload.bytes.len();
         slot.reveal(commit.position, &commit.payload);
         slot.visible_closed |= commit.closes;
-        if len > 0 {
+        if len > 0 && self.hot.evicts {
             self.hot.bytes += len + HOT_OVERHEAD_BYTES;
             self.hot.order.push_back((commit.id, len + HOT_OVERHEAD_BYTES));
         }
@@ -151,7 +151,7 @@ impl Shard {
 
     /// Gives up the oldest recent bytes beyond the budget.
     fn evict(&mut self) {
-        while self.hot.evicts && self.hot.bytes > self.hot.budget {
+        while self.hot.bytes > self.hot.budget {
             let Some((id, len)) = self.hot.order.pop_front() else { return };
             self.hot.bytes -= len;
             if let Some(slot) = self.streams.get_mut(id) {

@@ -117,6 +117,7 @@ impl Shard {
 
     fn born(&mut self, id: StreamId, lsn: thalweg_storage::Lsn) {
         if let Some(slot) = self.streams.get_mut(id) {
+            slot.born_lsn = lsn;
             slot.lifecycle_lsn = lsn;
         }
     }

@@ -12,6 +12,9 @@ use super::{Answer, ReplyTo, Shard, refused};
 
 impl Shard {
     pub(super) fn delete(&mut self, path: &StreamPath, to: ReplyTo, now: Timestamp) {
+        if let Some(problem) = self.overloaded() {
+            return self.reply(to, refused(problem));
+        }
         self.expire_if_due(path, now);
         let depends_on = self.last_lsn_at(path);
         let Some(slot) = self.streams.at(path).filter(|slot| !slot.deleted) else {

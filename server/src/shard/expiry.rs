@@ -33,6 +33,10 @@ impl Expiries {
         }
     }
 
+    fn look_again(&mut self, at: Timestamp, id: StreamId) {
+        self.0.insert((at, id));
+    }
+
     fn pop_due(&mut self, now: Timestamp) -> Option<StreamId> {
         let (instant, _) = *self.0.first()?;
         if instant > now {
@@ -72,9 +76,14 @@ impl Shard {
         }
         // A stream with live readers is being read, whether or not there is anything to say.
         if slot.followers != 0 {
-            slot.state.apply(&Record::Touch { id, at: now });
+            let path = slot.state.path.clone();
+            self.touch(&path, now);
         }
-        if slot.state.is_expired(now) {
+        let Some(slot) = self.streams.get_mut(id) else { return };
+        if slot.state.is_expired(now) && self.disk_full {
+            // There is no space to say that it is gone; look again soon.
+            self.expiries.look_again(now.plus_ms(MIN_TOUCH_MS), id);
+        } else if slot.state.is_expired(now) {
             tracing::debug!(stream = %slot.state.path, "stream expired");
             self.remove(id, now);
         } else {
@@ -96,7 +105,8 @@ impl Shard {
         let Expiry::Ttl { seconds } = slot.state.config.expiry else { return };
         let touch = Record::Touch { id: slot.state.id, at: now };
         slot.state.apply(&touch);
-        if now.ms_since(slot.logged_access) >= touch_interval_ms(seconds) {
+        let unlogged = now.ms_since(slot.logged_access);
+        if unlogged >= touch_interval_ms(seconds) && !self.disk_full {
             slot.logged_access = now;
             self.write(touch);
         }

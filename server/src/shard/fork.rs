@@ -3,7 +3,7 @@
 //! References are not logged. A fork's own record names its source, and recovery counts them
 //! again, so that the count cannot disagree with the forks there are.
 
-use thalweg_proto::limits::READ_PAGE_BYTES;
+use thalweg_proto::limits::HARD_MAX_BODY_BYTES;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::ForkRequest;
 use thalweg_proto::stream::fork::{self, ForkPoint, ForkRefusal};
@@ -37,11 +37,12 @@ impl Shard {
         if wanted.sub_offset == 0 {
             return self.fork_at(source, Ok(anchor), to, now);
         }
-        let run = PagePlan::new(slot, anchor).runs.into_iter().next().map(|mut run| {
-            run.one_record = true;
-            run.max_bytes = READ_PAGE_BYTES.max(thalweg_proto::limits::HARD_MAX_BODY_BYTES);
-            run
-        });
+        let run = PagePlan::new(slot, anchor, HARD_MAX_BODY_BYTES).runs.into_iter().next().map(
+            |mut run| {
+                run.one_record = true;
+                run
+            },
+        );
         let sub_offset = wanted.sub_offset;
         self.outputs.push_back(Output::Job(Job::SubOffset { run, source, anchor, sub_offset, to }));
     }

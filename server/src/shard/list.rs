@@ -26,9 +26,7 @@ impl Shard {
             .streams
             .from_path(from)
             .take_while(|slot| slot.state.path.as_str().starts_with(&request.prefix))
-            .filter(|slot| {
-                slot.lifecycle_lsn <= durable && !slot.soft_deleted() && !slot.state.is_expired(now)
-            })
+            .filter(|slot| slot.is_visible(durable) && !slot.state.is_expired(now))
             .take(request.limit + 1)
             .map(|slot| Listed { path: slot.state.path.clone(), entry: entry(slot) })
             .collect();
@@ -37,8 +35,7 @@ impl Shard {
 
     pub(super) fn scan(&mut self, wanted: &Wanted, to: ReplyTo) {
         let durable = self.log.durable();
-        let is_there =
-            |slot: &&Slot| slot.lifecycle_lsn <= durable && !slot.soft_deleted() && !slot.deleted;
+        let is_there = |slot: &&Slot| slot.is_visible(durable);
         let tail = |slot: &Slot| (slot.state.path.clone(), slot.visible_offset());
         let found = match wanted {
             // Without a pattern there is no need to look at every stream.

@@ -105,13 +105,22 @@ impl Log {
         }
     }
 
-    /// A segment to be prepared ahead of need, with a free one to recycle for it if there is one.
-    pub fn wants_segment(&mut self) -> Option<(SegmentRef, Option<SegmentRef>)> {
+    /// The next segment, unless it is at hand.
+    #[must_use]
+    pub fn wants_segment(&self) -> Option<SegmentRef> {
         match self {
-            Log::Durable { writer, segments, .. } if !writer.has_next_segment() => {
-                Some((writer.next_segment(), segments.take_free(1).pop()))
+            Log::Durable { writer, .. } if !writer.has_next_segment() => {
+                Some(writer.next_segment())
             }
             _ => None,
+        }
+    }
+
+    /// Segments that nobody needs any more.
+    pub fn take_free(&mut self) -> Vec<SegmentRef> {
+        match self {
+            Log::Durable { segments, .. } => segments.take_free(usize::MAX),
+            Log::Memory { .. } => Vec::new(),
         }
     }
 

@@ -116,7 +116,7 @@ impl Shard {
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
             config,
-            streams: Streams::new(recovered, max_id),
+            streams: Streams::new(config.core, recovered, max_id),
             log,
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
@@ -133,7 +133,7 @@ impl Shard {
             Op::Append(request) => self.append(&request, to, now),
             Op::Delete(path) => self.delete(&path, to, now),
             Op::Metadata(path) => self.metadata(path, to, now),
-            Op::Read(request) => self.read(request, to, now),
+            Op::Read(request, follower) => self.read(request, follower, to, now),
             Op::List(request) => self.list(&request, to, now),
             Op::Fork(path, wanted) => self.fork(path, wanted, to, now),
             Op::Range(request) => self.range(request, to),
@@ -146,8 +146,7 @@ impl Shard {
     /// Takes a note that concerns streams.
     pub fn note(&mut self, note: Note, now: Timestamp) {
         match note {
-            Note::Follow { core, path } => self.follow(core, &path, true),
-            Note::Unfollow { core, path } => self.follow(core, &path, false),
+            Note::Unfollow { core, path } => self.unfollow(core, &path),
             Note::Unfork { path: _, id } => self.unfork(id, now),
             Note::Watch(set) => self.watch = set,
             _ => {}

@@ -2,7 +2,6 @@
 
 use smallvec::SmallVec;
 use thalweg_proto::answer::PageFacts;
-use thalweg_proto::limits::READ_PAGE_BYTES;
 use thalweg_proto::offset::Offset;
 use thalweg_proto::response::Pieces;
 
@@ -25,12 +24,14 @@ pub struct PagePlan {
     pub facts: PageFacts,
     /// Where the bytes come from, in order: inherited runs, then the stream's own.
     pub runs: SmallVec<[RangeRequest; 2]>,
+    /// About how many bytes at most.
+    pub max_bytes: usize,
 }
 
 impl PagePlan {
-    /// Plans a page from `start` to the visible tail.
+    /// Plans a page from `start` towards the visible tail.
     #[must_use]
-    pub fn new(slot: &Slot, start: u64) -> PagePlan {
+    pub fn new(slot: &Slot, start: u64, max_bytes: usize) -> PagePlan {
         let state = &slot.state;
         let facts = PageFacts {
             stream: state.id,
@@ -53,14 +54,14 @@ impl PagePlan {
                     id,
                     from,
                     to: end,
-                    max_bytes: READ_PAGE_BYTES,
+                    max_bytes,
                     framing: state.config.content_type.framing(),
                     one_record: false,
                 });
                 from = end;
             }
         }
-        PagePlan { facts, runs }
+        PagePlan { facts, runs, max_bytes }
     }
 
     /// The page, given bytes up to a position in the last run that was read.

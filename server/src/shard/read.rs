@@ -1,14 +1,16 @@
 //! GET and HEAD: what is durable, and nothing else.
 
 use thalweg_proto::answer;
+use thalweg_proto::limits::{READ_PAGE_BYTES, SSE_PAGE_BYTES};
 use thalweg_proto::offset::ReadFrom;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::problem::Problem;
-use thalweg_proto::request::ReadRequest;
+use thalweg_proto::request::{LiveMode, ReadRequest};
+use thalweg_proto::response::Pieces;
 use thalweg_proto::time::Timestamp;
 
 use super::page::PagePlan;
-use super::range::{RangeRequest, Source, locate};
+use super::range::{Range, RangeRequest, Source, locate};
 use super::slot::Slot;
 use super::{Answer, Job, Op, Output, ReplyTo, Shard, refused};
 use crate::mailbox::CoreId;
@@ -33,39 +35,49 @@ impl Shard {
         }
     }
 
-    pub(super) fn read(&mut self, request: ReadRequest, to: ReplyTo, now: Timestamp) {
+    pub(super) fn read(
+        &mut self,
+        request: ReadRequest,
+        follower: Option<CoreId>,
+        to: ReplyTo,
+        now: Timestamp,
+    ) {
         match self.look(&request.path, now) {
             Look::Problem(problem) => self.reply(to, Answer::Page(Err(Box::new(problem)))),
-            Look::Wait(lsn) => self.retry_after(lsn, Op::Read(request), to),
+            Look::Wait(lsn) => self.retry_after(lsn, Op::Read(request, follower), to),
             Look::Readable => {
                 self.touch(&request.path, now);
-                let Some(slot) = self.streams.at(&request.path) else { return };
+                let Some(slot) = self.streams.at_mut(&request.path) else { return };
+                // With the page, not before: nothing that follows the page is missed.
+                slot.followers |= follower.map_or(0, |core| 1u128 << core);
                 match start_of(slot, request.from) {
-                    Ok(start) => self.page(&request.path, start, to),
+                    Ok(start) => self.page(&request, start, to),
                     Err(problem) => self.reply(to, Answer::Page(Err(Box::new(problem)))),
                 }
             }
         }
     }
 
-    fn page(&mut self, path: &StreamPath, start: u64, to: ReplyTo) {
-        let Some(slot) = self.streams.at(path) else { return };
-        let plan = PagePlan::new(slot, start);
+    fn page(&mut self, request: &ReadRequest, start: u64, to: ReplyTo) {
+        let Some(slot) = self.streams.at(&request.path) else { return };
+        let max_bytes = match request.live {
+            LiveMode::Sse => SSE_PAGE_BYTES,
+            LiveMode::CatchUp | LiveMode::LongPoll => READ_PAGE_BYTES,
+        };
+        let plan = PagePlan::new(slot, start, max_bytes);
         let answer = match &plan.runs[..] {
-            [] => Answer::Page(Ok(Box::new(plan.finish_with(super::range::Range {
-                pieces: thalweg_proto::response::Pieces::new(),
-                end: slot.visible_tail,
-            })))),
-            [run] if run.id == slot.state.id => match locate(slot, run) {
-                Ok(Source::Hot(range)) => Answer::Page(Ok(Box::new(plan.finish_with(range)))),
-                Ok(Source::Cold(_)) => {
-                    return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
-                }
-                Err(problem) => Answer::Page(Err(problem)),
-            },
+            [] => Ok(Source::Hot(Range { pieces: Pieces::new(), end: slot.visible_tail })),
+            [run] if run.id == slot.state.id => locate(slot, run),
             _ => return self.outputs.push_back(Output::Job(Job::Page(plan, to))),
         };
-        self.reply(to, answer);
+        let answer = match answer {
+            Ok(Source::Hot(range)) => Ok(Box::new(plan.finish_with(range))),
+            Ok(Source::Cold(_)) => {
+                return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
+            }
+            Err(problem) => Err(problem),
+        };
+        self.reply(to, Answer::Page(answer));
     }
 
     /// Bytes that a stream wrote itself, also when only forks may see them.
@@ -85,11 +97,11 @@ impl Shard {
         }
     }
 
-    /// A core begins or ends to have live readers of a path.
-    pub(super) fn follow(&mut self, core: CoreId, path: &StreamPath, follows: bool) {
-        let Some(slot) = self.streams.at_mut(path) else { return };
-        let bit = 1u128 << core;
-        slot.followers = if follows { slot.followers | bit } else { slot.followers & !bit };
+    /// A core has no live readers of a path any more.
+    pub(super) fn unfollow(&mut self, core: CoreId, path: &StreamPath) {
+        if let Some(slot) = self.streams.at_mut(path) {
+            slot.followers &= !(1u128 << core);
+        }
     }
 
     fn look(&mut self, path: &StreamPath, now: Timestamp) -> Look {
@@ -99,8 +111,13 @@ impl Shard {
         };
         if slot.lifecycle_lsn > self.log.durable() {
             Look::Wait(slot.lifecycle_lsn)
+        } else if slot.deleted {
+            Look::Problem(answer::not_found(path))
         } else if slot.soft_deleted() {
             Look::Problem(answer::soft_deleted(path))
+        } else if slot.state.is_expired(now) {
+            // It could not be deleted, because there is no space to say so.
+            Look::Problem(answer::disk_full())
         } else {
             Look::Readable
         }

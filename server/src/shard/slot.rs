@@ -25,6 +25,8 @@ pub struct Slot {
     pub last_lsn: Lsn,
     /// The newest record that made the stream appear or disappear.
     pub lifecycle_lsn: Lsn,
+    /// The record that made it.
+    pub born_lsn: Lsn,
     /// Deleted; the slot waits for that to be durable.
     pub deleted: bool,
     /// Forks that name this stream as their source.
@@ -56,6 +58,7 @@ impl Slot {
             hot: VecDeque::new(),
             last_lsn: lsn,
             lifecycle_lsn: lsn,
+            born_lsn: lsn,
             deleted: false,
             forks: 0,
             followers: 0,
@@ -74,6 +77,7 @@ impl Slot {
             extents,
             forks,
             lifecycle_lsn: Lsn::default(),
+            born_lsn: Lsn::default(),
             ..Slot::new(state, last_lsn)
         }
     }
@@ -82,6 +86,13 @@ impl Slot {
     #[must_use]
     pub fn visible_offset(&self) -> Offset {
         self.state.offset_at(self.visible_tail)
+    }
+
+    /// Whether readers may know of the stream: its creation is durable, its deletion is not.
+    #[must_use]
+    pub fn is_visible(&self, durable: Lsn) -> bool {
+        let gone = self.deleted || self.soft_deleted();
+        self.born_lsn <= durable && !(gone && self.lifecycle_lsn <= durable)
     }
 
     /// Whether the stream was deleted while forks read it.

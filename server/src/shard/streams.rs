@@ -9,6 +9,8 @@ use thalweg_proto::stream::record::StreamId;
 use thalweg_proto::time::Timestamp;
 
 use super::slot::Slot;
+use crate::config::limits::MAX_CORES;
+use crate::mailbox::CoreId;
 
 /// See the module. A path names at most one stream; a deleted stream keeps its slot, but not its
 /// path, once a successor has taken it.
@@ -18,16 +20,18 @@ pub(super) struct Streams {
     ids: BTreeMap<StreamId, ()>,
     paths: BTreeMap<StreamPath, StreamId>,
     max_id: StreamId,
+    core: CoreId,
 }
 
 impl Streams {
-    /// From recovered slots; `max_id` is the largest id ever used on this server.
-    pub(super) fn new(recovered: Vec<Slot>, max_id: StreamId) -> Streams {
+    /// From recovered slots, for one core; `max_id` is the largest id ever used on this server.
+    pub(super) fn new(core: CoreId, recovered: Vec<Slot>, max_id: StreamId) -> Streams {
         let mut streams = Streams {
             slots: HashMap::default(),
             ids: BTreeMap::new(),
             paths: BTreeMap::new(),
             max_id,
+            core,
         };
         for slot in recovered {
             streams.insert(slot);
@@ -97,11 +101,41 @@ impl Streams {
         self.slots.len()
     }
 
-    /// An id that was never used before, larger than `than`: the time in milliseconds, unless
-    /// that has been used. Time makes ids unique even where earlier ones are forgotten
-    /// (`durability = "memory"`), the maximum makes them unique where clocks go backwards.
+    /// An id that was never used before on this server, larger than `than`.
+    ///
+    /// It is made of the time, so that ids are unique even where earlier ones are forgotten
+    /// (`durability = "memory"`); it is larger than every earlier one of this core, for clocks
+    /// that go backwards; and each core has its own residue, so that no two cores make the same.
     pub(super) fn next_id(&mut self, now: Timestamp, than: u64) -> StreamId {
-        self.max_id = StreamId(now.0.max(self.max_id.0 + 1).max(than + 1));
+        const STEP: u64 = MAX_CORES as u64;
+        let least = now.0.saturating_mul(IDS_PER_MS).max(self.max_id.0 + 1).max(than + 1);
+        let round = least.next_multiple_of(STEP) + self.core as u64;
+        self.max_id = StreamId(if round >= least + STEP { round - STEP } else { round });
         self.max_id
+    }
+}
+
+/// Ids that the clock makes room for in a millisecond, over all cores. With it, ids fit into the
+/// sixteen digits of a token until the year 2286.
+const IDS_PER_MS: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_unique_over_all_cores_and_grow() {
+        let mut cores: Vec<Streams> =
+            (0..4).map(|core| Streams::new(core, Vec::new(), StreamId(7))).collect();
+        let mut seen = HashSet::new();
+        for now in [5, 5, 6, 1_700_000_000_000, 1_700_000_000_000, 3] {
+            for streams in &mut cores {
+                let before = streams.max_id();
+                let id = streams.next_id(Timestamp(now), 100);
+                assert!(id > before && id.0 > 100, "{id:?} after {before:?}");
+                assert!(seen.insert(id), "{id:?} was given out twice");
+            }
+        }
     }
 }

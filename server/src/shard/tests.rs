@@ -132,13 +132,19 @@ fn append(text: &'static str, seq: Option<u64>, close: bool) -> Op {
 }
 
 fn read() -> Op {
-    Op::Read(ReadRequest {
+    read_as(None)
+}
+
+/// A live reader on core 0 when `follower` says so.
+fn read_as(follower: Option<CoreId>) -> Op {
+    let request = ReadRequest {
         path: path("s"),
         from: ReadFrom::Start,
         live: LiveMode::CatchUp,
         cursor: None,
         if_none_match: None,
-    })
+    };
+    Op::Read(request, follower)
 }
 
 #[test]
@@ -207,16 +213,16 @@ fn recent_bytes_leave_memory_under_a_budget() {
 fn live_readers_hear_of_durable_news_only() {
     let mut world = World::new();
     world.done(create(None));
-    world.shard.note(Note::Follow { core: 0, path: path("s") }, world.now);
+    assert_eq!(world.done(read_as(Some(0))), "1:page()");
     world.ask(append("a", None, false));
     world.ask(append("b", None, false));
     assert!(world.out().is_empty());
     world.sync();
-    assert_eq!(world.out(), ["1:204", "2:204", "live(0..2)"], "one batch for one commit");
+    assert_eq!(world.out(), ["2:204", "3:204", "live(0..2)"], "one batch for one commit");
     world.shard.note(Note::Unfollow { core: 0, path: path("s") }, world.now);
-    assert_eq!(world.done(append("c", None, false)), "3:204");
-    world.shard.note(Note::Follow { core: 0, path: path("s") }, world.now);
-    assert_eq!(world.done(Op::Delete(path("s"))), "ended 4:204");
+    assert_eq!(world.done(append("c", None, false)), "4:204");
+    assert_eq!(world.done(read_as(Some(0))), "5:page(abc)");
+    assert_eq!(world.done(Op::Delete(path("s"))), "ended 6:204");
 }
 
 #[test]
@@ -251,9 +257,9 @@ fn idle_streams_expire_and_read_ones_do_not() {
     assert_eq!(world.done(read()), "1:page()");
     pass(&mut world, 8);
     assert_eq!(world.done(Op::Metadata(path("s"))), "2:200", "the read moved the expiry");
-    world.shard.note(Note::Follow { core: 0, path: path("s") }, world.now);
+    assert_eq!(world.done(read_as(Some(0))), "3:page()");
     pass(&mut world, 30);
-    assert_eq!(world.done(Op::Metadata(path("s"))), "3:200", "a live reader keeps it");
+    assert_eq!(world.done(Op::Metadata(path("s"))), "4:200", "a live reader keeps it");
     world.shard.note(Note::Unfollow { core: 0, path: path("s") }, world.now);
     pass(&mut world, 11);
     assert!(world.shard.is_empty(), "gone without anybody asking for it");
@@ -265,7 +271,8 @@ fn a_full_disk_refuses_appends_and_not_reads() {
     world.done(create(None));
     world.shard.set_disk_full(true);
     assert_eq!(world.done(append("x", None, false)), "1:507");
-    assert_eq!(world.done(read()), "2:page()");
+    assert_eq!(world.done(Op::Delete(path("s"))), "2:507");
+    assert_eq!(world.done(read()), "3:page()");
     world.shard.set_disk_full(false);
-    assert_eq!(world.done(append("x", None, false)), "3:204");
+    assert_eq!(world.done(append("x", None, false)), "4:204");
 }

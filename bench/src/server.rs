@@ -1,0 +1,79 @@
+//! A server process for one round.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tempfile::TempDir;
+
+/// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A running server with a data directory of its own. Killed when dropped.
+pub(crate) struct Server {
+    process: Child,
+    base: String,
+    _data: TempDir,
+}
+
+impl Server {
+    /// Starts the binary on one core and a free port, and waits until it is ready.
+    pub(crate) fn start(
+        binary: &Path,
+        durability: &str,
+    ) -> Result<Server, Box<dyn std::error::Error>> {
+        let data = TempDir::new_in(".")?;
+        let mut process = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--cores", "1", "--durability", durability])
+            .arg("--data-dir")
+            .arg(data.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                format!("{}: {error}; build it with `cargo build --release`", binary.display())
+            })?;
+        let mut first = String::new();
+        if let Some(output) = process.stdout.take() {
+            BufReader::new(output).read_line(&mut first)?;
+        }
+        let base = first.split_whitespace().last().unwrap_or_default().to_owned();
+        if !base.starts_with("http://") {
+            return Err("the server did not start".into());
+        }
+        // It was started with this process's mask, and pins only its cores itself.
+        if let Some(pid) = Pid::from_raw(process.id().cast_signed()) {
+            let mut all = CpuSet::new();
+            (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
+            sched_setaffinity(Some(pid), &all)?;
+        }
+        Ok(Server { process, base, _data: data })
+    }
+
+    /// The URL of a stream.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
+    /// CPU time that the server has used.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, Box<dyn std::error::Error>> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+        let (Some(user), Some(system)) = (ticks(11), ticks(12)) else {
+            return Err("/proc/PID/stat has another form".into());
+        };
+        Ok((user + system) / TICKS_PER_SECOND)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,101 @@
+//! The segment files that a core has open: the one it writes, and a few that it reads.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use thalweg_storage::SegmentRef;
+
+use super::Core;
+use crate::config::Durability;
+use crate::config::limits::OPEN_FOR_READING;
+use crate::rt::RingFile;
+
+type Open = (SegmentRef, Rc<RingFile>);
+
+/// The files of one core's log.
+#[derive(Default)]
+pub(super) struct LogFiles {
+    writing: RefCell<Option<Open>>,
+    /// Under `durability = "async"`: finished segments whose end was not synced yet.
+    finished: RefCell<Vec<Open>>,
+    /// Most recently used last.
+    reading: RefCell<Vec<Open>>,
+}
+
+impl LogFiles {
+    /// The file to write a group to.
+    pub(super) fn for_writing(&self, core: &Core, segment: SegmentRef) -> io::Result<Rc<RingFile>> {
+        if let Some((open, file)) = &*self.writing.borrow()
+            && *open == segment
+        {
+            return Ok(Rc::clone(file));
+        }
+        let asynchronous = core.config.durability == Durability::Async;
+        let sync = if asynchronous { 0 } else { libc::O_DSYNC };
+        let path = core.helper.segment_path(segment);
+        let open = |flags| OpenOptions::new().write(true).custom_flags(flags).open(&path);
+        let file = self.with_descriptors(|| {
+            // Not every file system can write past its cache; the sync is what matters.
+            open(sync | libc::O_DIRECT).or_else(|_| open(sync))
+        })?;
+        let file = Rc::new(RingFile::new(file)?);
+        let before = self.writing.replace(Some((segment, Rc::clone(&file))));
+        if asynchronous {
+            self.finished.borrow_mut().extend(before);
+        }
+        Ok(file)
+    }
+
+    /// The files that may hold writes that were not synced; finished ones are given up with it.
+    pub(super) fn unsynced(&self) -> Vec<Open> {
+        let mut files = self.finished.take();
+        files.extend(self.writing.borrow().clone());
+        files
+    }
+
+    fn for_reading(&self, core: &Core, segment: SegmentRef) -> io::Result<Rc<RingFile>> {
+        let found = self.reading.borrow().iter().position(|(open, _)| *open == segment);
+        let entry = match found {
+            Some(index) => self.reading.borrow_mut().remove(index),
+            None => {
+                let path = core.helper.segment_path(segment);
+                let file = self.with_descriptors(|| File::open(&path))?;
+                (segment, Rc::new(RingFile::new(file)?))
+            }
+        };
+        let mut reading = self.reading.borrow_mut();
+        if reading.len() >= OPEN_FOR_READING {
+            reading.remove(0);
+        }
+        reading.push(entry.clone());
+        Ok(entry.1)
+    }
+
+    /// Opens a file; if there is no descriptor left, gives up those that are only kept.
+    fn with_descriptors(&self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+        match open() {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                self.reading.borrow_mut().clear();
+                open()
+            }
+            result => result,
+        }
+    }
+}
+
+impl Core {
+    /// Reads bytes of a segment.
+    pub(super) async fn read_segment(
+        &self,
+        segment: SegmentRef,
+        offset: u64,
+        len: usize,
+    ) -> io::Result<Bytes> {
+        let file = self.files.for_reading(self, segment)?;
+        file.read_exact_at(len, offset).await
+    }
+}

@@ -1,0 +1,90 @@
+//! Segments made ahead of need, by the disk helper.
+//!
+//! Invariant: one request is under way at a time, and a segment that has been begun is never asked
+//! for again: the helper would take its file for an unused one.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use thalweg_storage::{IoFailure, PreparedSegment, SegmentRef, SegmentRequest};
+
+use super::Core;
+use crate::helper::Work;
+use crate::rt;
+
+/// How long after a segment could not be made it is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Free segments kept for recycling; the others are removed.
+const SPARES: usize = 2;
+
+/// What is asked for, and what may be recycled.
+#[derive(Default)]
+pub(super) struct Segments {
+    under_way: Cell<bool>,
+    spares: RefCell<Vec<SegmentRef>>,
+}
+
+impl Core {
+    /// Asks for the next segment before it is needed.
+    pub(super) fn request_segment_ahead(&self) {
+        if self.segments.under_way.get() {
+            return;
+        }
+        let wanted = self.shard.borrow_mut().log().wants_segment();
+        if let Some(segment) = wanted {
+            self.request_segment(segment, self.config.storage.segment_bytes);
+        }
+    }
+
+    /// Asks for a segment of at least so many bytes. If another request is under way, its answer
+    /// leads back here.
+    pub(super) fn request_segment(&self, segment: SegmentRef, bytes: u64) {
+        if self.segments.under_way.replace(true) {
+            return;
+        }
+        let recycle = self.take_spare();
+        let request = SegmentRequest { segment, bytes, salt: self.random(), recycle };
+        self.helper.send(Work::Segment { core: self.id, request });
+    }
+
+    /// The answer. `spare` is a free segment that was not used for it after all.
+    pub(super) fn segment_prepared(
+        self: &Rc<Core>,
+        result: Result<PreparedSegment, IoFailure>,
+        spare: Option<SegmentRef>,
+    ) {
+        self.segments.spares.borrow_mut().extend(spare);
+        match result {
+            Ok(segment) => {
+                self.segments.under_way.set(false);
+                self.with_shard(|shard, _| {
+                    shard.set_disk_full(false);
+                    shard.log().provide_segment(segment);
+                });
+                self.log_news.notify();
+            }
+            Err(error) => {
+                tracing::error!(%error, "no segment could be made; appends are refused until one can");
+                self.with_shard(|shard, _| shard.set_disk_full(true));
+                let core = Rc::clone(self);
+                rt::spawn(async move {
+                    rt::sleep(RETRY_PAUSE).await;
+                    core.segments.under_way.set(false);
+                    core.log_news.notify();
+                });
+            }
+        }
+    }
+
+    fn take_spare(&self) -> Option<SegmentRef> {
+        let mut spares = self.segments.spares.borrow_mut();
+        spares.extend(self.shard.borrow_mut().log().take_free());
+        while spares.len() > SPARES {
+            if let Some(segment) = spares.pop() {
+                self.helper.send(Work::RemoveSegment(segment));
+            }
+        }
+        spares.pop()
+    }
+}

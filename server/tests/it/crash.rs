@@ -1,0 +1,191 @@
+//! `kill -9` under load: what was acknowledged is there once, in order, whole; what was not is
+//! there whole or not at all; and what clients repeat afterwards is stored exactly once.
+//!
+//! Twenty kills with seeds of their own, five in a row on each server, so that each round also
+//! checks what the earlier ones left. A seed fixes what is sent and when the kill comes, not how
+//! the threads interleave. Each test prints one line of counts (`--nocapture`).
+
+mod history;
+mod verify;
+mod writer;
+
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use history::Log;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use verify::Found;
+use writer::{Counts, Slot, Writer};
+
+use crate::support::Server;
+
+const WRITERS: usize = 4;
+const STREAMS_PER_WRITER: usize = 5;
+/// One JSON, one text.
+const SHARED_STREAMS: usize = 2;
+/// When the kill comes.
+const LOAD_MS: std::ops::Range<u64> = 30..700;
+
+/// How a round ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Kill,
+    Terminate,
+    /// SIGKILL, and twice more within the first 50 ms of the next two starts.
+    KillInRecovery,
+}
+
+/// A server and everything that its writers know.
+struct World {
+    server: Server,
+    writers: Vec<Writer>,
+    found: Vec<Found>,
+    kills: u32,
+}
+
+impl World {
+    fn start(cores: usize) -> World {
+        let server = Server::start(&[&format!("--cores={cores}")]);
+        for index in 0..SHARED_STREAMS {
+            let log = Log::new(&shared_path(index), index == 0, String::new());
+            server.put(&log.path, log.content_type(), "").expect_status(201);
+        }
+        let writers = (0..WRITERS).map(new_writer).collect();
+        World { server, writers, found: Vec::new(), kills: 0 }
+    }
+
+    /// Load, the end, a restart on so many cores, and the check.
+    fn round(&mut self, seed: u64, end: End, cores_after: usize) {
+        eprintln!("seed {seed}, {end:?}, then {cores_after} cores");
+        let mut random = StdRng::seed_from_u64(seed);
+        let address = self.server.address();
+        let threads: Vec<_> = self
+            .writers
+            .drain(..)
+            .map(|writer| {
+                let seed = random.random();
+                thread::spawn(move || writer.run(address, seed))
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(random.random_range(LOAD_MS)));
+        match end {
+            End::Kill | End::KillInRecovery => self.server.kill(),
+            End::Terminate => self.server.stop(),
+        }
+        self.kills += u32::from(end != End::Terminate);
+        self.writers = threads.into_iter().map(|thread| thread.join().expect("a writer")).collect();
+        if end == End::KillInRecovery {
+            for _ in 0..2 {
+                self.start_and_kill(cores_after, random.random_range(0..50));
+            }
+        }
+        self.server.launch_with(&[&format!("--cores={cores_after}")]);
+        let mut client = self.server.connect();
+        for writer in &mut self.writers {
+            assert_eq!(writer.fault, None, "{} saw it before the end", writer.name);
+            self.found.push(verify::verify(writer, &mut client, &mut random));
+        }
+    }
+
+    fn start_and_kill(&mut self, cores: usize, after_ms: u64) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(self.server.data_dir())
+            .arg(format!("--listen={}", self.server.address()))
+            .arg(format!("--cores={cores}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary");
+        thread::sleep(Duration::from_millis(after_ms));
+        child.kill().expect("killed");
+        child.wait().expect("its end");
+        self.kills += 1;
+    }
+
+    fn summary(&self, name: &str) {
+        let count = |of: fn(&Counts) -> u64| -> u64 {
+            self.writers.iter().map(|writer| of(&writer.counts)).sum()
+        };
+        let found = |of: fn(&Found) -> u64| -> u64 { self.found.iter().map(of).sum() };
+        println!(
+            "{name}: {} kills; acknowledged: {} appends, {} creates (of them {} forks), {} closes, \
+             {} deletes; unacknowledged: {} stored whole, {} absent; retries: {} known, {} stored; \
+             {} tokens read again, {} deletions checked",
+            self.kills,
+            count(|counts| counts.appends),
+            count(|counts| counts.creates),
+            count(|counts| counts.forks),
+            count(|counts| counts.closes),
+            count(|counts| counts.deletes),
+            found(|found| found.stored),
+            found(|found| found.absent),
+            found(|found| found.known),
+            found(|found| found.retried),
+            found(|found| found.tokens),
+            found(|found| found.deleted),
+        );
+        assert!(count(|counts| counts.appends) > 100, "there was no load to speak of");
+    }
+}
+
+fn new_writer(index: usize) -> Writer {
+    let name = format!("w{index}");
+    let slot = |slot| Slot::new(format!("{name}/s{slot}"), slot % 2 == 0);
+    let shared = |shared| {
+        Log::new(&shared_path(shared), shared == 0, format!("{name}/{}", shared_path(shared)))
+    };
+    Writer {
+        slots: (0..STREAMS_PER_WRITER).map(slot).collect(),
+        shared: (0..SHARED_STREAMS).map(shared).collect(),
+        counts: Counts::default(),
+        fault: None,
+        name,
+    }
+}
+
+fn shared_path(index: usize) -> String {
+    format!("shared/{index}")
+}
+
+/// Five kills: the seed of each, and on how many cores the server starts again.
+fn kills(name: &str, cores: usize, rounds: [(u64, usize); 5]) {
+    let mut world = World::start(cores);
+    for (seed, cores_after) in rounds {
+        world.round(seed, End::Kill, cores_after);
+    }
+    world.summary(name);
+}
+
+#[test]
+fn kills_on_one_core() {
+    kills("one core", 1, [(101, 1), (102, 1), (103, 1), (104, 1), (105, 1)]);
+}
+
+#[test]
+fn kills_on_two_cores() {
+    kills("two cores", 2, [(201, 2), (202, 2), (203, 2), (204, 2), (205, 2)]);
+}
+
+#[test]
+fn kills_while_the_cores_grow_and_shrink() {
+    kills("one core, two, one", 1, [(301, 2), (302, 1), (303, 2), (304, 2), (305, 1)]);
+}
+
+#[test]
+fn kills_while_the_cores_shrink_and_grow() {
+    kills("two cores, one, two", 2, [(401, 1), (402, 2), (403, 1), (404, 1), (405, 2)]);
+}
+
+#[test]
+fn termination_and_kills_during_recovery() {
+    let mut world = World::start(2);
+    world.round(501, End::Terminate, 2);
+    world.round(502, End::KillInRecovery, 2);
+    world.round(503, End::Terminate, 1);
+    world.round(504, End::KillInRecovery, 2);
+    world.summary("termination and recovery");
+}

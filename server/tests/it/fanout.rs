@@ -1,0 +1,107 @@
+//! Many SSE readers on one stream: each gets every message, once, in order, and what they cost
+//! comes back when they leave.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+use thalweg_loadgen::fanout::{FanoutPlan, run};
+use thalweg_loadgen::target::Target;
+
+use crate::support::{BASE, Server, wait_until};
+
+const MESSAGES: u32 = 100;
+const PAYLOAD_BYTES: usize = 100;
+/// The whole test, set-up and drain included, should take less than a minute with a debug build
+/// on two busy cores.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Descriptors besides the readers'.
+const SPARE_DESCRIPTORS: u64 = 200;
+/// How much resident memory may stay per reader: the allocator keeps arenas and size classes of
+/// what 10,000 connections used, and gives back whole pages only.
+const KEPT_BYTES_PER_READER: u64 = 2048;
+/// What stays whatever the number of readers: the hot tail, log buffers, the ring.
+const KEPT_BYTES: u64 = 16 * 1024 * 1024;
+
+fn check(cores: usize, readers: u32, rate: f64) {
+    let wanted = u64::from(readers) + SPARE_DESCRIPTORS;
+    let limit = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    if limit < wanted {
+        println!("SKIPPED: {readers} readers need {wanted} descriptors, the hard limit is {limit}");
+        return;
+    }
+    let server = Server::start(&[&format!("--cores={cores}")]);
+    let target = |name: &str| {
+        Target::parse(&format!("http://{}{BASE}/{name}", server.address())).expect("a URL")
+    };
+    let plan = |name, readers, messages| FanoutPlan {
+        target: target(name),
+        readers,
+        messages,
+        payload_bytes: PAYLOAD_BYTES,
+        rate,
+        drain: DRAIN,
+    };
+    // Everything that is allocated once is there before the measurement.
+    run(&plan("warm-up", 10, 10)).expect("a run");
+    let before = Usage::of(&server);
+
+    let started = Instant::now();
+    let report = run(&plan("fanout", readers, MESSAGES)).expect("a run");
+    let took = started.elapsed();
+    let during = Usage::of(&server);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.delivered, u64::from(readers) * u64::from(MESSAGES));
+    assert_eq!(report.last_reader.count, u64::from(MESSAGES));
+
+    wait_until("the readers' sockets to be closed", || {
+        Usage::of(&server).descriptors <= before.descriptors + 2
+    });
+    let bound = before.resident + KEPT_BYTES + KEPT_BYTES_PER_READER * u64::from(readers);
+    wait_until("the memory to come back", || Usage::of(&server).resident <= bound);
+    let after = Usage::of(&server);
+    println!(
+        "{cores} cores, {took:.1?}, resident MB: {:.1} before, {:.1} at the end of the run, {:.1} \
+         after, {:.1} at the peak\n{report}",
+        mb(before.resident),
+        mb(during.resident),
+        mb(after.resident),
+        mb(after.peak),
+    );
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    resident: u64,
+    peak: u64,
+    descriptors: usize,
+}
+
+impl Usage {
+    fn of(server: &Server) -> Usage {
+        let process = format!("/proc/{}", server.pid());
+        let status = fs::read_to_string(format!("{process}/status")).expect("its status");
+        let kilobytes = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        let descriptors = fs::read_dir(format!("{process}/fd")).expect("its descriptors").count();
+        let (resident, peak) = (kilobytes("VmRSS:") * 1024, kilobytes("VmHWM:") * 1024);
+        Usage { resident, peak, descriptors }
+    }
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+#[test]
+fn ten_thousand_readers_on_one_core() {
+    check(1, 10_000, 5.0);
+}
+
+#[test]
+fn two_thousand_readers_on_two_cores() {
+    check(2, 2_000, 10.0);
+}

@@ -1,0 +1,12 @@
+//! The real binary over real sockets: one test binary for the whole crate.
+
+mod cli;
+mod crash;
+mod extensions;
+mod fanout;
+mod hostile;
+mod http;
+mod startup;
+mod subscriptions;
+mod support;
+mod tidy;

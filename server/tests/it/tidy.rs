@@ -1,0 +1,99 @@
+//! The tree itself: who depends on whom, where `unsafe` is, how long files are. Written down once
+//! here, so that nobody has to remember it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file of the workspace, relative to its root.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let crates = ["proto", "storage", "server", "loadgen", "bench"];
+    let mut dirs: Vec<PathBuf> = crates.iter().map(|name| root().join(name)).collect();
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 100, "the tree was not found");
+    found
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let check = |name: &str, allowed: &[&str]| {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let table: toml::Table = manifest.parse().unwrap();
+        let dependencies = table.get("dependencies").and_then(|value| value.as_table());
+        for dependency in dependencies.unwrap().keys() {
+            if dependency.starts_with("thalweg") {
+                assert!(allowed.contains(&dependency.as_str()), "{name} -> {dependency}");
+            }
+        }
+    };
+    check("proto", &[]);
+    check("storage", &["thalweg-proto"]);
+    check("loadgen", &["thalweg-proto"]);
+    check("server", &["thalweg-proto", "thalweg-storage", "thalweg-loadgen"]);
+    check("bench", &["thalweg", "thalweg-loadgen"]);
+}
+
+#[test]
+fn unsafe_code_has_one_place() {
+    for name in ["proto", "storage", "loadgen"] {
+        let lib = fs::read_to_string(root().join(name).join("src/lib.rs")).unwrap();
+        assert!(lib.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
+    }
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let used = text.lines().any(|line| {
+            let code = line.split("//").next().unwrap_or_default();
+            ["unsafe {", "unsafe impl", "unsafe fn"].iter().any(|form| code.contains(form))
+        });
+        let place = path.ends_with("server/src/rt/sys.rs") || path.ends_with("it/tidy.rs");
+        assert!(!used || place, "{} uses unsafe code", path.display());
+    }
+}
+
+#[test]
+fn only_the_seam_names_the_runtime() {
+    for path in sources() {
+        let text = path.display().to_string();
+        let seam = text.contains("/server/src/rt/") || text.contains("/loadgen/");
+        if !seam && !path.ends_with("it/tidy.rs") {
+            let named = fs::read_to_string(&path).unwrap().contains("monoio::");
+            assert!(!named, "{text} names monoio");
+        }
+    }
+}
+
+#[test]
+fn clocks_and_chance_are_arguments() {
+    // The clock is read in one place; the start-up and its timeouts are not part of the data path.
+    let pure = ["/proto/src/", "/storage/src/", "/server/src/shard/"];
+    for path in sources() {
+        let text = path.display().to_string();
+        if pure.iter().any(|place| text.contains(place)) {
+            let code = fs::read_to_string(&path).unwrap();
+            for ambient in ["SystemTime::now", "Instant::now", "thread_rng", "rand::rng"] {
+                assert!(!code.contains(ambient), "{text} uses {ambient}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    for path in sources() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines: is there a seam?", path.display());
+    }
+}
