@@ -6,6 +6,7 @@ mod extensions;
 mod fanout;
 mod hostile;
 mod http;
+mod scale;
 mod startup;
 mod subscriptions;
 mod support;

@@ -98,3 +98,30 @@ fn metadata_and_listings_do_not_count_as_reads() {
     wait_until("it is gone", || server.head("a").status == 404 && !is_listed(&server, "a"));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
+
+/// A restart may count as a read, because reads just before it may not be in the log; it must not
+/// count as one in the future, nor one restart after the other.
+#[test]
+fn restarts_do_not_prolong_a_stream() {
+    const TTL_MS: u64 = 3600 * 1000;
+    let mut server = Server::start(&[]);
+    create(&server, "a", "stream-ttl", TTL_MS / 1000);
+    let check = |server: &Server, when: &str| {
+        let listed = server.get("__ds/streams").json();
+        let at = listed["streams"][0]["expires_at"].as_str().expect("a time");
+        let at = thalweg_proto::time::Timestamp::parse_rfc3339(at).expect("RFC 3339").0;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+        let last_access = at - TTL_MS;
+        assert!(u128::from(last_access) <= now, "{when}: read {last_access}, now {now}");
+    };
+    check(&server, "new");
+    for _ in 0..3 {
+        server.stop();
+        server.launch();
+        check(&server, "stopped");
+        server.crash();
+        check(&server, "killed");
+    }
+    server.get("a").expect_status(200);
+    check(&server, "read");
+}
