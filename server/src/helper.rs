@@ -92,7 +92,7 @@ impl Desk {
             Work::Segment { core, request } => {
                 let result = self.factory.prepare(request);
                 let spare = request.recycle.filter(|free| self.factory.path(*free).exists());
-                self.answer(core, Note::Segment(result, spare));
+                self.answer(core, Note::Segment(Box::new(result), spare));
             }
             Work::RemoveSegment(segment) => {
                 if let Err(error) = self.factory.remove(segment) {
@@ -106,7 +106,7 @@ impl Desk {
                 let start = finished.start;
                 let Some(file) = self.checkpoints.remove(&core) else { return };
                 let result = file.and_then(|file| file.install(&finished, durable));
-                self.answer(core, Note::Checkpoint(result.map(|()| start)));
+                self.answer(core, Note::Checkpoint(Box::new(result.map(|()| start))));
             }
         }
     }

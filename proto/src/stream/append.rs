@@ -95,15 +95,15 @@ pub fn decide(
             ProducerVerdict::Duplicate(known) => return Ok(known_to(state, Some(known))),
         }
     }
-    if let (Some(seq), Some(last)) = (&request.seq, &state.last_seq) {
-        if seq.as_bytes() <= last.as_bytes() {
-            return Err(AppendRefusal::SeqRegression { last: last.clone() });
-        }
+    if let (Some(seq), Some(last)) = (&request.seq, &state.last_seq)
+        && seq.as_bytes() <= last.as_bytes()
+    {
+        return Err(AppendRefusal::SeqRegression { last: last.clone() });
     }
-    if let Some(expected) = request.expected {
-        if state.position_of(expected, state.tail) != Ok(state.tail) {
-            return Err(AppendRefusal::UnexpectedTail { tail: state.tail_offset() });
-        }
+    if let Some(expected) = request.expected
+        && state.position_of(expected, state.tail) != Ok(state.tail)
+    {
+        return Err(AppendRefusal::UnexpectedTail { tail: state.tail_offset() });
     }
     let tail = state.tail + payload.bytes.len() as u64;
     if tail > MAX_TOKEN_VALUE {

@@ -21,7 +21,7 @@ pub struct ForkPoint {
 }
 
 /// Why a stream cannot be forked as asked.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ForkRefusal {
     /// 404.
     SourceNotFound,

@@ -17,8 +17,7 @@ pub struct ProducerState {
 /// The producers of one stream. Kept as long as the stream: dedupe is as durable as the data.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Producers {
-    // Boxed, since most streams have none and an idle stream should be small.
-    states: Option<Box<BTreeMap<Box<str>, ProducerState>>>,
+    states: BTreeMap<Box<str>, ProducerState>,
 }
 
 /// What a producer triple means for an append.
@@ -79,19 +78,19 @@ impl Producers {
     /// Remembers an accepted triple.
     pub fn accept(&mut self, mark: &ProducerMark) {
         let state = ProducerState { epoch: mark.epoch, last_seq: mark.seq };
-        self.states.get_or_insert_default().insert(mark.id.clone(), state);
+        self.states.insert(mark.id.clone(), state);
     }
 
     /// What is known of a producer.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<ProducerState> {
-        self.states.as_ref()?.get(id).copied()
+        self.states.get(id).copied()
     }
 
     /// How many producers are known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.states.as_ref().map_or(0, |states| states.len())
+        self.states.len()
     }
 
     /// Whether none is known.
@@ -102,7 +101,7 @@ impl Producers {
 
     /// All producers, ordered by id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, ProducerState)> {
-        self.states.iter().flat_map(|states| states.iter().map(|(id, state)| (&**id, *state)))
+        self.states.iter().map(|(id, state)| (&**id, *state))
     }
 }
 

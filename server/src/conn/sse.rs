@@ -128,7 +128,7 @@ impl Reader {
             if page.facts.up_to_date {
                 return Some(());
             }
-            page = Box::new(self.read_at(page.facts.next).await?);
+            *page = self.read_at(page.facts.next).await?;
         }
     }
 

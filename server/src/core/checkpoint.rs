@@ -56,14 +56,7 @@ impl Core {
     }
 
     async fn write_checkpoint(self: Rc<Core>, position: LogPosition) {
-        let mut shard = self.shard.borrow_mut();
-        shard.log().checkpoint_begins();
-        let start = CheckpointStart {
-            log: shard.log().id(),
-            position,
-            max_stream_id: shard.max_stream_id(),
-        };
-        drop(shard);
+        let start = self.checkpoint_start(position);
         let mut encoder = CheckpointEncoder::begin(start);
         let mut after = Some(StreamId(0));
         while let Some(last) = after {
@@ -82,6 +75,13 @@ impl Core {
             }
         };
         self.helper.send(Work::CheckpointEnd(self.id, Box::new(finished), durable));
+    }
+
+    fn checkpoint_start(&self, position: LogPosition) -> CheckpointStart {
+        let mut shard = self.shard.borrow_mut();
+        shard.log().checkpoint_begins();
+        let (log, max_stream_id) = (shard.log().id(), shard.max_stream_id());
+        CheckpointStart { log, position, max_stream_id }
     }
 
     /// Adds the next streams; returns the last one added while there may be more.

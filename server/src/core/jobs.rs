@@ -25,7 +25,7 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
         }
         Job::Range(request, spans, to) => {
             let range = read_range(&core, &request, &spans).await;
-            core.post_reply(to, Answer::Range(range));
+            core.post_reply(to, Answer::Range(range.map(Box::new)));
         }
         Job::Fork(request, url, to) => {
             let Some(wanted) = request.fork.clone() else { return };
@@ -33,7 +33,7 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
             let answer = core.ask_owner(&wanted.source, op).await;
             let Some(Answer::ForkPoint(point)) = answer else { return };
             let point = point.map(|point| *point).map_err(|refusal| *refusal);
-            core.with_shard(|shard, now| shard.create_fork(&request, point, url, to, now));
+            core.with_shard(|shard, now| shard.create_fork(&request, point, &url, to, now));
         }
         Job::SubOffset { run, source, anchor, sub_offset, to } => {
             let next = match run {
@@ -108,7 +108,7 @@ async fn read_page(core: &Rc<Core>, plan: PagePlan) -> Result<Page, Box<Problem>
 async fn ask_range(core: &Rc<Core>, request: RangeRequest) -> Result<Range, Box<Problem>> {
     let path = request.path.clone();
     match core.ask_owner(&path, Op::Range(request)).await {
-        Some(Answer::Range(range)) => range,
+        Some(Answer::Range(range)) => range.map(|range| *range),
         _ => Err(Box::new(unreadable("the server is stopping"))),
     }
 }

@@ -291,8 +291,8 @@ impl Core {
         match note {
             Note::Live(batch) => self.fanout.publish(batch),
             Note::Ended(path) => self.fanout.end(&path),
-            Note::Segment(result, spare) => self.segment_prepared(result, spare),
-            Note::Checkpoint(result) => self.checkpoint_done(result),
+            Note::Segment(result, spare) => self.segment_prepared(*result, spare),
+            Note::Checkpoint(result) => self.checkpoint_done(*result),
             Note::Drain => self.drain(),
             Note::Advanced { .. }
             | Note::Vanished(_)

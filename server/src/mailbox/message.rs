@@ -83,7 +83,7 @@ pub enum Answer {
     /// Where to fork.
     ForkPoint(Result<Box<ForkPoint>, Box<ForkRefusal>>),
     /// Inherited bytes.
-    Range(Result<Range, Box<Problem>>),
+    Range(Result<Box<Range>, Box<Problem>>),
     /// Streams and tails.
     Scan(Vec<(StreamPath, Offset)>),
 }
@@ -132,9 +132,9 @@ pub enum Note {
     /// To core 0 itself: what subscriptions stored is durable.
     SubscriptionsDurable,
     /// From the disk helper: a segment, and a free one that was not used for it.
-    Segment(Result<PreparedSegment, IoFailure>, Option<SegmentRef>),
+    Segment(Box<Result<PreparedSegment, IoFailure>>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
-    Checkpoint(Result<LogPosition, StorageError>),
+    Checkpoint(Box<Result<LogPosition, StorageError>>),
     /// Finish what is under way and stop.
     Drain,
 }

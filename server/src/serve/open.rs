@@ -17,6 +17,7 @@ use thalweg_storage::{
 };
 
 use super::StartError;
+use crate::clock::Clock;
 use crate::config::limits::{MAX_PENDING_BYTES, SEGMENT_ALIGNMENT};
 use crate::config::{Config, Durability};
 use crate::router;
@@ -55,7 +56,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     if config.durability == Durability::Memory {
         let shard = |core| {
             let log = Log::Memory { last: Lsn::default() };
-            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0))
+            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0), Clock::new().now())
         };
         return Ok(Opened {
             lock: None,
@@ -121,7 +122,7 @@ fn shard(
     });
     let writer = LogWriter::new(stored.resume, log_config);
     let log = Log::durable_log(writer, stored.segments);
-    Shard::new(shard_config(config, core), log, slots.collect(), max_id)
+    Shard::new(shard_config(config, core), log, slots.collect(), max_id, Clock::new().now())
 }
 
 fn shard_config(config: &Config, core: usize) -> ShardConfig {

@@ -28,7 +28,7 @@ impl Shard {
         if request.fork.is_some() {
             self.outputs.push_back(Output::Job(Job::Fork(Box::new(request), url, to)));
         } else {
-            self.create_with(&request, None, url, to, now);
+            self.create_with(&request, None, &url, to, now);
         }
     }
 
@@ -37,7 +37,7 @@ impl Shard {
         &mut self,
         request: &CreateRequest,
         point: Result<ForkPoint, ForkRefusal>,
-        url: PublicUrl,
+        url: &PublicUrl,
         to: ReplyTo,
         now: Timestamp,
     ) {
@@ -82,7 +82,7 @@ impl Shard {
         &mut self,
         request: &CreateRequest,
         fork: Option<ForkPoint>,
-        url: PublicUrl,
+        url: &PublicUrl,
         to: ReplyTo,
         now: Timestamp,
     ) -> bool {

@@ -121,10 +121,11 @@ impl Shard {
 }
 
 /// The state of a recovered stream may be as old as its last logged access: give it the time
-/// that unlogged reads may have added.
-pub(super) fn forgive_unlogged_reads(slot: &mut Slot) {
+/// that unlogged reads may have added. None of them was after `now`; without this bound every
+/// restart would add to what the last one gave.
+pub(super) fn forgive_unlogged_reads(slot: &mut Slot, now: Timestamp) {
     if let Expiry::Ttl { seconds } = slot.state.config.expiry {
-        let at = slot.state.last_access.plus_ms(touch_interval_ms(seconds));
+        let at = slot.state.last_access.plus_ms(touch_interval_ms(seconds)).min(now);
         slot.state.apply(&Record::Touch { id: slot.state.id, at });
     }
 }

@@ -24,7 +24,7 @@ impl Shard {
         };
         let listed = self
             .streams
-            .from_path(from)
+            .paths_from(from)
             .take_while(|slot| slot.state.path.as_str().starts_with(&request.prefix))
             .filter(|slot| slot.is_visible(durable) && !slot.state.is_expired(now))
             .take(request.limit + 1)

@@ -109,9 +109,15 @@ pub struct Shard {
 impl Shard {
     /// A shard over recovered streams.
     #[must_use]
-    pub fn new(config: ShardConfig, log: Log, recovered: Vec<Slot>, max_id: StreamId) -> Shard {
+    pub fn new(
+        config: ShardConfig,
+        log: Log,
+        recovered: Vec<Slot>,
+        max_id: StreamId,
+        now: Timestamp,
+    ) -> Shard {
         let mut recovered = recovered;
-        recovered.iter_mut().for_each(expiry::forgive_unlogged_reads);
+        recovered.iter_mut().for_each(|slot| expiry::forgive_unlogged_reads(slot, now));
         let expiries = recovered.iter().collect();
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),

@@ -88,7 +88,7 @@ impl Shard {
             return self.reply(to, Answer::Range(Err(Box::new(gone))));
         };
         match locate(slot, &request) {
-            Ok(Source::Hot(range)) => self.reply(to, Answer::Range(Ok(range))),
+            Ok(Source::Hot(range)) => self.reply(to, Answer::Range(Ok(Box::new(range)))),
             Ok(Source::Cold(spans)) => {
                 let job = Job::Range(request, spans.into_vec(), to);
                 self.outputs.push_back(Output::Job(job));

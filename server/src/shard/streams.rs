@@ -80,7 +80,7 @@ impl Streams {
     }
 
     /// In the order of paths, from a bound on.
-    pub(super) fn from_path<'a>(&'a self, from: Bound<&str>) -> impl Iterator<Item = &'a Slot> {
+    pub(super) fn paths_from<'a>(&'a self, from: Bound<&str>) -> impl Iterator<Item = &'a Slot> {
         let range = self.paths.range::<str, _>((from, Bound::Unbounded));
         range.filter_map(|(_, id)| self.get(*id))
     }

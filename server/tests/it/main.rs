@@ -1,5 +1,7 @@
 //! The real binary over real sockets: one test binary for the whole crate.
 
+#![allow(clippy::needless_pass_by_value, reason = "test helpers read better by value")]
+
 mod cli;
 mod crash;
 mod extensions;

@@ -60,7 +60,9 @@ fn groups_larger_than_the_segments_made_ahead() {
         move || {
             let mut client = super::support::Client::connect(address);
             let stream = format!("w{index}");
-            client.ask(&Request::put(&stream).with("content-type", "text/plain")).expect_status(201);
+            client
+                .ask(&Request::put(&stream).with("content-type", "text/plain"))
+                .expect_status(201);
             for _ in 0..20 {
                 let request = Request::post(&stream).with("content-type", "text/plain");
                 client.ask(&request.body(vec![b'x'; 200_000])).expect_status(204);

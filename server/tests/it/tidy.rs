@@ -14,8 +14,8 @@ fn sources() -> Vec<PathBuf> {
     let crates = ["proto", "storage", "server", "loadgen", "bench"];
     let mut dirs: Vec<PathBuf> = crates.iter().map(|name| root().join(name)).collect();
     while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(&dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 dirs.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -30,10 +30,10 @@ fn sources() -> Vec<PathBuf> {
 #[test]
 fn dependencies_point_one_way() {
     let check = |name: &str, allowed: &[&str]| {
-        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-        let table: toml::Table = manifest.parse().unwrap();
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("readable");
+        let table: toml::Table = manifest.parse().expect("readable");
         let dependencies = table.get("dependencies").and_then(|value| value.as_table());
-        for dependency in dependencies.unwrap().keys() {
+        for dependency in dependencies.expect("readable").keys() {
             if dependency.starts_with("thalweg") {
                 assert!(allowed.contains(&dependency.as_str()), "{name} -> {dependency}");
             }
@@ -49,11 +49,11 @@ fn dependencies_point_one_way() {
 #[test]
 fn unsafe_code_has_one_place() {
     for name in ["proto", "storage", "loadgen"] {
-        let lib = fs::read_to_string(root().join(name).join("src/lib.rs")).unwrap();
+        let lib = fs::read_to_string(root().join(name).join("src/lib.rs")).expect("readable");
         assert!(lib.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
     }
     for path in sources() {
-        let text = fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).expect("readable");
         let used = text.lines().any(|line| {
             let code = line.split("//").next().unwrap_or_default();
             ["unsafe {", "unsafe impl", "unsafe fn"].iter().any(|form| code.contains(form))
@@ -69,7 +69,7 @@ fn only_the_seam_names_the_runtime() {
         let text = path.display().to_string();
         let seam = text.contains("/server/src/rt/") || text.contains("/loadgen/");
         if !seam && !path.ends_with("it/tidy.rs") {
-            let named = fs::read_to_string(&path).unwrap().contains("monoio::");
+            let named = fs::read_to_string(&path).expect("readable").contains("monoio::");
             assert!(!named, "{text} names monoio");
         }
     }
@@ -82,7 +82,7 @@ fn clocks_and_chance_are_arguments() {
     for path in sources() {
         let text = path.display().to_string();
         if pure.iter().any(|place| text.contains(place)) {
-            let code = fs::read_to_string(&path).unwrap();
+            let code = fs::read_to_string(&path).expect("readable");
             for ambient in ["SystemTime::now", "Instant::now", "thread_rng", "rand::rng"] {
                 assert!(!code.contains(ambient), "{text} uses {ambient}");
             }
@@ -93,7 +93,7 @@ fn clocks_and_chance_are_arguments() {
 #[test]
 fn files_stay_small() {
     for path in sources() {
-        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        let lines = fs::read_to_string(&path).expect("readable").lines().count();
         assert!(lines <= 500, "{} has {lines} lines: is there a seam?", path.display());
     }
 }
