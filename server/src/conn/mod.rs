@@ -1,7 +1,7 @@
 //! A connection: one task that reads a request, asks for the answer, writes it, and begins anew.
 //!
-//! A thin coordinator: reading is in [`input`], live answers in [`long_poll`] and [`sse`],
-//! everything else in [`answer`]. Invariants: answers leave in the order of the requests
+//! A thin coordinator: reading is in `input`, live answers in `long_poll` and `sse`,
+//! everything else in `answer`. Invariants: answers leave in the order of the requests
 //! (pipelining); after a request whose end is not certain, the connection closes.
 
 mod answer;

@@ -2,7 +2,7 @@
 //!
 //! Two gates, because a name can change its mind between them: the URL and every address of its
 //! host when a subscription is created, and every address again at each connection, inside the
-//! resolver of the HTTP client ([`GuardedResolver`]), so that the address that was checked is the
+//! resolver of the HTTP client (`GuardedResolver`), so that the address that was checked is the
 //! address that is connected to. The only exception is plain HTTP to this very machine, for
 //! development. Deliberately absent: configuration that weakens this.
 

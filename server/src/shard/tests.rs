@@ -33,7 +33,7 @@ impl World {
 
     fn with(log: Log, hot_tail_bytes: usize) -> World {
         let config = ShardConfig { core: 0, cores: 1, hot_tail_bytes, max_pending_bytes: 1 << 20 };
-        let shard = Shard::new(config, log, Vec::new(), StreamId(0));
+        let shard = Shard::new(config, log, Vec::new(), StreamId(0), Timestamp(1_000_000));
         World { shard, now: Timestamp(1_000_000), tickets: Cell::new(0) }
     }
 

@@ -17,11 +17,10 @@ const PAYLOAD_BYTES: usize = 100;
 const DRAIN: Duration = Duration::from_secs(30);
 /// Descriptors besides the readers'.
 const SPARE_DESCRIPTORS: u64 = 200;
-/// How much resident memory may stay per reader: the allocator keeps arenas and size classes of
-/// what 10,000 connections used, and gives back whole pages only.
-const KEPT_BYTES_PER_READER: u64 = 2048;
-/// What stays whatever the number of readers: the hot tail, log buffers, the ring.
-const KEPT_BYTES: u64 = 16 * 1024 * 1024;
+/// What may stay resident: pages that the allocator cannot give back because something small that
+/// lives on is in them, and the hot tail with the 100 messages. Measured: 1 to 3 MB after a growth
+/// of 22 MB with 10,000 readers, so a bound that half of the readers' memory would break.
+const KEPT_BYTES: u64 = 8 * 1024 * 1024;
 
 fn check(cores: usize, readers: u32, rate: f64) {
     let wanted = u64::from(readers) + SPARE_DESCRIPTORS;
@@ -57,7 +56,7 @@ fn check(cores: usize, readers: u32, rate: f64) {
     wait_until("the readers' sockets to be closed", || {
         Usage::of(&server).descriptors <= before.descriptors + 2
     });
-    let bound = before.resident + KEPT_BYTES + KEPT_BYTES_PER_READER * u64::from(readers);
+    let bound = before.resident + KEPT_BYTES;
     wait_until("the memory to come back", || Usage::of(&server).resident <= bound);
     let after = Usage::of(&server);
     println!(
