@@ -324,6 +324,10 @@ pub fn fork_refused(refusal: ForkRefusal, source: &StreamPath) -> Problem {
             "source-not-found",
             format!("Stream-Forked-From: no stream `{source}`"),
         ),
+        ForkRefusal::OffsetInsideMessage => Problem::bad_request(
+            "offset-inside-message",
+            "Stream-Fork-Offset: it lies inside a JSON message; use offsets that the server gave out",
+        ),
         ForkRefusal::SourceUnreadable => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable",

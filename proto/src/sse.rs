@@ -69,7 +69,7 @@ pub fn write_control(out: &mut Vec<u8>, control: Control) {
 }
 
 /// How many bytes of a text page to leave for the next one, so that no UTF-8 character is split
-/// between two events: 0 to 3. Bytes that are no UTF-8 at all are not held back.
+/// between two pages: 0 to 3. Bytes that are no UTF-8 at all are not held back.
 #[must_use]
 pub fn incomplete_utf8_tail(stored: &[u8]) -> usize {
     for back in 1..=stored.len().min(3) {

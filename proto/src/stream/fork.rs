@@ -29,6 +29,8 @@ pub enum ForkRefusal {
     SourceSoftDeleted,
     /// 400.
     Offset(OffsetError),
+    /// 400: a JSON stream can only be forked between messages.
+    OffsetInsideMessage,
     /// 500: the source's data cannot be read.
     SourceUnreadable,
     /// 400: the sub-offset names a position past the next data boundary.

@@ -73,7 +73,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub max_body_bytes: Option<String>,
 
-    /// Connections at once [default: the descriptor limit less 64]
+    /// Connections at once [default: the descriptor limit less 64 and 32 per core]
     #[arg(long, value_name = "COUNT")]
     pub max_connections: Option<String>,
 

@@ -42,6 +42,7 @@ pub async fn serve(core: Rc<Core>, socket: Socket) {
         core: Rc::clone(&core),
         socket,
         deadline,
+        late: core.draining.get(),
     };
     core.connections.set(core.connections.get() + 1);
     while let Some(next) = connection.turn().await {
@@ -58,10 +59,13 @@ pub async fn serve(core: Rc<Core>, socket: Socket) {
 
 struct Connection {
     core: Rc<Core>,
+    /// Before the socket: it leaves the table before the socket closes.
+    deadline: deadlines::Guard,
     socket: Socket,
     input: Input,
     output: Output,
-    deadline: deadlines::Guard,
+    /// It came when the server was stopping already: only health is answered.
+    late: bool,
 }
 
 /// How a connection goes on after a request.
@@ -96,6 +100,10 @@ impl Connection {
         if let Some(response) = health::answer(&self.core, head) {
             let written = self.write(response, &meta).await;
             return (written && meta.keep_alive).then_some(Next::Request);
+        }
+        if self.late {
+            self.write(crate::stopping().into_response(), &meta).await;
+            return None;
         }
         let response = match thalweg_proto::request::parse(head, body, &self.core.parse) {
             Err(problem) => problem.into_response(),

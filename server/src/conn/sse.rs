@@ -83,8 +83,9 @@ pub(super) fn go_live(start: Box<Start>, socket: Socket, deadline: Guard) {
 /// One live reader. Small: there are as many as there are readers.
 struct Reader {
     core: Rc<Core>,
-    writer: Writer,
+    /// Before the writer: it leaves the table before the socket closes.
     deadline: Guard,
+    writer: Writer,
     follower: Option<Follower>,
     path: StreamPath,
     /// The token after the last byte sent.

@@ -46,7 +46,7 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
                         sub_position(anchor, sub_offset, &content_type, &next)
                     }
                     (Err(problem), _) if problem.status == StatusCode::BAD_REQUEST => {
-                        Err(ForkRefusal::SubOffsetOvershoots)
+                        Err(ForkRefusal::OffsetInsideMessage)
                     }
                     (Err(_), _) => Err(ForkRefusal::SourceUnreadable),
                     (Ok(_), None) => Err(ForkRefusal::SourceNotFound),
@@ -109,7 +109,7 @@ async fn ask_range(core: &Rc<Core>, request: RangeRequest) -> Result<Range, Box<
     let path = request.path.clone();
     match core.ask_owner(&path, Op::Range(request)).await {
         Some(Answer::Range(range)) => range.map(|range| *range),
-        _ => Err(Box::new(unreadable("the server is stopping"))),
+        _ => Err(Box::new(crate::stopping())),
     }
 }
 

@@ -264,9 +264,11 @@ impl Core {
     fn trim_after_a_crowd(&self) {
         let now = self.connections.get();
         let most = self.most_connections.get().max(now);
-        if most >= CROWD && now < most / 2 {
+        let gone = now < CROWD / 10;
+        if most >= CROWD && (gone || now < most / 2) {
             self.helper.send(Work::Trim);
-            self.most_connections.set(now);
+            // While some of the crowd is left, its end is worth another round.
+            self.most_connections.set(if gone { now } else { now.max(CROWD) });
         } else {
             self.most_connections.set(most);
         }

@@ -64,6 +64,10 @@ impl Core {
                 });
                 self.log_news.notify();
             }
+            Err(error) if error.action == "sync" => {
+                tracing::error!(%error, "a sync failed; stopping: the disk cannot be trusted");
+                std::process::abort();
+            }
             Err(error) => {
                 tracing::error!(%error, "no segment could be made; appends are refused until one can");
                 self.with_shard(|shard, _| shard.set_disk_full(true));

@@ -201,8 +201,14 @@ impl Follower {
     /// Leaves. Returns the path if it was the core's last reader of it: the owner must be told.
     #[must_use]
     pub fn leave(self) -> Option<StreamPath> {
-        let was_last = self.stream.readers.borrow().len() == 1 && !self.stream.ended.get();
-        was_last.then(|| self.stream.path.clone())
+        let path = &self.stream.path;
+        let was_last = if self.stream.ended.get() {
+            // A page of the stream's successor may have made its owner tell this core.
+            !self.fanout.streams.borrow().contains_key(path)
+        } else {
+            self.stream.readers.borrow().len() == 1
+        };
+        was_last.then(|| path.clone())
     }
 }
 

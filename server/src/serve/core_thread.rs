@@ -26,7 +26,7 @@ use crate::subscriptions::{Control, Subscriptions};
 /// How often a draining core looks whether it is done.
 const DRAIN_PAUSE: Duration = Duration::from_millis(10);
 /// How long a stopping core waits for its last checkpoint. Without it the next start reads more.
-const LAST_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(10);
+const LAST_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a core waits before it accepts again, when it has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a connection over capacity is told.
@@ -143,7 +143,6 @@ async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr) {
     let capacity = core.config.limits.max_connections.div_ceil(core.cores());
     loop {
         match listener.accept().await {
-            Ok(_) if core.draining.get() => {}
             Ok((mut socket, _)) if core.connections.get() >= capacity => {
                 rt::spawn(async move {
                     let answer = Pieces::from_iter([Bytes::from_static(OVER_CAPACITY)]);
@@ -165,7 +164,8 @@ async fn drain(core: &Rc<Core>, running: &Running) {
     while !core.draining.get() {
         core.drain_begins.notified().await;
     }
-    let deadline = Instant::now() + core.config.limits.drain_timeout;
+    let patience = core.config.limits.drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
+    let deadline = Instant::now() + patience;
     while core.connections.get() > 0 && Instant::now() < deadline {
         core.end_idle_connections();
         rt::sleep(DRAIN_PAUSE).await;

@@ -18,10 +18,12 @@ use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
 use core_thread::{CoreThread, Running};
+use signals::Signals;
 
 /// Runs a server until it is told to stop by SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), StartError> {
     open::raise_descriptor_limit();
+    let signals = Signals::catch();
     let driver = choose_driver(config.io)?;
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
@@ -57,7 +59,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
     banner::print(&config, driver, &opened.summary);
-    signals::wait();
+    signals.wait();
     stop(&post, threads);
     drop(opened.lock);
     Ok(())

@@ -71,7 +71,11 @@ pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
     check_writable(&config.data_dir)?;
     let lock = DataDirLock::acquire(&config.data_dir)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    data_dir::check_format(&*disk, &config.data_dir, env!("CARGO_PKG_VERSION"))?;
+    data_dir::check_format(
+        &*disk,
+        &config.data_dir,
+        concat!("thalweg ", env!("CARGO_PKG_VERSION")),
+    )?;
     let cores = config.cores.len();
     let place = |path: &StreamPath| router::owner(path, cores);
     let recovery = recover(&disk, &config.data_dir, cores, &place)?;

@@ -49,6 +49,7 @@ struct NewsDesk {
 /// What a record means for readers; `None` if nothing.
 pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
     let deletes = matches!(record, Record::Delete { .. });
+    let hides = matches!(record, Record::SoftDelete { .. });
     let closes =
         matches!(record, Record::Append { close: true, .. } | Record::Create { close: true, .. });
     let id = record.stream_id()?;
@@ -57,7 +58,7 @@ pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
         Record::Append { position, payload, .. } => (position, payload),
         _ => (0, Payload::default()),
     };
-    Some(Commit { lsn, id, position, payload, deletes, closes })
+    Some(Commit { lsn, id, position, payload, deletes, hides, closes })
 }
 
 impl Shard {
@@ -87,6 +88,9 @@ impl Shard {
         if commit.deletes {
             return self.forget(commit.id);
         }
+        if commit.hides {
+            self.end_readers(commit.id);
+        }
         let Some(slot) = self.streams.get_mut(commit.id) else { return };
         if let Some(placement) = placement {
             let follows = slot.extents.push(placement.span);
@@ -102,6 +106,16 @@ impl Shard {
         let interesting = slot.followers != 0 || !self.watch.is_empty();
         if interesting && (len > 0 || commit.closes) {
             news.add(commit);
+        }
+    }
+
+    /// A soft deletion is durable: only forks may read on.
+    fn end_readers(&mut self, id: StreamId) {
+        let Some(slot) = self.streams.get_mut(id) else { return };
+        let followers = std::mem::take(&mut slot.followers);
+        let path = slot.state.path.clone();
+        for core in cores_of(followers) {
+            self.tell(core, Note::Ended(path.clone()));
         }
     }
 

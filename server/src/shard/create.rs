@@ -64,7 +64,9 @@ impl Shard {
         let Some(slot) = self.streams.at(&request.path).filter(|slot| !slot.deleted) else {
             return false;
         };
-        let answer = match create::confirm(&slot.state, request) {
+        let confirmed = create::confirm(&slot.state, request);
+        let is_read = confirmed.is_ok();
+        let answer = match confirmed {
             Ok(()) => {
                 let closed = slot.state.closed.is_some();
                 let response = answer::created(&slot.state, slot.state.tail, closed, None);
@@ -73,7 +75,9 @@ impl Shard {
             Err(refusal) => refused(answer::create_refused(refusal, &request.path)),
         };
         let last_lsn = slot.last_lsn;
-        self.touch(&request.path, now);
+        if is_read {
+            self.touch(&request.path, now);
+        }
         self.reply_after(last_lsn, to, answer);
         true
     }

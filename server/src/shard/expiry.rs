@@ -86,8 +86,20 @@ impl Shard {
         } else if slot.state.is_expired(now) {
             tracing::debug!(stream = %slot.state.path, "stream expired");
             self.remove(id, now);
+        } else if slot.followers != 0 {
+            self.watch_followed(id, now);
         } else {
             self.expiries.watch(slot);
+        }
+    }
+
+    /// A stream with live readers is looked at well before it would expire, and its touches are
+    /// logged as those of any reads are.
+    pub(super) fn watch_followed(&mut self, id: StreamId, now: Timestamp) {
+        let Some(slot) = self.streams.get(id) else { return };
+        if let Expiry::Ttl { seconds } = slot.state.config.expiry {
+            let interval = touch_interval_ms(seconds).min(seconds * 1000 / 4);
+            self.expiries.look_again(now.plus_ms(interval), id);
         }
     }
 

@@ -3,6 +3,7 @@
 //! References are not logged. A fork's own record names its source, and recovery counts them
 //! again, so that the count cannot disagree with the forks there are.
 
+use thalweg_proto::content_type::Framing;
 use thalweg_proto::limits::HARD_MAX_BODY_BYTES;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::ForkRequest;
@@ -34,7 +35,10 @@ impl Shard {
             Ok(anchor) => anchor,
             Err(refusal) => return self.fork_reply(to, Err(refusal)),
         };
-        if wanted.sub_offset == 0 {
+        let json = slot.state.config.content_type.framing() == Framing::Json;
+        let inside = anchor > 0 && anchor < slot.visible_tail;
+        // Reading shows whether the offset lies between two messages.
+        if wanted.sub_offset == 0 && !(json && inside) {
             return self.fork_at(source, Ok(anchor), to, now);
         }
         let run = PagePlan::new(slot, anchor, HARD_MAX_BODY_BYTES).runs.into_iter().next().map(

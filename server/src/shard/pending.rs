@@ -40,6 +40,8 @@ pub(super) struct Commit {
     pub(super) payload: Payload,
     /// Whether it deletes the stream for good.
     pub(super) deletes: bool,
+    /// Whether it deletes the stream for all but its forks.
+    pub(super) hides: bool,
     /// Whether it closes the stream.
     pub(super) closes: bool,
 }

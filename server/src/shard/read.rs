@@ -47,9 +47,10 @@ impl Shard {
             Look::Wait(lsn) => self.retry_after(lsn, Op::Read(request, follower), to),
             Look::Readable => {
                 self.touch(&request.path, now);
-                let Some(slot) = self.streams.at_mut(&request.path) else { return };
-                // With the page, not before: nothing that follows the page is missed.
-                slot.followers |= follower.map_or(0, |core| 1u128 << core);
+                if let Some(core) = follower {
+                    self.follow(core, &request.path, now);
+                }
+                let Some(slot) = self.streams.at(&request.path) else { return };
                 match start_of(slot, request.from) {
                     Ok(start) => self.page(&request, start, to),
                     Err(problem) => self.reply(to, Answer::Page(Err(Box::new(problem)))),
@@ -94,6 +95,17 @@ impl Shard {
                 self.outputs.push_back(Output::Job(job));
             }
             Err(problem) => self.reply(to, Answer::Range(Err(problem))),
+        }
+    }
+
+    /// A core has a live reader from the page on that is read now: nothing after it is missed.
+    fn follow(&mut self, core: CoreId, path: &StreamPath, now: Timestamp) {
+        let Some(slot) = self.streams.at_mut(path) else { return };
+        let first = slot.followers == 0;
+        slot.followers |= 1u128 << core;
+        if first {
+            let id = slot.state.id;
+            self.watch_followed(id, now);
         }
     }
 

@@ -147,9 +147,6 @@ pub(super) fn take_note(core: &Rc<Core>, note: Note) {
 
 fn delivered(core: &Rc<Core>, outcome: &DeliveryOutcome) {
     let DeliveryOutcome { wake, result } = outcome;
-    if let DeliveryResult::Failed(error) = result {
-        tracing::warn!(subscription = %wake.subscription, %error, "webhook delivery failed");
-    }
     input(core, |state, now, entropy| match result {
         DeliveryResult::Done => state.delivery_succeeded(wake, true, now, entropy),
         DeliveryResult::Accepted => state.delivery_succeeded(wake, false, now, entropy),

@@ -155,6 +155,16 @@ fn sigterm_drains() {
     assert_eq!(server.get("a").text(), "datahalf whole");
 }
 
+/// Whoever has read the banner may send a signal: it is caught by then.
+#[test]
+fn sigterm_right_after_the_start() {
+    let mut server = Server::start(&[]);
+    for _ in 0..30 {
+        server.stop();
+        server.launch();
+    }
+}
+
 #[test]
 fn draining_has_an_end() {
     let mut server = Server::start(&["--drain-timeout=500ms"]);
