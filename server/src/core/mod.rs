@@ -65,6 +65,8 @@ pub struct Core {
     pub connections: Cell<usize>,
     /// The most since memory was last given back.
     most_connections: Cell<usize>,
+    /// As many as there were at the last tick.
+    last_connections: Cell<usize>,
     cores: usize,
     shard: RefCell<Shard>,
     subscriptions: RefCell<Option<Subscriptions>>,
@@ -116,6 +118,7 @@ impl Core {
             draining: Cell::new(false),
             connections: Cell::new(0),
             most_connections: Cell::new(0),
+            last_connections: Cell::new(0),
             cores,
             shard: RefCell::new(shard),
             subscriptions: RefCell::new(subscriptions),
@@ -264,8 +267,10 @@ impl Core {
     fn trim_after_a_crowd(&self) {
         let now = self.connections.get();
         let most = self.most_connections.get().max(now);
+        // A connection is counted out before its memory is free: wait until the rush is over.
+        let is_rush = self.last_connections.replace(now) > now + CROWD / 10;
         let gone = now < CROWD / 10;
-        if most >= CROWD && (gone || now < most / 2) {
+        if most >= CROWD && (gone || now < most / 2) && !is_rush {
             self.helper.send(Work::Trim);
             // While some of the crowd is left, its end is worth another round.
             self.most_connections.set(if gone { now } else { now.max(CROWD) });
