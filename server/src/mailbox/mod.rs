@@ -3,8 +3,9 @@
 //!
 //! Invariants: messages from one core to another arrive in the order they were sent (live
 //! readers rely on it: a subscription is seen before the read that follows it). Nothing is ever
-//! dropped: what a full queue does not take waits at the sender, and is bounded there because
-//! every connection has at most one request under way.
+//! dropped: what a full queue does not take waits at the sender. Requests are bounded there, because
+//! every connection has at most one under way; news of streams are bounded by what the log takes in
+//! while the other core does not run.
 
 pub mod message;
 

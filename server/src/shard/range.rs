@@ -74,8 +74,13 @@ impl<'a> Collector<'a> {
     /// Returns whether more may be taken.
     pub fn take(&mut self, position: u64, payload: &Payload) -> Result<bool, Box<Problem>> {
         let len = payload.bytes.len() as u64;
-        let skip = (self.range.end - position) as usize;
-        let stop = (self.request.to - position).min(len) as usize;
+        // A hole before the payload, which no log should have, ends the range.
+        let Some(skip) = self.range.end.checked_sub(position) else { return Ok(false) };
+        let skip = skip as usize;
+        let stop = self.request.to.saturating_sub(position).min(len) as usize;
+        if skip >= stop {
+            return Ok(self.range.end < self.request.to);
+        }
         let budget = self.request.max_bytes.saturating_sub(self.taken);
         let stop = match self.request.framing {
             Framing::Json => json_stop(payload, skip, stop, budget, self.taken == 0)?,
