@@ -126,6 +126,8 @@ fn write_zeros(file: &dyn DiskFile, bytes: u64) -> std::io::Result<()> {
         let len = (bytes - at).min(ZEROS_BYTES as u64);
         file.write_at(&zeros[..len as usize], at)?;
         at += len;
+        // Piece by piece: one sync of all of it would hold up the syncs of appends.
+        file.sync()?;
     }
-    file.sync()
+    Ok(())
 }
