@@ -2,20 +2,38 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Pins this process to the last CPU it may use; the server takes the first. Returns both.
-pub(crate) fn split_cpus() -> Result<(usize, usize), Box<dyn std::error::Error>> {
-    let allowed = sched_getaffinity(None)?;
-    let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
-    let (Some(first), Some(last)) = (cpus.first(), cpus.last()) else {
-        return Err("no CPU is allowed to this process".into());
-    };
-    if first == last {
-        eprintln!("bench: only one CPU: the load generator will slow the server down");
+/// The CPUs of a benchmark.
+pub(crate) struct Cpus {
+    allowed: CpuSet,
+    /// The server's.
+    pub(crate) server: usize,
+    /// The load generator's: this process.
+    pub(crate) load: usize,
+}
+
+impl Cpus {
+    /// The first and the last CPU that this process may use.
+    pub(crate) fn split() -> Result<Cpus, Box<dyn std::error::Error>> {
+        let allowed = sched_getaffinity(None)?;
+        let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+        let (Some(first), Some(last)) = (cpus.first(), cpus.last()) else {
+            return Err("no CPU is allowed to this process".into());
+        };
+        if first == last {
+            eprintln!("bench: only one CPU: the load generator will slow the server down");
+        }
+        Ok(Cpus { allowed, server: *first, load: *last })
     }
-    let mut own = CpuSet::new();
-    own.set(*last);
-    sched_setaffinity(None, &own)?;
-    Ok((*first, *last))
+
+    /// Starts a process that may use every CPU, as an operator would, then keeps to its own.
+    pub(crate) fn start_beside<T>(&self, start: impl FnOnce() -> T) -> std::io::Result<T> {
+        sched_setaffinity(None, &self.allowed)?;
+        let started = start();
+        let mut own = CpuSet::new();
+        own.set(self.load);
+        sched_setaffinity(None, &own)?;
+        Ok(started)
+    }
 }
 
 /// Kernel and CPU in one line.

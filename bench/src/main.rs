@@ -19,6 +19,7 @@ use thalweg_loadgen::fanout::FanoutPlan;
 use thalweg_loadgen::target::Target;
 use thalweg_loadgen::{append, fanout};
 
+use machine::Cpus;
 use server::Server;
 
 type Failure = Box<dyn std::error::Error>;
@@ -75,24 +76,34 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let cpus = machine::split_cpus()?;
+    let cpus = Cpus::split()?;
     println!("{}", machine::describe());
-    println!("server on CPU {}, load on CPU {}, durability {}", cpus.0, cpus.1, args.durability);
+    println!(
+        "server on CPU {}, load on CPU {}, durability {}",
+        cpus.server, cpus.load, args.durability
+    );
     match &args.suite {
         Suite::Append { connections, seconds } => {
             for connections in connections {
-                bench_append(args, *connections, Duration::from_secs(*seconds))?;
+                bench_append(args, &cpus, *connections, Duration::from_secs(*seconds))?;
             }
             Ok(())
         }
-        Suite::Fanout { readers, rate, messages } => bench_fanout(args, *readers, *rate, *messages),
+        Suite::Fanout { readers, rate, messages } => {
+            bench_fanout(args, &cpus, *readers, *rate, *messages)
+        }
     }
 }
 
-fn bench_append(args: &Args, connections: usize, duration: Duration) -> Result<(), Failure> {
+fn bench_append(
+    args: &Args,
+    cpus: &Cpus,
+    connections: usize,
+    duration: Duration,
+) -> Result<(), Failure> {
     let (mut rates, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
-        let server = Server::start(&args.server, &args.durability)?;
+        let server = Server::start(cpus, &args.server, &args.durability)?;
         let target = Target::parse(&server.url("bench"))?;
         let plan = AppendPlan { target, connections, streams: 1000, payload_bytes: 100, duration };
         let report = append::run(&plan)?;
@@ -110,10 +121,16 @@ fn bench_append(args: &Args, connections: usize, duration: Duration) -> Result<(
     Ok(())
 }
 
-fn bench_fanout(args: &Args, readers: u32, rate: f64, messages: u32) -> Result<(), Failure> {
+fn bench_fanout(
+    args: &Args,
+    cpus: &Cpus,
+    readers: u32,
+    rate: f64,
+    messages: u32,
+) -> Result<(), Failure> {
     let (mut p50, mut p99, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
-        let server = Server::start(&args.server, &args.durability)?;
+        let server = Server::start(cpus, &args.server, &args.durability)?;
         let target = Target::parse(&server.url("bench"))?;
         let drain = Duration::from_secs(10);
         let plan = FanoutPlan { target, readers, messages, payload_bytes: 100, rate, drain };

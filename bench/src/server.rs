@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use tempfile::TempDir;
+
+use crate::machine::Cpus;
 
 /// Clock ticks of `/proc/PID/stat` in a second: fixed on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -21,19 +22,20 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the binary on one core and a free port, and waits until it is ready.
     pub(crate) fn start(
+        cpus: &Cpus,
         binary: &Path,
         durability: &str,
     ) -> Result<Server, Box<dyn std::error::Error>> {
         let data = TempDir::new_in(".")?;
-        let mut process = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--cores", "1", "--durability", durability])
             .arg("--data-dir")
             .arg(data.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| {
-                format!("{}: {error}; build it with `cargo build --release`", binary.display())
-            })?;
+            .stdout(Stdio::piped());
+        let mut process = cpus.start_beside(|| command.spawn())?.map_err(|error| {
+            format!("{}: {error}; build it with `cargo build --release`", binary.display())
+        })?;
         let mut first = String::new();
         if let Some(output) = process.stdout.take() {
             BufReader::new(output).read_line(&mut first)?;
@@ -41,12 +43,6 @@ impl Server {
         let base = first.split_whitespace().last().unwrap_or_default().to_owned();
         if !base.starts_with("http://") {
             return Err("the server did not start".into());
-        }
-        // It was started with this process's mask, and pins only its cores itself.
-        if let Some(pid) = Pid::from_raw(process.id().cast_signed()) {
-            let mut all = CpuSet::new();
-            (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
-            sched_setaffinity(Some(pid), &all)?;
         }
         Ok(Server { process, base, _data: data })
     }
