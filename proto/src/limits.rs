@@ -38,6 +38,21 @@ pub const MAX_SUBSCRIPTION_STREAMS: usize = 1024;
 pub const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// Bytes of a subscription request body (413).
 pub const MAX_SUBSCRIPTION_BODY_BYTES: usize = 256 * 1024;
+/// The shortest and the longest lease (section 6.2).
+pub const LEASE_TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
+/// The lease when the request names none.
+pub const DEFAULT_LEASE_TTL_MS: u64 = 30_000;
+/// Bytes of a webhook URL (400).
+pub const MAX_WEBHOOK_URL_BYTES: usize = 2_048;
+/// Bytes of a description (400).
+pub const MAX_DESCRIPTION_BYTES: usize = 4_096;
+/// Explicit streams of one subscription, whatever the number of requests that added them (429).
+pub const MAX_EXPLICIT_LINKS: usize = 16_384;
+/// Existing streams that a new subscription may link: they are one record of the log (429).
+pub const MAX_BACKFILL_LINKS: usize = 400_000;
+/// Streams named in one wake notification or claim, so that one request can ack them all. What is
+/// pending beyond it comes with the next wake.
+pub const MAX_WAKE_STREAMS: usize = MAX_SUBSCRIPTION_STREAMS;
 /// Streams in one listing page.
 pub const MAX_LIST_LIMIT: usize = 1000;
 /// Streams in one listing page when the request names no limit.

@@ -11,21 +11,10 @@ use super::wire;
 use crate::glob::Glob;
 use crate::path::StreamPath;
 
-/// The shortest and the longest lease (section 6.2).
-pub const LEASE_TTL_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
-/// The lease when the request names none.
-pub const DEFAULT_LEASE_TTL_MS: u64 = 30_000;
-/// Bytes of a webhook URL (400).
-pub const MAX_WEBHOOK_URL_BYTES: usize = 2_048;
-/// Bytes of a description (400).
-pub const MAX_DESCRIPTION_BYTES: usize = 4_096;
-/// Explicit streams of one subscription, whatever the number of requests that added them (429).
-pub const MAX_EXPLICIT_LINKS: usize = 16_384;
-/// Existing streams that a new subscription may link: they are one record of the log (429).
-pub const MAX_BACKFILL_LINKS: usize = 400_000;
-/// Streams named in one wake notification or claim, so that one request can ack them all. What is
-/// pending beyond it comes with the next wake.
-pub const MAX_WAKE_STREAMS: usize = crate::limits::MAX_SUBSCRIPTION_STREAMS;
+pub use crate::limits::{
+    DEFAULT_LEASE_TTL_MS, LEASE_TTL_MS, MAX_BACKFILL_LINKS, MAX_DESCRIPTION_BYTES,
+    MAX_EXPLICIT_LINKS, MAX_WAKE_STREAMS, MAX_WEBHOOK_URL_BYTES,
+};
 
 const _: () = assert!(
     MAX_EXPLICIT_LINKS >= crate::limits::MAX_SUBSCRIPTION_STREAMS,

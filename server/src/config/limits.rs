@@ -85,10 +85,30 @@ pub const MIN_ANSWER_BYTES_PER_SECOND: u64 = 16 * 1024;
 pub const LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// How long they are taken in.
 pub const LINGER_TIMEOUT: Duration = secs(2);
+/// How long a connection over capacity is kept, so that it gets to read why.
+pub const TURN_AWAY_TIMEOUT: Duration = ms(200);
 /// Bytes that may wait for the disk on one core before appends are answered 503.
 pub const MAX_PENDING_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of log after which a core writes a checkpoint: bounds what a restart replays.
 pub const CHECKPOINT_LOG_BYTES: u64 = 128 * MIB;
+/// What one window of live news may hold; readers that need more read pages.
+pub const WINDOW_BYTES: usize = 1024 * 1024;
+/// What all windows of a core may hold; beyond it a window keeps only its newest batch.
+pub const ALL_WINDOWS_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of stored data that a live reader takes at once; more waits for the next write.
+pub const TAKE_BYTES: usize = 256 * 1024;
+/// Webhook deliveries under way at once.
+pub const MAX_DELIVERIES: usize = 64;
+/// Deliveries accepted but not begun. Small: their leases are running.
+pub const DELIVERY_QUEUE: usize = 64;
+/// DNS checks under way at once.
+pub const MAX_CHECKS: usize = 16;
+/// DNS checks accepted but not begun.
+pub const CHECK_QUEUE: usize = 256;
+/// Threads for the system's resolver, which blocks.
+pub const RESOLVER_THREADS: usize = 16;
+/// How long a shutdown waits for deliveries under way.
+pub const SHUTDOWN_GRACE: Duration = secs(5);
 /// Cores, at most: one bit each in a stream's followers.
 pub const MAX_CORES: usize = 128;
 

@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 use thalweg_proto::http1::RequestHead;
+use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Response;
 
 use crate::core::Core;
@@ -18,7 +19,9 @@ pub(super) fn answer(core: &Core, head: &RequestHead) -> Option<Response> {
         _ => return None,
     };
     if !matches!(head.method, Method::GET | Method::HEAD) {
-        return Some(Response::new(StatusCode::METHOD_NOT_ALLOWED).with("allow", "GET, HEAD"));
+        let detail = format!("{}: only GET and HEAD are answered here", head.method);
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
+        return Some(problem.with("allow", "GET, HEAD").into_response());
     }
     let body = json!({
         "state": state,

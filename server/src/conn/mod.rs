@@ -16,11 +16,13 @@ mod sse;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, StatusCode};
 use thalweg_proto::http1::{RequestHead, Version};
+use thalweg_proto::problem::Problem;
 use thalweg_proto::request::{LiveMode, Request};
 use thalweg_proto::response::Response;
 
+use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::rt::Socket;
 use input::{Input, Received};
@@ -53,8 +55,24 @@ pub async fn serve(core: Rc<Core>, socket: Socket) {
             return;
         }
     }
-    connection.socket.linger(&core, &connection.deadline).await;
+    connection.socket.linger(&core, &connection.deadline, LINGER_TIMEOUT).await;
     core.connections.set(core.connections.get() - 1);
+}
+
+/// Tells a connection over capacity to come again.
+pub async fn turn_away(core: Rc<Core>, mut socket: Socket) {
+    let deadline = core.deadlines.register(socket.handle());
+    let problem = Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "over-capacity",
+        "the server has as many connections as it may; try again",
+    );
+    let response = problem.with("retry-after", 1).into_response();
+    let meta = Meta { version: Version::Http11, keep_alive: false, head_only: false };
+    let mut output = Output::default();
+    if output.write(&core, &mut socket, &deadline, response, &meta).await {
+        socket.linger(&core, &deadline, TURN_AWAY_TIMEOUT).await;
+    }
 }
 
 struct Connection {

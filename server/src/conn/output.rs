@@ -11,7 +11,7 @@ use thalweg_proto::response::{Pieces, Response};
 
 use super::Meta;
 use super::deadlines::{Guard, Phase};
-use crate::config::limits::{LINGER_BYTES, LINGER_TIMEOUT, MIN_ANSWER_BYTES_PER_SECOND};
+use crate::config::limits::{LINGER_BYTES, MIN_ANSWER_BYTES_PER_SECOND};
 use crate::core::Core;
 use crate::rt::Socket;
 
@@ -80,11 +80,11 @@ impl Socket {
     /// Closes so that the peer gets to read the last answer: says that nothing more comes, then
     /// takes in for a moment what the peer still sends. Closing with unread data would reset the
     /// connection, and the answer with it.
-    pub(super) async fn linger(&mut self, core: &Rc<Core>, deadline: &Guard) {
+    pub(super) async fn linger(&mut self, core: &Rc<Core>, deadline: &Guard, time: Duration) {
         if self.finish().is_err() {
             return;
         }
-        deadline.set(core.clock.instant(), LINGER_TIMEOUT, Phase::Reading);
+        deadline.set(core.clock.instant(), time, Phase::Reading);
         let mut taken = 0;
         let mut buf = BytesMut::new();
         while taken < LINGER_BYTES {

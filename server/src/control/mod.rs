@@ -16,28 +16,17 @@ mod tests;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use thalweg_proto::subscription::WakeRef;
 use thalweg_proto::time::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::config::limits::{
+    CHECK_QUEUE, DELIVERY_QUEUE, MAX_CHECKS, MAX_DELIVERIES, RESOLVER_THREADS, SHUTDOWN_GRACE,
+};
 use keys::Keys;
 use ssrf::Rejection;
 use webhook::{Deliverer, Delivery, DeliveryResult};
-
-/// Deliveries under way at once.
-const MAX_DELIVERIES: usize = 64;
-/// Deliveries accepted but not begun. Small: their leases are running.
-const DELIVERY_QUEUE: usize = 64;
-/// DNS checks under way at once.
-const MAX_CHECKS: usize = 16;
-/// DNS checks accepted but not begun.
-const CHECK_QUEUE: usize = 256;
-/// Threads for the system's resolver, which blocks.
-const RESOLVER_THREADS: usize = 16;
-/// How long a shutdown waits for deliveries under way.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// What the control plane reports.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Deliveries to a small HTTP server on this machine.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

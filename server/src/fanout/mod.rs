@@ -23,15 +23,9 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 use thalweg_proto::path::StreamPath;
 
+use crate::config::limits::{ALL_WINDOWS_BYTES, TAKE_BYTES, WINDOW_BYTES};
 use batch::LiveBatch;
 use readers::Readers;
-
-/// What one window may hold; readers that need more read pages.
-const WINDOW_BYTES: usize = 1024 * 1024;
-/// What all windows of a core may hold; beyond it a window keeps only its newest batch.
-const ALL_WINDOWS_BYTES: usize = 128 * 1024 * 1024;
-/// Bytes of stored data that a reader takes at once; more waits for the next write.
-const TAKE_BYTES: usize = 256 * 1024;
 
 /// The live streams of one core.
 #[derive(Default)]

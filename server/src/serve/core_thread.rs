@@ -8,9 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use rustix::thread::{CpuSet, sched_setaffinity};
-use thalweg_proto::response::Pieces;
 use thalweg_storage::recovery::StoredSubscriptions;
 
 use super::StartError;
@@ -29,12 +27,6 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(10);
 const LAST_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a core waits before it accepts again, when it has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What a connection over capacity is told.
-const OVER_CAPACITY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-length: 120\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Service \
-    Unavailable\",\"status\":503,\"code\":\"over-capacity\",\"detail\":\"too many connections\"}";
-
 /// The cores that still have something to do. A core that is done keeps answering the others.
 pub(super) struct Running(AtomicUsize);
 
@@ -143,12 +135,8 @@ async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr) {
     let capacity = core.config.limits.max_connections.div_ceil(core.cores());
     loop {
         match listener.accept().await {
-            Ok((mut socket, _)) if core.connections.get() >= capacity => {
-                rt::spawn(async move {
-                    let answer = Pieces::from_iter([Bytes::from_static(OVER_CAPACITY)]);
-                    // Over capacity there is no time for those who do not listen.
-                    let _ = socket.write_all(answer).await;
-                });
+            Ok((socket, _)) if core.connections.get() >= capacity => {
+                rt::spawn(conn::turn_away(Rc::clone(&core), socket));
             }
             Ok((socket, _)) => rt::spawn(conn::serve(Rc::clone(&core), socket)),
             Err(error) => {
