@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use crate::content_type::Framing;
-use crate::cursor;
 use crate::json;
 use crate::offset::Offset;
 use crate::path::StreamPath;
@@ -131,12 +130,6 @@ pub fn event_stream(framing: Framing) -> Response {
         // nginx holds back what it proxies unless told not to.
         .with("x-accel-buffering", "no")
         .with_some("stream-sse-data-encoding", encoding)
-}
-
-/// The cursor of a live answer.
-#[must_use]
-pub fn live_cursor(now: Timestamp, client: Option<u64>, random: u64) -> u64 {
-    cursor::answer(now, client, random)
 }
 
 /// Stored pieces as the body that readers get.

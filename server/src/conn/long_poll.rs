@@ -4,7 +4,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use thalweg_proto::answer::{PageFacts, live_cursor, not_found, nothing_new, page};
+use thalweg_proto::answer::{PageFacts, not_found, nothing_new, page};
+use thalweg_proto::cursor;
 use thalweg_proto::offset::ReadFrom;
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
@@ -47,7 +48,7 @@ async fn wait(
     input: &mut Input,
 ) -> Option<Response> {
     let client_cursor = request.cursor;
-    let cursor = || live_cursor(core.clock.now(), client_cursor, core.random());
+    let cursor = || cursor::answer(core.clock.now(), client_cursor, core.random());
     let mut watching = true;
     loop {
         let path = request.path.clone();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use thalweg_proto::answer::{event_stream, live_cursor};
+use thalweg_proto::answer::event_stream;
 use thalweg_proto::content_type::Framing;
 use thalweg_proto::cursor;
 use thalweg_proto::http1::Version;
@@ -62,7 +62,7 @@ pub(super) async fn open(
 /// Carries on as a task of its own.
 pub(super) fn go_live(start: Box<Start>, socket: Socket, deadline: Guard) {
     let Start { core, follower, request, page, version } = *start;
-    let cursor = live_cursor(core.clock.now(), request.cursor, core.random());
+    let cursor = cursor::answer(core.clock.now(), request.cursor, core.random());
     let mut head = Vec::new();
     let streamed = event_stream(page.facts.content_type.framing());
     encode(&core, &mut head, &streamed, version, false, HeadFraming::Streamed);

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::conn::deadlines::Deadlines;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
-use crate::local::{Notify, oneshot};
+use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
 use crate::router;
@@ -143,31 +143,14 @@ impl Core {
 
     /// Asks a core and waits for the answer.
     pub async fn ask(self: &Rc<Core>, core: CoreId, op: Op) -> Option<Answer> {
-        let (sender, receiver) = oneshot();
-        let ticket = self.tickets.issue(sender);
-        if core == self.id {
-            self.take_op(op, ReplyTo { core, ticket });
-        } else {
-            self.send(core, Message::Ask { from: self.id, ticket, op: Box::new(op) });
-        }
-        receiver.recv().await
+        self.begin(core, op).recv().await
     }
 
     /// Asks every core at once.
     pub async fn ask_all(self: &Rc<Core>, op: impl Fn() -> Op) -> Vec<Answer> {
-        let mut receivers = Vec::with_capacity(self.cores);
-        for core in 0..self.cores {
-            let (sender, receiver) = oneshot();
-            let ticket = self.tickets.issue(sender);
-            if core == self.id {
-                self.take_op(op(), ReplyTo { core, ticket });
-            } else {
-                self.send(core, Message::Ask { from: self.id, ticket, op: Box::new(op()) });
-            }
-            receivers.push(receiver);
-        }
+        let begun: Vec<_> = (0..self.cores).map(|core| self.begin(core, op())).collect();
         let mut answers = Vec::with_capacity(self.cores);
-        for receiver in receivers {
+        for receiver in begun {
             answers.extend(receiver.recv().await);
         }
         answers
@@ -283,6 +266,18 @@ impl Core {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.shard.borrow().is_settled()
+    }
+
+    /// Asks a core; the answer arrives at the receiver.
+    fn begin(self: &Rc<Core>, core: CoreId, op: Op) -> Receiver<Answer> {
+        let (sender, receiver) = oneshot();
+        let ticket = self.tickets.issue(sender);
+        if core == self.id {
+            self.take_op(op, ReplyTo { core, ticket });
+        } else {
+            self.send(core, Message::Ask { from: self.id, ticket, op: Box::new(op) });
+        }
+        receiver
     }
 
     fn take_op(self: &Rc<Core>, op: Op, to: ReplyTo) {

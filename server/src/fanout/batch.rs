@@ -71,11 +71,7 @@ impl LiveBatch {
     /// one's cursor: a cursor that is a little old is still right.
     #[must_use]
     pub fn frame(&self, cursor: u64) -> Bytes {
-        let encode = || {
-            let mut events = self.data_event();
-            sse::write_control(&mut events, self.control(cursor));
-            as_chunk(&events)
-        };
+        let encode = || encode_chunk(&self.content_type, &self.stored, self.control(cursor));
         self.frame.get_or_init(encode).clone()
     }
 
@@ -85,19 +81,11 @@ impl LiveBatch {
     pub fn frame_with_own_cursor(&self, cursor: u64) -> [Bytes; 2] {
         let data = || match self.stored.is_empty() {
             true => Bytes::new(),
-            false => as_chunk(&self.data_event()),
+            false => as_chunk(&data_event(&self.content_type, &self.stored)),
         };
         let mut control = Vec::with_capacity(160);
         sse::write_control(&mut control, self.control(cursor));
         [self.data.get_or_init(data).clone(), as_chunk(&control)]
-    }
-
-    fn data_event(&self) -> Vec<u8> {
-        let mut events = Vec::with_capacity(self.stored.len() + self.stored.len() / 3 + 256);
-        if !self.stored.is_empty() {
-            sse::write_data(&mut events, self.content_type.framing(), &self.stored);
-        }
-        events
     }
 
     fn control(&self, cursor: u64) -> Control {
@@ -108,12 +96,18 @@ impl LiveBatch {
 /// A data event (unless there is no data) and a control event as one HTTP chunk.
 #[must_use]
 pub fn encode_chunk(content_type: &ContentType, stored: &[u8], control: Control) -> Bytes {
+    let mut events = data_event(content_type, stored);
+    sse::write_control(&mut events, control);
+    as_chunk(&events)
+}
+
+/// A data event, with room for a control event behind it; nothing if there is no data.
+fn data_event(content_type: &ContentType, stored: &[u8]) -> Vec<u8> {
     let mut events = Vec::with_capacity(stored.len() + stored.len() / 3 + 256);
     if !stored.is_empty() {
         sse::write_data(&mut events, content_type.framing(), stored);
     }
-    sse::write_control(&mut events, control);
-    as_chunk(&events)
+    events
 }
 
 fn as_chunk(events: &[u8]) -> Bytes {

@@ -143,15 +143,12 @@ impl Outbox {
 }
 
 impl Inbox {
-    /// Hands every message to `handle`, for ever. `flush` is called once per wake-up, after the
-    /// messages.
-    pub async fn run(self, mut handle: impl FnMut(Message), flush: impl Fn()) -> io::Result<()> {
+    /// Hands every message to `handle`, for ever.
+    pub async fn run(self, mut handle: impl FnMut(Message)) -> io::Result<()> {
         let mut bell = Bell::new(self.bell)?;
         let slot = &self.post.slots[self.core];
         loop {
-            let any = drain(slot, &mut handle);
-            flush();
-            if any {
+            if drain(slot, &mut handle) {
                 // Let the tasks that the messages woke run before looking again.
                 yield_once().await;
                 continue;

@@ -124,7 +124,7 @@ impl CoreThread {
 }
 
 async fn receive(core: Rc<Core>, inbox: Inbox) {
-    let result = inbox.run(|message| core.receive(message), || {}).await;
+    let result = inbox.run(|message| core.receive(message)).await;
     if let Err(error) = result {
         tracing::error!(core = core.id, %error, "the doorbell failed; stopping");
         std::process::abort();
