@@ -12,13 +12,25 @@
 #![forbid(unsafe_code)]
 
 pub mod append;
+pub mod calibrate;
+pub mod capacity;
+pub mod compare;
+pub mod distributed;
+pub mod engine;
 mod error;
 pub mod fanout;
+pub mod html;
+pub mod live;
 pub mod message;
 mod net;
+pub mod output;
+pub mod plan;
 pub mod reader;
 pub mod report;
+pub mod result;
+pub mod schedule;
 pub mod tally;
 pub mod target;
+pub mod user;
 
 pub use error::LoadError;

@@ -1,0 +1,1 @@
+//! What this generator can do on this machine.

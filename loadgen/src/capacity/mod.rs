@@ -1,0 +1,1 @@
+//! How much a server sustains: the search, the model and the written plan.

@@ -1,0 +1,1 @@
+//! Runs on several machines: a controller and its workers.

@@ -1,0 +1,83 @@
+//! What a run needs besides its plan.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::live::Board;
+use crate::output::jtl::JtlSink;
+
+/// What a run needs besides its plan.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Threads that make the load.
+    pub cores: Cores,
+    /// Which part of the load is this process's.
+    pub share: Share,
+    /// Where progress is shown.
+    pub board: Board,
+    /// Ends the run early.
+    pub stop: Stop,
+    /// Where every request is logged.
+    pub jtl: Option<JtlSink>,
+    /// Which deliveries are logged there too.
+    pub jtl_deliveries: JtlDeliveries,
+}
+
+/// Threads that make the load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// So many, wherever the scheduler puts them.
+    Count(usize),
+    /// One on each of these processors.
+    Pinned(Vec<usize>),
+}
+
+impl Default for Cores {
+    fn default() -> Cores {
+        Cores::Count(1)
+    }
+}
+
+/// One worker's part of a distributed run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which worker, from 0.
+    pub index: u32,
+    /// How many workers.
+    pub of: u32,
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { index: 0, of: 1 }
+    }
+}
+
+/// Which deliveries are logged: chosen by reader, never by latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum JtlDeliveries {
+    /// Of every reader.
+    All,
+    /// Of one reader in so many.
+    OneIn(u32),
+    /// Of none.
+    #[default]
+    None,
+}
+
+/// Ends a run early, from any thread or a signal handler.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks the run to end: no more load, then the drain, then the result.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

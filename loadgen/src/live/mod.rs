@@ -1,0 +1,5 @@
+//! How a run is doing while it runs.
+
+mod board;
+
+pub use board::*;

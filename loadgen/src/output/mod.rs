@@ -1,0 +1,3 @@
+//! Results in files that other tools open.
+
+pub mod jtl;

@@ -1,0 +1,1 @@
+//! The common subset of JMeter's plans.

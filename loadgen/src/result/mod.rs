@@ -1,0 +1,279 @@
+//! What came of a run, complete enough to make every report from it later, and to merge the
+//! results of several workers without loss.
+//!
+//! Invariants: nothing is averaged on the way here, every distribution is a histogram; warm-up is
+//! not in it. Times are nanoseconds unless a name says otherwise.
+//!
+//! Deliberately absent: how results are written ([`crate::output`], [`crate::report`]).
+
+mod times;
+
+use serde::{Deserialize, Serialize};
+
+pub use times::Times;
+
+/// Version of the serialized form.
+pub const RESULT_FORMAT: u32 = 1;
+
+/// Everything that is known of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// [`RESULT_FORMAT`].
+    pub format: u32,
+    /// What ran where.
+    pub meta: Meta,
+    /// Groups in the plan's order.
+    pub groups: Vec<GroupResult>,
+    /// Operations by label, in the plan's order.
+    pub operations: Vec<OperationResult>,
+    /// Deliveries by label of the `tail` step, in the plan's order.
+    pub deliveries: Vec<DeliveryResult>,
+    /// How late operations were started: the generator's own error.
+    pub lateness: Times,
+    /// By thread of the generator.
+    pub cores: Vec<CoreResult>,
+    /// By second and label, in order of time.
+    pub intervals: Vec<Interval>,
+    /// By second, in order of time.
+    pub gauges: Vec<Gauge>,
+    /// Failures by label and kind, most frequent first.
+    pub errors: Vec<ErrorCount>,
+    /// What a reader of the results must know, most important first.
+    pub notes: Vec<Note>,
+    /// The plan's thresholds and how they came out.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What ran where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The plan's name.
+    pub plan: String,
+    /// The text of the plan's file, as read.
+    pub plan_text: String,
+    /// SHA-256 of the plan as it was resolved, hexadecimal.
+    pub plan_hash: String,
+    /// Values given with `-J`.
+    pub properties: Vec<(String, String)>,
+    /// Of all choices.
+    pub seed: u64,
+    /// The base URL.
+    pub target: String,
+    /// The server's `Server` field.
+    pub server: Option<String>,
+    /// Begin of the measured part, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Length of the measured part, without warm-up and drain.
+    pub duration_ms: u64,
+    /// From the first connection to the last reader's confirmation.
+    pub setup_ms: u64,
+    /// This program's version.
+    pub version: String,
+    /// The machine that made the load.
+    pub machine: Machine,
+    /// Addresses of the workers of a distributed run.
+    pub workers: Vec<String>,
+    /// Largest resident memory of the generator's process.
+    pub peak_rss_bytes: u64,
+    /// CPU time of the generator's process, in total.
+    pub cpu_ms: u64,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// What this generator reached in `calibrate` on this machine, if that is known.
+    pub ceiling: Option<Ceiling>,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// Processors that this process may use.
+    pub cpus: u32,
+    /// `uname -sr`.
+    pub kernel: String,
+    /// All of it.
+    pub memory_bytes: u64,
+}
+
+/// What the generator can do against a server that does nothing, per core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// Checked requests per second.
+    pub requests_per_second: f64,
+    /// Checked SSE deliveries per second.
+    pub deliveries_per_second: f64,
+    /// Cores that it was measured on.
+    pub cores: u32,
+}
+
+/// A group of virtual users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupResult {
+    /// Its name.
+    pub name: String,
+    /// Open (arrivals) or closed (users).
+    pub open: bool,
+    /// Iterations that should have been started in the measured part; of open groups.
+    pub intended: u64,
+    /// Iterations that were.
+    pub started: u64,
+    /// Most users at the same time.
+    pub users: u32,
+    /// Per second; of open groups.
+    pub intended_rate: f64,
+    /// Per second.
+    pub achieved_rate: f64,
+}
+
+/// Operations with one label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationResult {
+    /// The label.
+    pub label: String,
+    /// Name of the step's type: `append`, `read`, `http`, `transaction` …
+    pub kind: String,
+    /// That were as they should be.
+    pub succeeded: u64,
+    /// That were not.
+    pub failed: u64,
+    /// Bytes of requests, heads included.
+    pub bytes_sent: u64,
+    /// Bytes of answers, heads included.
+    pub bytes_received: u64,
+    /// Intended start to the end of the answer; failed ones too.
+    pub times: Times,
+    /// Actual send to the end of the answer: what a closed loop would have seen.
+    pub service: Times,
+    /// Intended start to the first byte of the answer.
+    pub first_byte: Times,
+    /// Time to connect, of the operations that had to.
+    pub connect: Times,
+}
+
+/// Live deliveries with one label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryResult {
+    /// The label.
+    pub label: String,
+    /// `sse`, `long-poll` or `catch-up`.
+    pub mode: String,
+    /// Readers.
+    pub readers: u64,
+    /// Deliveries that should have happened.
+    pub expected: u64,
+    /// Those that did, each message once per reader.
+    pub delivered: u64,
+    /// The difference.
+    pub lost: u64,
+    /// Of what a reader had already.
+    pub duplicated: u64,
+    /// After a message with a higher number.
+    pub reordered: u64,
+    /// Cut or garbled.
+    pub damaged: u64,
+    /// Connections made again after the first.
+    pub reconnects: u64,
+    /// Readers that gave up.
+    pub failed_readers: u64,
+    /// Bytes of answers, heads included.
+    pub bytes_received: u64,
+    /// Intended publish to delivery.
+    pub times: Times,
+    /// Intended publish to the delivery to the last reader, of messages that all readers got.
+    pub last_reader: Times,
+    /// Each reader's longest delivery.
+    pub reader_max: Times,
+    /// Each reader's mean delivery: its spread says whether the server is fair.
+    pub reader_mean: Times,
+    /// Connect to confirmation.
+    pub setup: Times,
+    /// What went wrong, by name: `reader 17 of stream 0 lost message 4711`. A bounded number.
+    pub faults: Vec<String>,
+}
+
+/// A thread of the generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoreResult {
+    /// From 0; on worker `w` of a distributed run `w/0`.
+    pub name: String,
+    /// Operations that it finished.
+    pub operations: u64,
+    /// Deliveries that it took.
+    pub deliveries: u64,
+    /// CPU time that it used in the measured part.
+    pub cpu_ms: u64,
+    /// Wall time of the measured part.
+    pub wall_ms: u64,
+    /// How late it started operations.
+    pub lateness: Times,
+}
+
+/// One label in one second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Its begin, from that of the measured part.
+    pub at_ms: u64,
+    /// How long.
+    pub length_ms: u64,
+    /// Of operations or deliveries.
+    pub label: String,
+    /// Deliveries instead of operations.
+    pub deliveries: bool,
+    /// That were as they should be.
+    pub succeeded: u64,
+    /// That were not.
+    pub failed: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Distribution of what ended in it.
+    pub times: Times,
+}
+
+/// What was the case at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauge {
+    /// From the begin of the measured part.
+    pub at_ms: u64,
+    /// Virtual users.
+    pub users: u64,
+    /// Connected live readers.
+    pub readers: u64,
+    /// Requests without an answer.
+    pub in_flight: u64,
+}
+
+/// Failures of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// The label.
+    pub label: String,
+    /// `status 503`, `assertion`, `connect`, `timeout`, `reset`, `malformed answer` …
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// The first one's message.
+    pub example: String,
+}
+
+/// What a reader of the results must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Whether the results may mislead who has not read it.
+    pub warning: bool,
+    /// A word for programs: `generator-late`, `near-ceiling`, `lost`, …
+    pub code: String,
+    /// A sentence.
+    pub text: String,
+}
+
+/// A threshold and how it came out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// As it was written.
+    pub threshold: String,
+    /// What was observed, in words: `p99 = 12.3 ms`.
+    pub observed: String,
+    /// Whether it holds.
+    pub passed: bool,
+}

@@ -1,0 +1,1 @@
+//! What a virtual user knows and checks: variables, templates, conditions, assertions. Pure.
