@@ -6,10 +6,15 @@
 //!
 //! Deliberately absent: sockets, clocks and what came of a run.
 
+mod error;
 pub mod jmx;
 mod model;
+mod properties;
 mod source;
+mod template;
 pub mod toml;
 
+pub use error::{Place, PlanError};
 pub use model::*;
 pub use source::{PlanFormat, PlanSource};
+pub use template::TemplateError;
