@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::TemplateError;
+
 /// Why a plan cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -60,8 +62,16 @@ pub enum PlanError {
         /// Which, and what would be right.
         reason: String,
     },
+    /// A text whose references are wrong.
+    #[error("{place}: {source}")]
+    Template {
+        /// Where.
+        place: Place,
+        /// What is wrong with it.
+        source: TemplateError,
+    },
     /// A name that nothing in the plan defines.
-    #[error("{place} = {name:?}: there is no such {what}{}", suggestion(.known, .name))]
+    #[error("{place}: there is no {what} {name:?}{}", suggestion(.known, .name))]
     Undefined {
         /// Where it is used.
         place: Place,
@@ -112,6 +122,25 @@ pub enum PlanError {
     },
 }
 
+impl PlanError {
+    /// The element that it is about, for whoever knows its file and line.
+    pub(crate) fn place_mut(&mut self) -> Option<&mut Place> {
+        match self {
+            PlanError::Syntax { place, .. }
+            | PlanError::Value { place, .. }
+            | PlanError::Missing { place, .. }
+            | PlanError::Contradiction { place, .. }
+            | PlanError::Template { place, .. }
+            | PlanError::Undefined { place, .. }
+            | PlanError::Limit { place, .. } => Some(place),
+            PlanError::Unreadable { .. }
+            | PlanError::UnknownFormat { .. }
+            | PlanError::UnusedProperty { .. }
+            | PlanError::Unsupported { .. } => None,
+        }
+    }
+}
+
 /// A place in a plan.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Place {
@@ -148,30 +177,22 @@ impl fmt::Display for Place {
 fn suggestion(known: &[String], name: &str) -> String {
     let near = known
         .iter()
-        .map(|other| (distance(other, name), other))
-        .filter(|(distance, other)| *distance <= 1 + other.chars().count() / 4)
-        .min();
+        .map(|other| (strsim::jaro_winkler(other, name), other))
+        .filter(|(score, _)| *score >= NEAR_ENOUGH)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right));
     match near {
         Some((_, near)) => format!("; did you mean {near:?}?"),
         None if known.is_empty() => String::new(),
+        None if known.len() > MAX_LISTED => "; nothing is called nearly so".to_owned(),
         None => format!("; expected one of {}", known.join(", ")),
     }
 }
 
-/// Edits that make one name of the other.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, c) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (at, other) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(c != *other);
-            diagonal = row[at + 1];
-            row[at + 1] = changed.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[right.len()]
-}
+/// Jaro-Winkler similarity below which a suggestion confuses more than it helps.
+const NEAR_ENOUGH: f64 = 0.8;
+
+/// More names than this are no help.
+const MAX_LISTED: usize = 20;
 
 #[cfg(test)]
 mod tests {
@@ -202,16 +223,5 @@ mod tests {
         check(unused("raet", &["readers", "rate"]), &format!("{begin}; did you mean \"rate\"?"));
         check(unused("raet", &["a", "b"]), &format!("{begin}; expected one of a, b"));
         check(unused("raet", &[]), begin);
-    }
-
-    #[test]
-    fn distances() {
-        let check = |left: &str, right: &str, want: usize| {
-            assert_eq!((distance(left, right), distance(right, left)), (want, want));
-        };
-        check("", "", 0);
-        check("", "abc", 3);
-        check("rate", "raet", 2);
-        check("kitten", "sitting", 3);
     }
 }

@@ -6,13 +6,17 @@
 //!
 //! Deliberately absent: sockets, clocks and what came of a run.
 
+mod condition;
+mod element;
 mod error;
 pub mod jmx;
+pub mod limits;
 mod model;
 mod properties;
 mod source;
 mod template;
 pub mod toml;
+mod units;
 
 pub use error::{Place, PlanError};
 pub use model::*;
