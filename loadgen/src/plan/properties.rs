@@ -44,6 +44,11 @@ impl<'a> Properties<'a> {
         if self.as_variables { self.value(name) } else { None }
     }
 
+    /// Whether there is one of this name; that is not asking for it.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.values.is_some_and(|values| values.contains_key(name))
+    }
+
     /// All names that were asked for.
     pub(crate) fn asked_for(&self) -> BTreeSet<String> {
         self.used.borrow().clone()
