@@ -14,7 +14,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::properties::Properties;
-use super::{Plan, PlanError, limits, toml};
+use super::{Plan, PlanError, jmx, limits, toml};
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl PlanSource {
         let text = read_text(path, limits::MAX_PLAN_BYTES)?;
         let names = match format {
             PlanFormat::Toml => toml::data_files(path, &text, &Properties::of_plan(&properties))?,
-            PlanFormat::Jmx => jmx_data_files(path, &text)?,
+            PlanFormat::Jmx => jmx::data_files(path, &text, &properties)?,
         };
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut data = BTreeMap::new();
@@ -94,7 +94,7 @@ impl PlanSource {
     pub fn resolve(&self) -> Result<ResolvedPlan, PlanError> {
         let (plan, skipped) = match self.format {
             PlanFormat::Toml => (toml::read(self)?, Vec::new()),
-            PlanFormat::Jmx => jmx_plan(self)?,
+            PlanFormat::Jmx => jmx::read(self)?,
         };
         Ok(ResolvedPlan { plan, hash: self.hash(), skipped })
     }
@@ -133,15 +133,6 @@ fn read_text(path: &Path, limit: u64) -> Result<String, PlanError> {
         return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
     }
     Ok(text)
-}
-
-fn jmx_data_files(file: &Path, _text: &str) -> Result<Vec<String>, PlanError> {
-    Err(PlanError::Unsupported { file: file.to_owned(), elements: vec!["JMX".to_owned()] })
-}
-
-fn jmx_plan(source: &PlanSource) -> Result<(Plan, Vec<String>), PlanError> {
-    let elements = vec!["JMX".to_owned()];
-    Err(PlanError::Unsupported { file: source.file.clone(), elements })
 }
 
 #[cfg(test)]
