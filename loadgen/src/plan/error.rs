@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::TemplateError;
 
@@ -141,21 +141,22 @@ impl PlanError {
     }
 }
 
-/// A place in a plan.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// A place in a plan. Boxed, so that an error is not larger than what it takes the place of.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
     /// The file; empty for text that is from none, such as an option.
-    pub file: PathBuf,
+    pub file: Box<Path>,
     /// From 1, if it is known.
     pub line: Option<usize>,
     /// The element: `groups[1].steps[0].append.payload.size`; empty for the whole.
-    pub element: String,
+    pub element: Box<str>,
 }
 
 impl Place {
     /// An element of a file.
     pub fn new(file: impl Into<PathBuf>, line: Option<usize>, element: impl Into<String>) -> Place {
-        Place { file: file.into(), line, element: element.into() }
+        let file = file.into().into_boxed_path();
+        Place { file, line, element: element.into().into_boxed_str() }
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct Properties<'a> {
 
 impl<'a> Properties<'a> {
     /// None at all.
+    #[allow(dead_code, reason = "for plans in other formats")]
     pub(crate) fn none() -> Properties<'a> {
         Properties { values: None, as_variables: false, used: RefCell::default() }
     }
@@ -29,6 +30,7 @@ impl<'a> Properties<'a> {
     }
 
     /// As JMeter's plans use them: only `${__P(name)}` and `${__property(name)}` find them.
+    #[allow(dead_code, reason = "for plans in other formats")]
     pub(crate) fn of_jmx(values: &'a BTreeMap<String, String>) -> Properties<'a> {
         Properties { as_variables: false, ..Properties::of_plan(values) }
     }

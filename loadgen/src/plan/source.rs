@@ -6,6 +6,7 @@
 //! Deliberately absent: what plans mean.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -79,9 +80,9 @@ impl PlanSource {
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut data = BTreeMap::new();
         for name in names {
-            if !data.contains_key(&name) {
-                let text = read_text(&directory.join(&name), limits::MAX_DATA_BYTES)?;
-                data.insert(name, text);
+            if let Entry::Vacant(entry) = data.entry(name) {
+                let text = read_text(&directory.join(entry.key()), limits::MAX_DATA_BYTES)?;
+                entry.insert(text);
             }
         }
         Ok(PlanSource { file: path.to_owned(), format, text, properties, data, skip_unknown })

@@ -11,6 +11,7 @@ use super::properties::Properties;
 use super::{Piece, Template};
 
 /// Reads a text that may refer to variables; properties have their defaults.
+#[allow(dead_code, reason = "for plans in other formats")]
 pub(crate) fn parse(text: &str) -> Result<Template, TemplateError> {
     parse_with(text, &Properties::none())
 }

@@ -5,7 +5,7 @@
 //! Deliberately absent: whether a threshold holds.
 
 use super::element::Element;
-use super::{Metric, Operator, PlanError, Threshold, condition, units};
+use super::{Metric, PlanError, Threshold, condition, units};
 
 /// Reads thresholds that are separated by commas: `p99<250ms,errors<0.1%`.
 ///
@@ -113,7 +113,7 @@ mod tests {
             let text = text.trim().to_owned();
             assert_eq!(got, [Threshold { label, metric, operator, value, text }]);
         };
-        use Operator::*;
+        use crate::plan::Operator::*;
         check("p99 < 250ms", None, Metric::Percentile(99.0), Less, 250e6);
         check(" p99.99<=1.5s ", None, Metric::Percentile(99.99), LessOrEqual, 1.5e9);
         check("max < 1m", None, Metric::Max, Less, 60e9);

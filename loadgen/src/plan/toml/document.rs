@@ -17,8 +17,13 @@ use crate::plan::{Place, PlanError};
 pub(super) fn syntax(file: &Path, text: &str, error: &Error) -> PlanError {
     let span = error.span();
     let element = span.as_ref().and_then(|span| innermost(text, span)).unwrap_or_default();
-    let line = span.map(|span| line_at(text, span.start));
-    let reason = error.message().trim_end().replace('\n', "; ");
+    let line = span.as_ref().map(|span| line_at(text, span.start));
+    let mut reason = error.message().trim_end().replace('\n', "; ");
+    // A text that is no document has no elements to name.
+    let part = span.and_then(|span| text.get(span)).map(str::trim).unwrap_or_default();
+    if element.is_empty() && !part.is_empty() && part.len() <= SHOWN_BYTES {
+        reason = format!("{reason}: `{part}`");
+    }
     PlanError::Syntax { place: Place::new(file, line, element), reason }
 }
 
@@ -26,7 +31,7 @@ pub(super) fn syntax(file: &Path, text: &str, error: &Error) -> PlanError {
 pub(super) fn locate(mut error: PlanError, file: &Path, text: &str) -> PlanError {
     if let Some(place) = error.place_mut() {
         place.line = line_of(text, &place.element);
-        place.file = file.to_owned();
+        place.file = file.into();
     }
     error
 }
@@ -123,6 +128,9 @@ fn line_at(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     1 + before.iter().filter(|byte| **byte == b'\n').count()
 }
+
+/// A part of the text that is longer than this says less than its line.
+const SHOWN_BYTES: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -102,7 +102,7 @@ kinds! {
         "enum": [true, false, "true", "false"],
     };
     TextKind "Text" String, |text| Some(text.to_owned()), "text", {
-        "type": ["string", "number", "boolean"],
+        "anyOf": [{ "type": ["string", "number", "boolean"] }],
     };
     SizeComparisonKind "SizeComparison" (Operator, u64), size_comparison,
         r#"bytes such as 100, or a comparison such as "<= 4KiB""#, {

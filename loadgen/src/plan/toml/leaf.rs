@@ -207,9 +207,9 @@ impl<K: Kind> JsonSchema for Leaf<K> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let property = json!({ "type": "string", "pattern": r"\$\{" });
         let mut schema = K::schema();
-        let text = schema.get("type") == Some(&json!("string"));
-        if !text || schema.as_object().is_some_and(|schema| schema.len() > 1) {
-            schema = json!({ "anyOf": [schema, property] });
+        match schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+            Some(forms) => forms.push(property),
+            None => schema = json!({ "anyOf": [schema, property] }),
         }
         if let Some(schema) = schema.as_object_mut() {
             schema.insert("description".into(), K::expected().into());
@@ -244,7 +244,7 @@ impl<L: JsonSchema, T: JsonSchema> JsonSchema for Either<L, T> {
 
 impl<L: JsonSchema> JsonSchema for OneOrMany<L> {
     fn schema_name() -> Cow<'static, str> {
-        format!("{}s", L::schema_name()).into()
+        format!("{}OrList", L::schema_name()).into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {

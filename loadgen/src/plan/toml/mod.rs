@@ -18,6 +18,7 @@ mod raw;
 mod raw_steps;
 mod read;
 mod samplers;
+mod schema;
 mod sizes;
 mod steps;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 use std::path::Path;
 
 use self::raw::RawPlan;
+pub use self::schema::schema;
 use super::element::Element;
 use super::properties::Properties;
 use super::{Plan, PlanError, PlanSource, check, limits, template};
@@ -71,14 +73,6 @@ pub(crate) fn data_files(
         }
     }
     Ok(names)
-}
-
-/// The JSON schema of the format, as text.
-#[must_use]
-pub fn schema() -> String {
-    let schema = schemars::schema_for!(RawPlan);
-    // Maps of strings and numbers can always be written.
-    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }
 
 fn parse(file: &Path, text: &str) -> Result<RawPlan, PlanError> {

@@ -58,7 +58,7 @@ fn step(r: &Reader<'_>, at: &Element<'_>, depth: u64, raw: &RawStep) -> Result<S
 
 impl RawStep {
     /// Each operation that a step may be, and whether it is there.
-    fn operations(&self) -> [(&'static str, bool); 15] {
+    pub(super) fn operations(&self) -> [(&'static str, bool); 15] {
         [
             ("create", self.create.is_some()),
             ("append", self.append.is_some()),
