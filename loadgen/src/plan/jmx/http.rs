@@ -96,12 +96,9 @@ pub(super) fn read(reader: &mut Reader<'_>, request: Request<'_, '_>) -> Result<
         }
         _ => Template::default(),
     };
-    if let Some(of_body) = content_type(&method, raw, &request.text("HTTPSampler.contentEncoding"))?
-    {
-        if !headers::has(&fields, "content-type") {
-            fields.push(("Content-Type".to_owned(), text(of_body)));
-        }
-    }
+    let of_body = content_type(&method, raw, &request.text("HTTPSampler.contentEncoding"))?;
+    let of_body = of_body.filter(|_| !headers::has(&fields, "content-type"));
+    fields.extend(of_body.map(|of_body| ("Content-Type".to_owned(), text(of_body))));
     let expected = "milliseconds";
     let timeout: Option<u64> = match request.find("HTTPSampler.response_timeout") {
         Some((element, _)) => reader.number(element, "HTTPSampler.response_timeout", expected)?,

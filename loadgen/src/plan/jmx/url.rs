@@ -22,11 +22,12 @@ pub(super) struct Url {
 /// The URL of a request.
 pub(super) fn read(reader: &Reader<'_>, request: &Request<'_, '_>) -> Result<Url, Fault> {
     let path = request.property(reader, "HTTPSampler.path")?;
-    if let Some(Piece::Text(text)) = path.0.first() {
-        if let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
-            check_scheme(scheme)?;
-            return whole(reader, request, &path);
-        }
+    if let Some(Piece::Text(text)) = path.0.first()
+        && let Some((scheme, _)) = text.split_once("://")
+        && is_scheme(scheme)
+    {
+        check_scheme(scheme)?;
+        return whole(reader, request, &path);
     }
     let fixed = |property| -> Result<String, Fault> {
         let value = request.property(reader, property)?;
@@ -57,7 +58,7 @@ pub(super) fn read(reader: &Reader<'_>, request: &Request<'_, '_>) -> Result<Url
         Some(port) => format!("http://{host}:{port}"),
     };
     check_origin(reader, request, "HTTPSampler.domain", &origin)?;
-    Ok(Url { origin, path: from_root(path), whole: false })
+    Ok(Url { origin, path: from_root(&path), whole: false })
 }
 
 fn whole(reader: &Reader<'_>, request: &Request<'_, '_>, url: &Template) -> Result<Url, Fault> {
@@ -73,7 +74,7 @@ fn whole(reader: &Reader<'_>, request: &Request<'_, '_>, url: &Template) -> Resu
     check_origin(reader, request, "HTTPSampler.path", &origin)?;
     let mut pieces = vec![Piece::Text(first[end..].to_owned())];
     pieces.extend(url.0.iter().skip(1).cloned());
-    Ok(Url { origin, path: from_root(Template(joined(pieces))), whole: true })
+    Ok(Url { origin, path: from_root(&Template(joined(pieces))), whole: true })
 }
 
 fn no_server(reader: &Reader<'_>, request: &Request<'_, '_>) -> Fault {
@@ -110,8 +111,8 @@ fn check_origin(
 }
 
 /// JMeter puts a slash before a path that has none, and encodes what may not be in a URL.
-fn from_root(path: Template) -> Template {
-    let mut path = encode::template(&path, Keep::Url);
+fn from_root(path: &Template) -> Template {
+    let mut path = encode::template(path, Keep::Url);
     // What is behind a hash stays with the client.
     if let Some(at) = path.0.iter().position(|piece| fragment(piece).is_some()) {
         let kept = fragment(&path.0[at]).unwrap_or_default();
