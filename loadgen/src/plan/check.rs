@@ -8,6 +8,7 @@
 mod names;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::element::Element;
 use super::{
@@ -34,6 +35,7 @@ pub(crate) fn structure(plan: &Plan) -> Result<(), PlanError> {
             return Err(at.key("steps").contradiction(reason));
         }
     }
+    warm_up(plan)?;
     let thresholds = Element::ROOT.key("thresholds");
     let each = |(index, threshold)| self::threshold(&thresholds.index(index), threshold, &labels);
     plan.thresholds.iter().enumerate().try_for_each(each)
@@ -233,6 +235,27 @@ fn suits(at: &Element<'_>, set: &StreamSet, payload: &Payload) -> Result<(), Pla
         },
         Payload::Stamped(_) | Payload::Template(_) => Ok(()),
     }
+}
+
+/// Something is left to measure after it.
+fn warm_up(plan: &Plan) -> Result<(), PlanError> {
+    let length = |group: &Group| {
+        let add = |sum: Duration, stage: Duration| sum.saturating_add(stage);
+        match &group.load {
+            Load::Open { stages, .. } => {
+                stages.iter().map(|stage| stage.duration).fold(group.delay, add)
+            }
+            Load::Closed { stages, .. } => {
+                stages.iter().map(|stage| stage.duration).fold(group.delay, add)
+            }
+        }
+    };
+    let longest = plan.groups.iter().map(length).max().unwrap_or_default();
+    if plan.warm_up < longest {
+        return Ok(());
+    }
+    let expected = format!("less than the groups last, {longest:?}: warm-up is a part of that");
+    Err(Element::ROOT.key("warm_up").value(format!("{:?}", plan.warm_up), expected))
 }
 
 fn is_json(set: &StreamSet) -> bool {
