@@ -23,7 +23,7 @@ pub(super) struct CompiledText {
 enum Matcher {
     Is(Compiled),
     /// The same text every time, its search prepared.
-    HasConstant(Finder<'static>),
+    HasConstant(Box<Finder<'static>>),
     Has(Compiled),
     Finds(Regex),
     /// The whole text: what was written, and what is run.
@@ -67,7 +67,7 @@ impl CompiledText {
             (Pattern::Text(text), TextMatch::Contains | TextMatch::Find) => {
                 let text = compile(text, names);
                 match text.constant() {
-                    Some(text) => Matcher::HasConstant(Finder::new(text).into_owned()),
+                    Some(text) => Matcher::HasConstant(Box::new(Finder::new(text).into_owned())),
                     None => Matcher::Has(text),
                 }
             }
