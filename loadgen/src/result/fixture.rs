@@ -9,10 +9,13 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, LogNormal};
 
+use super::notes::notes;
+use super::thresholds::evaluate;
 use super::{
     Ceiling, CoreResult, DeliveryResult, ErrorCount, Gauge, GroupResult, Interval, Machine, Meta,
-    Note, OperationResult, RESULT_FORMAT, RunResult, Times, Verdict,
+    OperationResult, RESULT_FORMAT, RunResult, Times,
 };
+use crate::plan::{Metric, Operator, Threshold};
 
 /// The result.
 #[must_use]
@@ -146,7 +149,7 @@ impl Maker {
         (0..50).for_each(|_| self.read.connect.record(120_000));
         let (first, second) = (core("0", &self.lateness), core("1", &Times::new()));
         let intervals = self.intervals.into_iter().flatten();
-        RunResult {
+        let mut result = RunResult {
             format: RESULT_FORMAT,
             meta: meta(),
             groups: groups(self.read.times.count()),
@@ -157,15 +160,12 @@ impl Maker {
             intervals: intervals.filter(|interval| !interval.times.is_empty()).collect(),
             gauges: (0..SECONDS).map(gauge).collect(),
             errors: errors(),
-            notes: vec![Note {
-                warning: true,
-                code: "closed-loop".to_owned(),
-                text: "group history is a closed loop: a stall of the server counts once per \
-                       user, not once per operation that should have been started meanwhile"
-                    .to_owned(),
-            }],
-            verdicts: verdicts(),
-        }
+            notes: Vec::new(),
+            verdicts: Vec::new(),
+        };
+        result.notes = notes(&result);
+        result.verdicts = evaluate(&thresholds(), &result);
+        result
     }
 }
 
@@ -261,16 +261,18 @@ fn errors() -> Vec<ErrorCount> {
     }]
 }
 
-fn verdicts() -> Vec<Verdict> {
-    let verdict = |threshold: &str, observed: &str, passed| Verdict {
-        threshold: threshold.to_owned(),
-        observed: observed.to_owned(),
-        passed,
+fn thresholds() -> Vec<Threshold> {
+    let threshold = |text: &str, metric, operator, value| Threshold {
+        label: None,
+        metric,
+        operator,
+        value,
+        text: text.to_owned(),
     };
     vec![
-        verdict("p99 < 250 ms", "p99 = 827 ms", false),
-        verdict("errors < 0.1 %", "errors = 0 %", true),
-        verdict("lost == 0", "lost = 0", true),
+        threshold("p99 < 250 ms", Metric::Percentile(99.0), Operator::Less, 250e6),
+        threshold("errors < 0.1 %", Metric::Errors, Operator::Less, 0.001),
+        threshold("lost == 0", Metric::Lost, Operator::Equal, 0.0),
     ]
 }
 
