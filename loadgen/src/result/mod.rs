@@ -6,6 +6,8 @@
 //!
 //! Deliberately absent: how results are written ([`crate::output`], [`crate::report`]).
 
+#[doc(hidden)]
+pub mod fixture;
 mod times;
 
 use serde::{Deserialize, Serialize};
