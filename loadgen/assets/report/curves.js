@@ -53,8 +53,7 @@ function drawPercentiles(plot, data, height = 320) {
         splits: () => rarities(data.x[data.x.length - 1]),
         filter: (_, splits) => splits,
         values: (_, splits) => splits.map(percentile),
-        label: "percentile",
-        labelSize: 18,
+        size: 32,
       }),
       latencyAxis(),
     ],
@@ -71,7 +70,7 @@ function rarities(most) {
 
 /** 1 / (1 - quantile) as a percentile. */
 function percentile(rarity) {
-  if (rarity === null || rarity === undefined) return "–";
+  if (rarity === null || rarity === undefined) return "";
   const digits = Math.max(0, Math.ceil(Math.log10(rarity) - 1e-9) - 2);
   return (100 * (1 - 1 / rarity)).toFixed(digits) + " %";
 }

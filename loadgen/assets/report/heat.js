@@ -8,10 +8,10 @@ function drawHeat(plot, maps, chosen, seconds, onChoice) {
   const controls = heatControls(maps, chosen, onChoice);
   const cell = element("p", HINT, "cell");
   const middle = map.cells.map((_, column) => Math.min((column + 0.5) * map.seconds, seconds));
-  const line = (label, dash) => ({
+  const line = (label, dash, width = 2) => ({
     label,
-    stroke: colour("ink"),
-    width: 1.5,
+    stroke: colour("over-" + label),
+    width,
     dash,
     points: { show: map.columns < 3, size: 5 },
     value: (_, value) => duration(value),
@@ -28,10 +28,10 @@ function drawHeat(plot, maps, chosen, seconds, onChoice) {
       { label: "at", value: (_, value) => clock(value) },
       line("p50", []),
       line("p99", [7, 4]),
-      line("max", [2, 3]),
+      line("max", [2, 3], 1.5),
     ],
     hooks: {
-      drawClear: [(u) => paintCells(u, map, seconds)],
+      drawAxes: [(u) => paintCells(u, map, seconds)],
       setCursor: [(u) => { cell.textContent = describe(u, map); }],
     },
   }, [middle, map.p50, map.p99, map.max]);

@@ -24,7 +24,7 @@ function seriesDash(index) {
 
 /** Three significant digits, thousands grouped. */
 function figure(value) {
-  if (value === null || value === undefined) return "–";
+  if (value === null || value === undefined) return "";
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (size >= 100) return Math.round(value).toLocaleString("en-US");
@@ -33,7 +33,7 @@ function figure(value) {
 
 /** Milliseconds in the unit that fits. */
 function duration(ms) {
-  if (ms === null || ms === undefined) return "–";
+  if (ms === null || ms === undefined) return "";
   if (ms < 0.001) return figure(ms * 1e6) + " ns";
   if (ms < 1) return figure(ms * 1e3) + " µs";
   if (ms < 1000) return figure(ms) + " ms";
@@ -42,7 +42,7 @@ function duration(ms) {
 
 /** Seconds since the begin as h:mm:ss or m:ss. */
 function clock(seconds) {
-  if (seconds === null || seconds === undefined) return "–";
+  if (seconds === null || seconds === undefined) return "";
   const whole = Math.floor(seconds);
   const two = (number) => String(number).padStart(2, "0");
   const hours = Math.floor(whole / 3600);
@@ -51,6 +51,11 @@ function clock(seconds) {
   return `${head}:${two(whole % 60)}`;
 }
 
+function perSecond(value) {
+  return value === null || value === undefined ? "" : figure(value) + "/s";
+}
+
+/** For an axis: 12k, 3.5M. */
 function short(value) {
   if (value >= 1e9) return figure(value / 1e9) + "G";
   if (value >= 1e6) return figure(value / 1e6) + "M";
@@ -62,8 +67,6 @@ function axis(extra) {
   return {
     stroke: colour("soft"),
     font: "12px system-ui, sans-serif",
-    labelFont: "12px system-ui, sans-serif",
-    labelGap: 2,
     grid: { stroke: colour("grid"), width: 1 },
     ticks: { stroke: colour("line"), width: 1, size: 5 },
     ...extra,
@@ -72,6 +75,7 @@ function axis(extra) {
 
 function timeAxis() {
   return axis({
+    size: 32,
     incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400],
     values: (_, splits) => splits.map(clock),
     space: 60,
@@ -94,20 +98,19 @@ function logRange(_, low, high) {
   return [bottom, top];
 }
 
-/** Times on a logarithmic scale: labels at powers of ten, between them where there is room. */
+/** Times on a logarithmic scale: lines at powers of ten, between them where there is room. */
 function latencyAxis() {
   return axis({
     size: 64,
-    filter: (_, splits) => splits,
-    values: (u, splits) => {
+    filter: (u, splits) => {
       const { min, max } = u.scales.y;
-      const room = Math.log10(max / min) <= 2.3 ? [1, 2, 5] : [1];
+      const steps = Math.log10(max / min) <= 2.3 ? [1, 2, 5] : [1];
       return splits.map((value) => {
-        if (!value) return "";
         const mantissa = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
-        return room.some((step) => Math.abs(step - mantissa) < 1e-6) ? duration(value) : "";
+        return steps.some((step) => Math.abs(step - mantissa) < 1e-6) ? value : null;
       });
     },
+    values: (_, splits) => splits.map(duration),
   });
 }
 

@@ -16,21 +16,26 @@
     percentiles: (plot) => drawPercentiles(plot, data.latency),
     lateness: (plot) => drawPercentiles(plot, data.generator, 280),
     readers: (plot) => drawReaders(plot),
-    throughput: (plot) => overTime(plot, "rate", { value: (value) => figure(value) + "/s" }),
+    delivered: (plot) => overTime(plot, "rate", { value: perSecond }, true),
+    throughput: (plot) => overTime(plot, "rate", { value: perSecond }, false),
     failures: (plot) => failures(plot),
     p99: (plot) => overTime(plot, "p99", { log: true, value: duration }),
-    users: (plot) => users(plot),
+    users: (plot) => gauges(plot, ["users", "in_flight"]),
+    connected: (plot) => gauges(plot, ["readers"]),
   };
 
   function labelLines(field) {
     return data.over_time.labels.map((label, index) => (
-      { name: label.name, values: label[field], colour: index }
+      { name: label.name, deliveries: label.deliveries, values: label[field], colour: index }
     ));
   }
 
-  function overTime(plot, field, options) {
+  /** Of deliveries, of operations, or of both. */
+  function overTime(plot, field, options, deliveries) {
     const { at } = data.over_time;
-    const lines = labelLines(field).filter((line) => line.values.some((value) => value !== null));
+    const wanted = (line) => deliveries === undefined || line.deliveries === deliveries;
+    const lines = labelLines(field)
+      .filter((line) => wanted(line) && line.values.some((value) => value !== null));
     if (at.length === 0 || lines.length === 0) return absent(plot, "Nothing was measured.");
     return drawLines(plot, at, lines, data.seconds, options);
   }
@@ -39,18 +44,15 @@
     const { at } = data.over_time;
     const failed = labelLines("failed").filter((line) => line.values.some((value) => value > 0));
     if (failed.length === 0) return absent(plot, "Nothing failed.");
-    return drawLines(plot, at, failed, data.seconds, { value: (value) => figure(value) + "/s" });
+    return drawLines(plot, at, failed, data.seconds, { value: perSecond });
   }
 
-  function users(plot) {
-    const { at, users, readers, in_flight: inFlight } = data.gauges;
-    if (at.length === 0) return absent(plot, "Nothing was recorded.");
-    const lines = [
-      { name: "users", values: users, colour: 0 },
-      { name: "readers", values: readers, colour: 1 },
-      { name: "requests under way", values: inFlight, colour: 2 },
-    ].filter((line) => line.values.some((value) => value > 0));
-    if (lines.length === 0) return absent(plot, "No users and no readers.");
+  function gauges(plot, names) {
+    const { at } = data.gauges;
+    const lines = names
+      .map((name) => ({ name: name.replace("_", " "), values: data.gauges[name] }))
+      .filter((line) => line.values.some((value) => value > 0));
+    if (lines.length === 0) return absent(plot, "There were none.");
     return drawLines(plot, at, lines, data.seconds, { value: figure });
   }
 

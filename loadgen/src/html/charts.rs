@@ -30,8 +30,9 @@ struct OverTime {
 #[derive(Serialize)]
 struct LabelOverTime {
     name: String,
-    /// That were as they should be, per second.
-    rate: Vec<f64>,
+    deliveries: bool,
+    /// That were as they should be, per second; none after the load's end.
+    rate: Vec<Option<f64>>,
     /// That were not, per second.
     failed: Vec<f64>,
     /// Milliseconds; none where nothing ended.
@@ -138,10 +139,16 @@ fn fill(result: &RunResult, drawn: &Drawn<'_>, bins: &Bins) -> Vec<Bin> {
 fn over_time(result: &RunResult, drawn: &[Drawn<'_>], bins: &Bins) -> OverTime {
     let label = |drawn: &Drawn<'_>| {
         let filled = fill(result, drawn, bins);
+        let loaded = |at: usize| at == 0 || bins.begin(at) * 1e3 < result.meta.duration_ms as f64;
         let rate = |count: u64, at: usize| brief(count as f64 / bins.covered(at));
         LabelOverTime {
             name: name(result, drawn),
-            rate: filled.iter().enumerate().map(|(at, bin)| rate(bin.succeeded, at)).collect(),
+            deliveries: drawn.deliveries,
+            rate: filled
+                .iter()
+                .enumerate()
+                .map(|(at, bin)| loaded(at).then(|| rate(bin.succeeded, at)))
+                .collect(),
             failed: filled.iter().enumerate().map(|(at, bin)| rate(bin.failed, at)).collect(),
             p99: filled.iter().map(|bin| percentile_ms(bin, 99.0)).collect(),
         }
