@@ -126,9 +126,17 @@ function absent(plot, text) {
   plot.replaceChildren(element("p", text, "absent"));
 }
 
+/** Whether charts are drawn for paper, whose width no element has yet. */
+let onPaper = false;
+
+function widthOf(plot) {
+  if (onPaper) return plot.closest(".columns") ? 470 : 960;
+  return Math.max(280, Math.floor(plot.clientWidth));
+}
+
 /** Puts a chart into its place and keeps it as wide as that. */
 function place(plot, height, options, data) {
-  const width = () => Math.max(280, Math.floor(plot.clientWidth));
+  const width = () => widthOf(plot);
   const chart = new uPlot({ width: width(), height, ...options }, data, plot);
   const observer = new ResizeObserver(() => {
     if (width() !== chart.width) chart.setSize({ width: width(), height });

@@ -95,12 +95,14 @@
   addEventListener("beforeprint", () => {
     before = root.dataset.theme;
     root.dataset.theme = "light";
+    onPaper = true;
     document.querySelectorAll("details").forEach((details) => { details.open = true; });
     draw();
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before;
     else delete root.dataset.theme;
+    onPaper = false;
     draw();
   });
 
