@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use thalweg_loadgen::engine::Stop;
 use thalweg_loadgen::live::{Board, CoreProgress, LabelProgress, LiveMode, Phase, Progress, show};
 use thalweg_loadgen::result::ErrorCount;

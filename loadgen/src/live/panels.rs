@@ -42,7 +42,7 @@ impl Paint {
         if bad { self.of(Color::Red).add_modifier(Modifier::BOLD) } else { Style::new() }
     }
 
-    fn block(self, title: String) -> Block<'static> {
+    fn block(self, title: &str) -> Block<'static> {
         Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(self.soft())
@@ -99,7 +99,7 @@ pub(super) fn state(progress: &Progress, paint: Paint, area: Rect, out: &mut Buf
 /// Figures per label; more of them where there is room.
 pub(super) fn labels(progress: &Progress, paint: Paint, area: Rect, out: &mut Buffer) {
     let wide = area.width >= WIDE;
-    let block = paint.block("Labels, whole run".to_owned());
+    let block = paint.block("Labels, whole run");
     let room = usize::from(block.inner(area).height.saturating_sub(1));
     let (shown, more) = fitting(&progress.labels, room);
     let mut rows: Vec<_> = shown.iter().map(|label| label_row(label, paint, wide)).collect();
@@ -155,53 +155,42 @@ pub(super) fn curves(
     for (deliveries, row) in kinds.into_iter().zip(rows.iter()) {
         let halves = [Constraint::Fill(1), Constraint::Fill(1)];
         let [left, right] = Layout::horizontal(halves).areas(*row);
-        let (name, colour) =
-            if deliveries { ("Deliveries", Color::Cyan) } else { ("Operations", Color::Green) };
-        let rate = |moment: &Moment| {
-            if deliveries { moment.deliveries } else { moment.operations }.round() as u64
+        let (name, one, colour) = if deliveries {
+            ("Deliveries/s", "Delivery p99", Color::Cyan)
+        } else {
+            ("Operations/s", "Operation p99", Color::Green)
         };
-        let p99 = |moment: &Moment| {
-            if deliveries { moment.deliveries_p99 } else { moment.operations_p99 }
-        };
-        let per_second = |number: u64| figure(number as f64);
-        curve(&format!("{name}/s"), history, rate, per_second, paint, colour, left, out);
-        curve(
-            &format!("{name}, p99 of a second"),
-            history,
-            p99,
-            time,
-            paint,
-            Color::Magenta,
-            right,
-            out,
-        );
+        let rate = |at: &Moment| if deliveries { at.deliveries } else { at.operations };
+        let p99 = |at: &Moment| if deliveries { at.deliveries_p99 } else { at.operations_p99 };
+        let rates = latest(history, left, |moment| rate(moment).round() as u64);
+        let p99s = latest(history, right, p99);
+        let said = |rate| figure(rate as f64);
+        curve(&rates, &title(name, &rates, said), paint.of(colour), paint, left, out);
+        curve(&p99s, &title(one, &p99s, time), paint.of(Color::Magenta), paint, right, out);
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn curve(
-    name: &str,
-    history: &History,
-    value: impl Fn(&Moment) -> u64,
-    said: impl Fn(u64) -> String,
-    paint: Paint,
-    colour: Color,
-    area: Rect,
-    out: &mut Buffer,
-) {
-    let room = usize::from(area.width.saturating_sub(2));
+/// As many as fit between the borders, newest first.
+fn latest(history: &History, area: Rect, value: impl Fn(&Moment) -> u64) -> Vec<u64> {
+    let room = usize::from(area.width.saturating_sub(BORDERS));
     let mut values: Vec<_> = history.latest(room).map(value).collect();
     values.reverse();
-    let most = values.iter().max().copied().unwrap_or(0);
-    let title = match values.first() {
-        Some(now) => format!("{name}: {}, most {}", said(*now), said(most)),
-        None => name.to_owned(),
-    };
+    values
+}
+
+fn title(name: &str, values: &[u64], said: impl Fn(u64) -> String) -> String {
+    match (values.first(), values.iter().max()) {
+        (Some(now), Some(most)) => format!("{name}: {}, most {}", said(*now), said(*most)),
+        _ => name.to_owned(),
+    }
+}
+
+fn curve(values: &[u64], title: &str, style: Style, paint: Paint, area: Rect, out: &mut Buffer) {
     Sparkline::default()
         .data(values)
-        .max(most.max(1))
+        .max(values.iter().max().copied().unwrap_or(0).max(1))
         .direction(RenderDirection::RightToLeft)
-        .style(paint.of(colour))
+        .style(style)
         .block(paint.block(title))
         .render(area, out);
 }
@@ -253,7 +242,7 @@ fn list<T>(
     area: Rect,
     out: &mut Buffer,
 ) {
-    let block = paint.block(title.to_owned());
+    let block = paint.block(title);
     let (shown, more) = fitting(entries, usize::from(block.inner(area).height));
     let mut lines: Vec<_> = shown.iter().map(line).collect();
     if more > 0 {
@@ -305,6 +294,7 @@ const COLUMNS: [(&str, Constraint, bool); 10] = [
 ];
 
 const WIDE: u16 = 110;
+const BORDERS: u16 = 2;
 
 /// Rows of a curve with its borders.
 const TALL_CURVE: u16 = 6;

@@ -148,6 +148,7 @@ mod tests {
                 "990 ms",
                 "1.00 s",
                 "Deliveries/s",
+                "Delivery p99: 990 ms",
                 "45.0 µs",
                 "status 503",
                 "timeout",
