@@ -23,6 +23,7 @@ pub mod html;
 pub mod live;
 pub mod message;
 mod net;
+mod numbers;
 pub mod output;
 pub mod plan;
 pub mod result;
