@@ -251,7 +251,7 @@ fn warm_up(plan: &Plan) -> Result<(), PlanError> {
         }
     };
     let longest = plan.groups.iter().map(length).max().unwrap_or_default();
-    if plan.warm_up < longest {
+    if plan.warm_up.is_zero() || plan.warm_up < longest {
         return Ok(());
     }
     let expected = format!("less than the groups last, {longest:?}: warm-up is a part of that");

@@ -11,7 +11,7 @@ mod condition;
 mod data;
 mod element;
 mod error;
-pub mod fanout;
+mod fanout;
 mod http_names;
 pub mod jmx;
 pub mod limits;
@@ -24,6 +24,7 @@ pub mod toml;
 mod units;
 
 pub use error::{Place, PlanError};
+pub use fanout::{AppendOptions, FanoutOptions, append, fanout};
 pub use model::*;
 pub use source::{PlanFormat, PlanSource, ResolvedPlan};
 pub use template::TemplateError;
