@@ -63,4 +63,15 @@ pub enum LoadError {
         /// The answer.
         status: StatusCode,
     },
+    /// The plan has nothing of what a search changes.
+    #[error("{0}")]
+    Scale(String),
+    /// A worker of a distributed run was lost, refused or failed.
+    #[error("worker {worker}: {reason}")]
+    Worker {
+        /// Its address.
+        worker: String,
+        /// What happened.
+        reason: String,
+    },
 }

@@ -10,13 +10,22 @@
 
 pub mod hardware;
 mod knob;
+mod limits;
 mod linear;
 pub mod measure;
 pub mod model;
 pub mod report;
 mod scale;
 pub mod search;
+mod text;
+mod trial;
 pub mod usage;
 
+#[cfg(test)]
+mod tests;
+
 pub use knob::Knob;
+pub use limits::{Extrapolation, FirstLimit, Resource, ResourceLimit};
+pub use linear::{Dropped, Fit, Reason, Term};
 pub use scale::{ScaleError, Scaling};
+pub use trial::{Seen, TrialRecord};

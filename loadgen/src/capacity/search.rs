@@ -375,8 +375,7 @@ mod tests {
         let options = SearchOptions::new(Knob::Rate, 100.0);
         let limited = |value| Answer::AtLeast { value, limit: Limit::Generator };
         let check = |failing: Outcome, want: Option<f64>| {
-            let verdict =
-                |trial: &Trial| if trial.value < 700.0 { Outcome::Held } else { failing };
+            let verdict = |trial: &Trial| if trial.value < 700.0 { Outcome::Held } else { failing };
             assert_eq!(run(options, verdict), (limited(want), 4));
         };
         check(Outcome::GeneratorFailed, Some(400.0));

@@ -2,7 +2,7 @@
 
 mod options;
 
-pub use options::{Cores, JtlDeliveries, RunOptions, Share, Stop};
+pub use options::{Barrier, Cores, JtlDeliveries, RunOptions, Share, Stop};
 
 use crate::LoadError;
 use crate::plan::Plan;
