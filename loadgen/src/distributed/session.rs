@@ -1,0 +1,193 @@
+//! A worker's side of one connection: handshake, set-up, run, result.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::limits;
+use super::lines::{LineError, Lines, Patience, Sender};
+use super::message::{
+    ControllerHello, FromController, FromWorker, Job, PROTOCOL, VERSION, WorkerHello, check_version,
+};
+use super::token;
+use super::worker::Shared;
+use crate::engine::{Barrier, RunOptions, Stop};
+use crate::live::Board;
+
+/// Serves one controller to its end. The error is why it was sent away or lost.
+pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Result<(), String> {
+    // Some systems let it inherit the listener's mode.
+    stream.set_nonblocking(false).map_err(|error| error.to_string())?;
+    let (sender, mut lines) = Sender::split(stream).map_err(|error| error.to_string())?;
+    let refuse = |reason: String| {
+        let _ = sender.send(&FromWorker::Refused(reason.clone()));
+        reason
+    };
+    shake_hands(&sender, &mut lines, shared).map_err(&refuse)?;
+    let claim = shared.claim(peer).map_err(&refuse)?;
+    let welcome = FromWorker::Welcome(shared.options.machine.clone());
+    sender.send(&welcome).map_err(|error| error.to_string())?;
+    let patience = Patience::Silence(limits::SILENCE);
+    let job = match lines.receive(limits::CONTROLLER_LINE_BYTES, patience) {
+        Ok(FromController::Prepare(job)) => job,
+        Ok(other) => return Err(refuse(format!("{other:?} came instead of a job"))),
+        Err(error) => return Err(refuse(error.to_string())),
+    };
+    (shared.options.log)(&format!("{peer}: runs {}", job.source.file.display()));
+    let ended = run(*job, &sender, &mut lines, shared);
+    drop(claim);
+    sender.close();
+    ended
+}
+
+fn shake_hands(sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<(), String> {
+    let nonce = token::nonce().ok_or("this system has no randomness")?;
+    let hello = WorkerHello {
+        version: VERSION.to_owned(),
+        protocol: PROTOCOL,
+        nonce: nonce.clone(),
+        needs_token: shared.options.token.is_some(),
+    };
+    sender.send(&FromWorker::Hello(hello)).map_err(|error| error.to_string())?;
+    let patience = Patience::Until(Instant::now() + limits::HANDSHAKE);
+    let hello: ControllerHello = match lines.receive(limits::HANDSHAKE_LINE_BYTES, patience) {
+        Ok(FromController::Hello(hello)) => hello,
+        Ok(_) => return Err("a hello must come first".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    };
+    check_version(&hello.version, hello.protocol)?;
+    match (&shared.options.token, &hello.proof) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err("it needs a token (--token-file)".to_owned()),
+        (Some(token), Some(proof)) if token.accepts(&nonce, proof) => Ok(()),
+        (Some(_), Some(_)) => Err("the token is not the right one".to_owned()),
+    }
+}
+
+/// Makes the run beside a thread that reports progress, while this one listens to the controller.
+fn run(job: Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<(), String> {
+    let (go, gone) = mpsc::channel();
+    let (stop, board) = (Stop::default(), Board::default());
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reporting = || report(&board, sender, shared, &stop, &done);
+        let options = run_options(&job, shared, &board, &stop, sender, gone);
+        let running = || {
+            let (result, rows) = with_rows(options, job.rows, sender, |options| {
+                (shared.options.runner)(&job, options)
+            });
+            done.store(true, Ordering::Relaxed);
+            let message = match result {
+                Ok(result) => FromWorker::Result(Box::new(result)),
+                Err(error) => FromWorker::Failed(error.to_string()),
+            };
+            rows.map_err(|error| error.to_string())?;
+            if shared.broken.load(Ordering::Relaxed) {
+                return Err("broken".to_owned());
+            }
+            sender.send(&message).map_err(|error| error.to_string())
+        };
+        scope.spawn(reporting);
+        let running = scope.spawn(running);
+        let heard = listen(lines, &go, &stop, shared, &done);
+        // Whatever ended the conversation, the run has no reader any more; a wait for `go` ends.
+        stop.stop();
+        drop(go);
+        let sent = running.join().unwrap_or_else(|_| Err("the run panicked".to_owned()));
+        heard.and(sent)
+    })
+}
+
+/// Until the controller leaves, which after a run is as it should be.
+fn listen(
+    lines: &mut Lines,
+    go: &mpsc::Sender<Duration>,
+    stop: &Stop,
+    shared: &Shared,
+    done: &AtomicBool,
+) -> Result<(), String> {
+    loop {
+        let patience = Patience::Silence(limits::SILENCE);
+        if shared.broken.load(Ordering::Relaxed) {
+            return Err("broken".to_owned());
+        }
+        match lines.receive(limits::HANDSHAKE_LINE_BYTES, patience) {
+            Ok(FromController::Go { in_ms }) => {
+                let _ = go.send(Duration::from_millis(in_ms).min(limits::SILENCE));
+            }
+            Ok(FromController::Stop) => stop.stop(),
+            Ok(FromController::Ping) => {}
+            Ok(other) => return Err(format!("{other:?} came during a run")),
+            Err(LineError::Closed) if done.load(Ordering::Relaxed) => return Ok(()),
+            Err(error) => return Err(format!("the controller is lost: {error}")),
+        }
+    }
+}
+
+/// Signs of life, until the run is done.
+fn report(board: &Board, sender: &Sender, shared: &Shared, stop: &Stop, done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        if shared.stop.is_stopped() {
+            stop.stop();
+        }
+        if shared.broken.load(Ordering::Relaxed) {
+            sender.close();
+            return;
+        }
+        if sender.send(&FromWorker::Progress(Box::new(board.read()))).is_err() {
+            stop.stop();
+            return;
+        }
+        let end = Instant::now() + limits::PROGRESS_EVERY;
+        while !done.load(Ordering::Relaxed) && Instant::now() < end {
+            thread::sleep(TICK);
+        }
+    }
+}
+
+fn run_options(
+    job: &Job,
+    shared: &Shared,
+    board: &Board,
+    stop: &Stop,
+    sender: &Sender,
+    gone: Receiver<Duration>,
+) -> RunOptions {
+    let mut options = shared.options.run.clone();
+    options.share = job.share;
+    options.board = board.clone();
+    options.stop = stop.clone();
+    options.jtl = None;
+    options.jtl_deliveries = job.jtl_deliveries;
+    let (sender, stop) = (sender.clone(), stop.clone());
+    let gone = Arc::new(std::sync::Mutex::new(gone));
+    options.barrier = Some(Barrier::new(move || {
+        if sender.send(&FromWorker::Ready).is_err() {
+            stop.stop();
+        }
+        if let Ok(gone) = gone.lock() {
+            wait_for_go(&gone, &stop);
+        }
+    }));
+    options
+}
+
+/// Returns when the load shall start, or when there shall be none.
+fn wait_for_go(gone: &Receiver<Duration>, stop: &Stop) {
+    while !stop.is_stopped() {
+        match gone.recv_timeout(TICK) {
+            Ok(delay) => {
+                thread::sleep(delay);
+                return;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // The controller is gone.
+            Err(RecvTimeoutError::Disconnected) => stop.stop(),
+        }
+    }
+}
+
+const TICK: Duration = Duration::from_millis(10);
