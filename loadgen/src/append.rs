@@ -55,7 +55,8 @@ async fn run_here(plan: &AppendPlan) -> Result<AppendReport, LoadError> {
     for index in 0..plan.streams {
         let stream = plan.target.child(&index.to_string());
         create(&stream).await?;
-        let message = Stamp { run: 0, sequence: 0, intended_ns: 0 }.message(plan.payload_bytes);
+        let message =
+            Stamp { run: 0, source: 0, sequence: 0, intended_ns: 0 }.message(plan.payload_bytes);
         let fields = "content-type: application/json\r\n";
         requests.push(stream.request("POST", "", fields, &message));
     }

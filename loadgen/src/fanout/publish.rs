@@ -54,7 +54,8 @@ pub(super) async fn publish(run: &Run, start_ns: u64) -> Result<Published, LoadE
     for sequence in 0..plan.messages {
         let intended_ns = start_ns + (f64::from(sequence) * 1e9 / plan.rate) as u64;
         clock.sleep_until(intended_ns).await;
-        let message = Stamp { run: id, sequence, intended_ns }.message(plan.payload_bytes);
+        let message =
+            Stamp { run: id, source: 0, sequence, intended_ns }.message(plan.payload_bytes);
         let fields = "content-type: application/json\r\n";
         let request = plan.target.request("POST", "", fields, &message);
         last_sent_ns = clock.now_ns();

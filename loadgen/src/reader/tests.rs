@@ -12,7 +12,7 @@ fn event(data: &str, offset: &str) -> String {
 }
 
 fn message(run: u64, sequence: u32) -> String {
-    let stamp = Stamp { run, sequence, intended_ns: u64::from(sequence) };
+    let stamp = Stamp { run, source: 0, sequence, intended_ns: u64::from(sequence) };
     String::from_utf8(stamp.message(60)).unwrap()
 }
 
