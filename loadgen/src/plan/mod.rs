@@ -1,16 +1,13 @@
-//! What a run does: the typed plan, and the files it is read from.
+//! What a run does: the typed plan, and the scenarios that make one.
 //!
 //! `model` is what the rest of the crate sees: every value is in range and every name that a plan
-//! uses is defined in it. `toml` reads our own format, `jmx` the common subset of JMeter's; both
-//! end in the same [`Plan`].
+//! uses is defined in it.
 //!
 //! Deliberately absent: sockets, clocks and what came of a run.
 
 mod fanout;
-pub mod jmx;
 mod model;
 mod source;
-pub mod toml;
 
 pub use fanout::{AppendOptions, FanoutOptions, append, fanout};
 pub use model::*;
