@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::checks::{Metric, Operator, Threshold};
 use super::model::{
-    Arrivals, Behaviour, Choice, DeliveryChecks, From, Group, Load, Metric, OnError, Operator,
-    Payload, Piece, Plan, RateStage, Sampler, SamplerKind, Size, Step, StreamSet, Tail, TailMode,
-    Template, Threshold, UserStage,
+    Arrivals, Behaviour, Choice, DeliveryChecks, From, Group, Load, OnError, Payload, Piece, Plan,
+    RateStage, Sampler, SamplerKind, Size, Step, StreamSet, Tail, TailMode, Template, UserStage,
 };
 
 /// What can be said about it in one line.

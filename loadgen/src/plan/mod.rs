@@ -5,10 +5,12 @@
 //!
 //! Deliberately absent: sockets, clocks and what came of a run.
 
+mod checks;
 mod fanout;
 mod model;
 mod source;
 
+pub use checks::*;
 pub use fanout::{AppendOptions, FanoutOptions, append, fanout};
 pub use model::*;
 pub use source::{PlanFormat, PlanSource};
