@@ -51,4 +51,15 @@ pub enum LoadError {
         /// Why it failed.
         reason: String,
     },
+    /// The plan has nothing of what a search changes.
+    #[error("{0}")]
+    Scale(String),
+    /// A worker of a distributed run was lost, refused or failed.
+    #[error("worker {worker}: {reason}")]
+    Worker {
+        /// Its address.
+        worker: String,
+        /// What happened.
+        reason: String,
+    },
 }

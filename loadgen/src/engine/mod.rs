@@ -35,5 +35,5 @@ mod user;
 mod wire;
 
 pub use machine::machine;
-pub use options::{Cores, JtlDeliveries, RunOptions, Share, Stop};
+pub use options::{Barrier, Cores, JtlDeliveries, RunOptions, Share, Stop};
 pub use run::run;

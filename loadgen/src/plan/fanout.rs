@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::checks::{Metric, Operator, Threshold};
 use super::element::Element;
 use super::model::{
-    Arrivals, Behaviour, Choice, DeliveryChecks, From, Group, Load, Metric, OnError, Operator,
-    Payload, Piece, Plan, RateStage, Sampler, SamplerKind, Size, Step, StreamSet, Tail, TailMode,
-    Template, Threshold, UserStage,
+    Arrivals, Behaviour, Choice, DeliveryChecks, From, Group, Load, OnError, Payload, Piece, Plan,
+    RateStage, Sampler, SamplerKind, Size, Step, StreamSet, Tail, TailMode, Template, UserStage,
 };
 use super::{PlanError, http_names, limits};
 
@@ -269,7 +269,7 @@ fn time(name: &str, value: Duration) -> Result<(), PlanError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{check, parse_thresholds};
+    use super::super::{parse_thresholds, validate};
     use super::*;
 
     fn options() -> FanoutOptions {
@@ -280,14 +280,14 @@ mod tests {
     fn plans_like_any_other() {
         let plan = fanout(&options());
         options().check().unwrap();
-        check::check(&plan).unwrap();
+        validate::check(&plan).unwrap();
         let (target, path) = (plan.target.as_str(), plan.streams[0].path.as_str());
         assert_eq!((target, path), ("http://h:1/v1/stream", "x"));
         for threshold in &plan.thresholds {
             assert_eq!(parse_thresholds(&threshold.text).unwrap(), std::slice::from_ref(threshold));
         }
         let url = options().url;
-        check::check(&append(&AppendOptions { url, ..AppendOptions::default() })).unwrap();
+        validate::check(&append(&AppendOptions { url, ..AppendOptions::default() })).unwrap();
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Invariants: nothing is averaged on the way here, every distribution is a histogram; warm-up is
 //! not in it. Times are nanoseconds unless a name says otherwise.
 //!
-//! Deliberately absent: how results are written ([`crate::output`], [`crate::report`]).
+//! Deliberately absent: how results are written ([`crate::output`], [`crate::html`]).
 
 #[doc(hidden)]
 pub mod fixture;

@@ -3,7 +3,7 @@
 //! Invariant: a step is exactly one operation, and has no field that means nothing to it.
 //!
 //! Deliberately absent: what operations do (`samplers`), and what must not be together in a group
-//! (`plan::check`).
+//! (`plan::validate`).
 
 use super::leaf::Either;
 use super::raw_steps::{RawIf, RawLoop, RawStep, RawTimer, RawTransaction};

@@ -1,1 +1,0 @@
-//! The common subset of JMeter's plans.
