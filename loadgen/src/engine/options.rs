@@ -1,5 +1,6 @@
 //! What a run needs besides its plan.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +22,30 @@ pub struct RunOptions {
     pub jtl: Option<JtlSink>,
     /// Which deliveries are logged there too.
     pub jtl_deliveries: JtlDeliveries,
+    /// Called once, after the set-up and before the load: returns when the load shall start.
+    pub barrier: Option<Barrier>,
+}
+
+/// Waits for the other workers of a distributed run.
+#[derive(Clone)]
+pub struct Barrier(Arc<dyn Fn() + Send + Sync>);
+
+impl Barrier {
+    /// Waits by calling `wait`.
+    pub fn new(wait: impl Fn() + Send + Sync + 'static) -> Barrier {
+        Barrier(Arc::new(wait))
+    }
+
+    /// Returns when all are ready, or when the run has been stopped.
+    pub fn wait(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Barrier")
+    }
 }
 
 /// Threads that make the load.

@@ -4,10 +4,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::result::{ErrorCount, Times};
 
 /// A run as it stands.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// The plan's name.
     pub plan: String,
@@ -38,7 +40,7 @@ pub struct Progress {
 }
 
 /// What a run is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
     /// Streams and readers are being set up.
     #[default]
@@ -54,7 +56,7 @@ pub enum Phase {
 }
 
 /// One label.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LabelProgress {
     /// The label.
     pub label: String,
@@ -73,7 +75,7 @@ pub struct LabelProgress {
 }
 
 /// One thread.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CoreProgress {
     /// Its name.
     pub name: String,
@@ -92,6 +94,12 @@ impl Board {
     #[must_use]
     pub fn read(&self) -> Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the run is doing; cheaper than all of it.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).phase
     }
 
     /// Changes it.

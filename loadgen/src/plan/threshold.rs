@@ -103,7 +103,16 @@ const METRICS: &str = "p50 to p99.99 and the like, max, mean, errors, rate, lost
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in "(p[0-9.]{0,4}|[a-z_]{0,5}|[<>=!é'\"{} :,%]|[0-9]){0,12}") {
+            let _ = parse_thresholds(&text);
+        }
+    }
 
     #[test]
     fn thresholds() {

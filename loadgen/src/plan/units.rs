@@ -10,7 +10,7 @@ use std::time::Duration;
 /// `30s`, `250ms`, `1m30s`, `1.5h`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     // Words such as `30 seconds ago` are the library's, not ours.
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".µ ".contains(c);
+    let plain = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase() || ".µ ".contains(c);
     if !text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(plain) {
         return None;
     }
@@ -51,7 +51,7 @@ pub(crate) fn rate(text: &str) -> Option<f64> {
         "h" => 3600.0,
         _ => return None,
     };
-    Some(decimal(number.trim())? / seconds)
+    Some(decimal(number.trim_end())? / seconds)
 }
 
 /// What [`rate`] reads.
@@ -98,7 +98,20 @@ mod tests {
         check("1m 30s", Some(90_000_000));
         check("1.5s", Some(1_500_000));
         check("2h", Some(7_200_000_000));
-        for text in ["", "30", "-30s", "30s ago", "s", "30 parsecs", "P1D", "PT5S", "inf", "1e3s"] {
+        for text in [
+            "",
+            "30",
+            "-30s",
+            "30s ago",
+            "s",
+            "30 parsecs",
+            "P1D",
+            "PT5S",
+            "inf",
+            "1e3s",
+            "1H",
+            "1:30",
+        ] {
             check(text, None);
         }
         check("99999999999999999999h", None);

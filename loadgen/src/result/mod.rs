@@ -4,9 +4,16 @@
 //! Invariants: nothing is averaged on the way here, every distribution is a histogram; warm-up is
 //! not in it. Times are nanoseconds unless a name says otherwise.
 //!
-//! Deliberately absent: how results are written ([`crate::output`], [`crate::report`]).
+//! Deliberately absent: how results are written ([`crate::output`], [`crate::html`]).
 
+#[doc(hidden)]
+pub mod fixture;
+pub mod merge;
+pub mod notes;
+pub mod thresholds;
 mod times;
+mod totals;
+pub mod units;
 
 use serde::{Deserialize, Serialize};
 
@@ -272,6 +279,12 @@ pub struct Note {
 pub struct Verdict {
     /// As it was written.
     pub threshold: String,
+    /// The label that it is about, if it is about one.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The metric's word: `p99.9`, `errors`, `lost`.
+    #[serde(default)]
+    pub metric: String,
     /// What was observed, in words: `p99 = 12.3 ms`.
     pub observed: String,
     /// Whether it holds.

@@ -85,7 +85,7 @@ kinds! {
             { "type": "string", "pattern": r"^[0-9.]+\s*%?$" },
         ],
     };
-    CountKind "Count" u64, |text| text.parse().ok(), "a whole number", {
+    CountKind "Count" u64, |text| digits(text)?.parse().ok(), "a whole number", {
         "anyOf": [
             { "type": "integer", "minimum": 0 },
             { "type": "string", "pattern": "^[0-9]+$" },
@@ -120,6 +120,11 @@ kinds! {
     };
 }
 
+/// Without a sign, which `parse` takes too.
+fn digits(text: &str) -> Option<&str> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
 fn size_comparison(text: &str) -> Option<(Operator, u64)> {
     match condition::split(text) {
         None => Some((Operator::Equal, units::bytes(text.trim())?)),
@@ -130,7 +135,7 @@ fn size_comparison(text: &str) -> Option<(Operator, u64)> {
 
 /// First and last.
 fn status(text: &str) -> Option<(u16, u16)> {
-    let code = |text: &str| text.parse().ok().filter(|code| (100..600).contains(code));
+    let code = |text: &str| digits(text)?.parse().ok().filter(|code| (100..600).contains(code));
     if let Some(class) = text.strip_suffix("xx") {
         let first = code(&format!("{class}00"))?;
         return Some((first, first + 99));
@@ -228,7 +233,7 @@ mod tests {
         check("200", Some((200, 200)));
         check("2xx", Some((200, 299)));
         check("200-204", Some((200, 204)));
-        for text in ["", "99", "600", "6xx", "20x", "204-200", "-200", "2000", "xx"] {
+        for text in ["", "99", "600", "6xx", "20x", "204-200", "-200", "2000", "xx", "+200"] {
             check(text, None);
         }
         let check = |text: &str, want| assert_eq!(size_comparison(text), want, "{text}");

@@ -2,7 +2,7 @@
 //!
 //! Text becomes plain types (`raw`, `raw_steps`), which know names and shapes; these become a
 //! [`Plan`] (`plan`, `groups`, `steps`, `samplers`, `checks`), with properties filled in and every
-//! value in range; then what must not be together is looked for (`plan::check`).
+//! value in range; then what must not be together is looked for (`plan::validate`).
 //!
 //! Invariant: any text gives a plan or an error that names the element and its line.
 //!
@@ -30,7 +30,7 @@ use self::raw::RawPlan;
 pub use self::schema::schema;
 use super::element::Element;
 use super::properties::Properties;
-use super::{Plan, PlanError, PlanSource, check, limits, template};
+use super::{Plan, PlanError, PlanSource, limits, template, validate};
 
 /// Reads a plan and makes sure that it can run.
 ///
@@ -41,7 +41,7 @@ pub fn read(source: &PlanSource) -> Result<Plan, PlanError> {
     let properties = Properties::of_plan(&source.properties);
     let stem = source.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let plan = plan::plan(&raw, &properties, &source.data, &stem.unwrap_or_default())
-        .and_then(|plan| check::check(&plan).map(|()| plan))
+        .and_then(|plan| validate::check(&plan).map(|()| plan))
         .map_err(|error| document::locate(error, &source.file, &source.text))?;
     match properties.unused() {
         None => Ok(plan),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an operation on a stream refers to a set that the plan has.
 //!
-//! Deliberately absent: whether a message suits the stream it goes to (`plan::check`).
+//! Deliberately absent: whether a message suits the stream it goes to (`plan::validate`).
 
 use std::time::Duration;
 

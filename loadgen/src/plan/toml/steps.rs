@@ -3,7 +3,7 @@
 //! Invariant: a step is exactly one operation, and has no field that means nothing to it.
 //!
 //! Deliberately absent: what operations do (`samplers`), and what must not be together in a group
-//! (`plan::check`).
+//! (`plan::validate`).
 
 use super::leaf::Either;
 use super::raw_steps::{RawIf, RawLoop, RawStep, RawTimer, RawTransaction};
@@ -180,5 +180,6 @@ fn timer(
         return Ok(Timer::ConstantThroughput { per_minute: rate * 60.0, shared });
     }
     let rate = r.rate(at, "precise_throughput", &raw.precise_throughput, false)?;
-    Ok(Timer::PreciseThroughput { per_second: rate.unwrap_or(limits::MIN_RATE) })
+    let per_second = rate.ok_or_else(|| at.key("precise_throughput").missing(units::RATE))?;
+    Ok(Timer::PreciseThroughput { per_second })
 }

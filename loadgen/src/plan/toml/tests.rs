@@ -355,6 +355,19 @@ proptest! {
         let _ = read_with(&text, &[("a", "1")]);
     }
 
+    /// A whole plan with one place changed.
+    #[test]
+    fn damaged_plans_are_answered(
+        at in 0usize..4000,
+        length in 0usize..6,
+        with in "([0-9]|[a-z]|[\\[\\]{}=,.'\"#\n$é-]){0,4}",
+    ) {
+        let plan = include_str!("../../../../configs/load/mixed.toml");
+        let at = at % plan.len();
+        let damaged = [&plan[..at], &with, &plan[(at + length).min(plan.len())..]].concat();
+        let _ = read_with(&damaged, &[]);
+    }
+
     /// Near enough to a plan that it gets past the parser.
     #[test]
     fn almost_plans_are_answered(

@@ -277,6 +277,10 @@ fn contradictions() {
         "label = 'x'\nhead = {}\n[[groups.steps]]\nlabel = 'x'\nfork = {}",
         "steps[1].label: \"x\" is the label of a head and of a fork",
     );
+    check(
+        &format!("warm_up = '1s'\n{}", with_step("head = {}")),
+        "p.toml:1: warm_up = 1s: expected less than the groups last, 1s",
+    );
     let two = with_step("head = {}").replace("[[streams]]", "[[streams]]\nname = 't'\n[[streams]]");
     check(&two, "head.stream is missing: expected one of t, s");
     let none = with_step("head = {}").replace("[[streams]]\nname = 's'\n", "");
@@ -286,6 +290,25 @@ fn contradictions() {
     check(&threshold("haed: p99 < 1s"), "there is no label \"haed\"; did you mean \"head\"?");
     check(&threshold("head: lost == 0"), "expected the label of a `tail`, and \"head\" is a head");
     check(&threshold("head: lateness_p99 < 1s"), "lateness is the generator's");
+}
+
+#[test]
+fn depth_is_bounded_whatever_it_is_made_of() {
+    for depth in [20, 26, 27, 40, 100, 10_000] {
+        let step = |open: &str, close: &str| {
+            with_step(&format!("{}head = {{}}{}", open.repeat(depth), close.repeat(depth)))
+        };
+        assert!(read_with(&step("loop = { steps = [{ ", " }] }"), &[]).is_err(), "{depth}");
+        assert!(read_with(&step("append.", ""), &[]).is_err(), "{depth}");
+        let lists = format!("thresholds = {}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read_with(&lists, &[]).is_err(), "{depth}");
+        let tables = format!("{}{}", "[a".to_owned() + &".a".repeat(depth), "]");
+        assert!(read_with(&tables, &[]).is_err(), "{depth}");
+        let header = format!("[[groups{}]]", ".steps.loop".repeat(depth));
+        assert!(read_with(&header, &[]).is_err(), "{depth}");
+        let text = format!("target = '{}'", "${__P(a,".repeat(depth));
+        assert!(read_with(&text, &[]).is_err(), "{depth}");
+    }
 }
 
 #[test]

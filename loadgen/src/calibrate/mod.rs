@@ -1,1 +1,0 @@
-//! What this generator can do on this machine.
