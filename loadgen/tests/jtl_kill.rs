@@ -25,33 +25,33 @@ fn a_killed_process_leaves_whole_rows() {
 
 /// This test again, as the process that writes.
 fn start(path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "writes_until_it_is_killed", "--ignored"])
         .env(PATH, path)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .expect("started")
 }
 
 fn wait_for(path: &Path, bytes: u64, child: &mut Child) {
     let begin = Instant::now();
     while path.metadata().map_or(0, |file| file.len()) < bytes {
         assert!(begin.elapsed() < Duration::from_secs(60), "it does not write");
-        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        assert_eq!(child.try_wait().expect("a child"), None, "it ended by itself");
         std::thread::yield_now();
     }
 }
 
 fn check(path: &Path) {
-    let text = std::fs::read(path).unwrap();
+    let text = std::fs::read(path).expect("readable");
     assert_eq!(text.last(), Some(&b'\n'), "the last row was cut");
     assert!(text.starts_with(HEADER.as_bytes()));
     let mut reader = csv::Reader::from_reader(text.as_slice());
-    let columns = reader.headers().unwrap().len();
+    let columns = reader.headers().expect("a header").len();
     let mut rows = 0;
     for row in reader.records() {
-        let row = row.unwrap();
+        let row = row.expect("a row");
         assert_eq!(row.len(), columns);
         assert!(row[0].parse::<u64>().is_ok() && row[17].parse::<u64>().is_ok(), "{row:?}");
         rows += 1;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::result::{
     DeliveryResult, ErrorCount, GroupResult, Machine, Note, OperationResult, RunResult, Times,
-    Verdict, thresholds,
+    Verdict, thresholds, units,
 };
 
 /// Version of the summary; it changes only if a field goes.
@@ -215,7 +215,7 @@ impl From<&RunResult> for Summary {
             plan_hash: meta.plan_hash.clone(),
             seed: meta.seed,
             target: meta.target.clone(),
-            started: time_stamp(meta.started_unix_ms),
+            started: units::time_stamp(meta.started_unix_ms),
             duration_s: meta.duration_ms as f64 / 1e3,
             setup_s: meta.setup_ms as f64 / 1e3,
             interrupted: meta.interrupted,
@@ -282,12 +282,6 @@ fn delivery(of: &DeliveryResult, result: &RunResult) -> DeliverySummary {
         reader_mean_us: Distribution::of(&of.reader_mean),
         setup_us: Distribution::of(&of.setup),
     }
-}
-
-/// RFC 3339; a time that no calendar has is that of 1970.
-pub(super) fn time_stamp(unix_ms: u64) -> String {
-    let ms = i64::try_from(unix_ms).unwrap_or_default();
-    jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
 }
 
 #[cfg(test)]

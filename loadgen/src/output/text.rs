@@ -5,8 +5,7 @@
 //!
 //! Deliberately absent: colours and curves; the report in HTML has them.
 
-use super::summary::time_stamp;
-use crate::result::units::{count, percent, rate, time};
+use crate::result::units::{count, percent, rate, time, time_stamp};
 use crate::result::{DeliveryResult, RunResult, Times, thresholds};
 
 /// Columns at most.
