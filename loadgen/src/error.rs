@@ -2,10 +2,6 @@
 
 use std::io;
 
-use http::StatusCode;
-
-use crate::reader::ReaderError;
-
 /// Why a run could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -47,20 +43,12 @@ pub enum LoadError {
         /// The reason.
         source: io::Error,
     },
-    /// A reader was refused, or was answered with something that is not an event stream.
-    #[error("reader {index} could not be set up: {source}")]
-    Reader {
-        /// Which one, from 0.
-        index: usize,
-        /// The reason.
-        source: ReaderError,
-    },
-    /// A stream could not be created.
-    #[error("PUT {path} was answered with {status}")]
-    Create {
-        /// The stream's path.
-        path: String,
-        /// The answer.
-        status: StatusCode,
+    /// A stream could not be created or deleted.
+    #[error("{what}: {reason}")]
+    Prepare {
+        /// The request.
+        what: String,
+        /// Why it failed.
+        reason: String,
     },
 }
