@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capacity;
+pub mod compare;
 pub mod engine;
 mod error;
 pub mod html;
