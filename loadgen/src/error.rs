@@ -3,6 +3,7 @@
 use std::io;
 
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use crate::reader::ReaderError;
 
@@ -73,5 +74,47 @@ pub enum LoadError {
         worker: String,
         /// What happened.
         reason: String,
+        /// On which side.
+        cause: Cause,
     },
+}
+
+/// On which side a run failed: a search for capacity goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The generator's machine has no more descriptors, ports or memory.
+    Generator,
+    /// The server did not let the run be set up.
+    Server,
+    /// Neither has to do with how much load there is.
+    Other,
+}
+
+impl LoadError {
+    /// On which side it failed.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            LoadError::Descriptors { .. } => Cause::Generator,
+            LoadError::Connect { source, .. } if is_exhausted(source) => Cause::Generator,
+            LoadError::Connect { .. } | LoadError::Reader { .. } | LoadError::Create { .. } => {
+                Cause::Server
+            }
+            LoadError::Worker { cause, .. } => *cause,
+            _ => Cause::Other,
+        }
+    }
+}
+
+/// Out of ports, descriptors or memory on this side.
+fn is_exhausted(error: &io::Error) -> bool {
+    let ours = [
+        rustix::io::Errno::ADDRNOTAVAIL,
+        rustix::io::Errno::MFILE,
+        rustix::io::Errno::NFILE,
+        rustix::io::Errno::NOMEM,
+        rustix::io::Errno::NOBUFS,
+    ];
+    rustix::io::Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
 }

@@ -33,4 +33,4 @@ pub mod tally;
 pub mod target;
 pub mod user;
 
-pub use error::LoadError;
+pub use error::{Cause, LoadError};

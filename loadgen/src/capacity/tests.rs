@@ -14,7 +14,7 @@ use crate::LoadError;
 use crate::engine::RunOptions;
 use crate::plan::{Metric, Operator, Plan, Threshold};
 use crate::result::{
-    CoreResult, DeliveryResult, GroupResult, Machine, Meta, Note, RunResult, Times, Verdict,
+    CoreResult, DeliveryResult, GroupResult, Machine, Meta, Note, RunResult, Times, thresholds,
 };
 
 const CPU_IDLE: f64 = 0.02;
@@ -38,8 +38,7 @@ fn result(plan: &Plan) -> RunResult {
     times.record_n((p99 * 0.3e6) as u64, 90);
     times.record_n((p99 * 1e6) as u64, 10);
     let delivered = (readers * rate) as u64 * SECONDS;
-    let bound = plan.thresholds.first().map_or(f64::INFINITY, |threshold| threshold.value / 1e6);
-    RunResult {
+    let mut result = RunResult {
         format: 1,
         meta: Meta {
             plan: plan.name.clone(),
@@ -91,12 +90,10 @@ fn result(plan: &Plan) -> RunResult {
         gauges: Vec::new(),
         errors: Vec::new(),
         notes: Vec::new(),
-        verdicts: vec![Verdict {
-            threshold: "p99 < 250 ms".to_owned(),
-            observed: format!("p99 = {p99:.1} ms"),
-            passed: p99 < bound,
-        }],
-    }
+        verdicts: Vec::new(),
+    };
+    result.verdicts = thresholds::evaluate(&plan.thresholds, &result);
+    result
 }
 
 fn options(knob: Knob, from: f64) -> CapacityOptions {

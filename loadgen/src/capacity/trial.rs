@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::search::{Outcome, Trial};
 use super::usage::Usage;
-use crate::error::LoadError;
+use crate::error::{Cause, LoadError};
 use crate::result::{RunResult, Times};
 
 /// A trial and what came of it. Rates are per second of the measured part.
@@ -93,30 +93,13 @@ impl TrialRecord {
         error: LoadError,
         held_before: bool,
     ) -> Result<TrialRecord, LoadError> {
-        let outcome = match &error {
-            LoadError::Descriptors { .. } => Outcome::GeneratorFailed,
-            LoadError::Connect { source, .. } if is_ours(source) => Outcome::GeneratorFailed,
-            LoadError::Connect { .. } | LoadError::Reader { .. } | LoadError::Create { .. }
-                if held_before =>
-            {
-                Outcome::Failed
-            }
-            _ => return Err(error),
+        let outcome = match error.cause() {
+            Cause::Generator => Outcome::GeneratorFailed,
+            Cause::Server if held_before => Outcome::Failed,
+            Cause::Server | Cause::Other => return Err(error),
         };
         Ok(TrialRecord { trial, outcome, reasons: vec![error.to_string()], seen: None })
     }
-}
-
-/// Out of ports, descriptors or memory on this side.
-fn is_ours(error: &std::io::Error) -> bool {
-    let ours = [
-        rustix::io::Errno::ADDRNOTAVAIL,
-        rustix::io::Errno::MFILE,
-        rustix::io::Errno::NFILE,
-        rustix::io::Errno::NOMEM,
-        rustix::io::Errno::NOBUFS,
-    ];
-    rustix::io::Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
 }
 
 impl Seen {

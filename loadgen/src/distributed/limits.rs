@@ -28,12 +28,9 @@ pub const WORKER_LINE_BYTES: usize = 256 << 20;
 pub const CONNECTIONS: usize = 16;
 /// Workers of one run.
 pub const WORKERS: usize = 256;
-/// Bytes of sample log rows that are sent in one line.
-pub const ROWS_BYTES: usize = 256 << 10;
 
 // Signs of life come several times within the silence that ends a run.
 const _: () = assert!(PROGRESS_EVERY.as_millis() * 4 <= SILENCE.as_millis());
 const _: () = assert!(PING_EVERY.as_millis() * 4 <= SILENCE.as_millis());
 const _: () = assert!(START_DELAY.as_millis() < SILENCE.as_millis());
 const _: () = assert!(HANDSHAKE_LINE_BYTES < CONTROLLER_LINE_BYTES);
-const _: () = assert!(ROWS_BYTES * 8 < WORKER_LINE_BYTES);

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::LoadError;
 use crate::capacity::Scaling;
 use crate::engine::{JtlDeliveries, Share};
 use crate::live::Progress;
+use crate::output::jtl::RelayedRows;
 use crate::plan::PlanSource;
 use crate::result::{Machine, RunResult};
+use crate::{Cause, LoadError};
 
 /// Version of these messages. Workers and controllers must be of the same program version anyway,
 /// because a run is only one run if all make the same load.
@@ -39,9 +40,9 @@ pub(super) enum FromWorker {
     Refused(String),
     Ready,
     Progress(Box<Progress>),
-    Rows(String),
+    Rows(RelayedRows),
     Result(Box<RunResult>),
-    Failed(String),
+    Failed { reason: String, cause: Cause },
 }
 
 /// From a controller.
@@ -84,9 +85,10 @@ pub(super) fn check_version(version: &str, protocol: u32) -> Result<(), String> 
     ))
 }
 
-/// A worker's error for the run's caller.
+/// A worker's error for the run's caller. The reason may come from the network.
 pub(super) fn worker_error(worker: &str, reason: impl ToString) -> LoadError {
-    LoadError::Worker { worker: worker.to_owned(), reason: reason.to_string() }
+    let reason = reason.to_string().chars().filter(|c| !c.is_control()).take(1000).collect();
+    LoadError::Worker { worker: worker.to_owned(), reason, cause: Cause::Other }
 }
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -14,8 +14,10 @@ use super::message::{
 };
 use super::token;
 use super::worker::Shared;
+use crate::Cause;
 use crate::engine::{Barrier, RunOptions, Stop};
 use crate::live::Board;
+use crate::output::jtl::JtlRelay;
 
 /// Serves one controller to its end. The error is why it was sent away or lost.
 pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Result<(), String> {
@@ -33,7 +35,7 @@ pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Res
     let patience = Patience::Silence(limits::SILENCE);
     let job = match lines.receive(limits::CONTROLLER_LINE_BYTES, patience) {
         Ok(FromController::Prepare(job)) => job,
-        Ok(other) => return Err(refuse(format!("{other:?} came instead of a job"))),
+        Ok(_) => return Err(refuse("something else came instead of a job".to_owned())),
         Err(error) => return Err(refuse(error.to_string())),
     };
     (shared.options.log)(&format!("{peer}: runs {}", job.source.file.display()));
@@ -76,23 +78,13 @@ fn run(job: Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<
         let reporting = || report(&board, sender, shared, &stop, &done);
         let options = run_options(&job, shared, &board, &stop, sender, gone);
         let running = || {
-            let (result, rows) = with_rows(options, job.rows, sender, |options| {
-                (shared.options.runner)(&job, options)
-            });
+            let message = make(&job, options, sender, shared);
             done.store(true, Ordering::Relaxed);
-            let message = match result {
-                Ok(result) => FromWorker::Result(Box::new(result)),
-                Err(error) => FromWorker::Failed(error.to_string()),
-            };
-            rows.map_err(|error| error.to_string())?;
-            if shared.broken.load(Ordering::Relaxed) {
-                return Err("broken".to_owned());
-            }
             sender.send(&message).map_err(|error| error.to_string())
         };
         scope.spawn(reporting);
         let running = scope.spawn(running);
-        let heard = listen(lines, &go, &stop, shared, &done);
+        let heard = listen(lines, &go, &stop, &done);
         // Whatever ended the conversation, the run has no reader any more; a wait for `go` ends.
         stop.stop();
         drop(go);
@@ -101,26 +93,48 @@ fn run(job: Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<
     })
 }
 
+/// The run itself, and what is sent about it: the rows of its log first.
+fn make(job: &Job, mut options: RunOptions, sender: &Sender, shared: &Shared) -> FromWorker {
+    let to = sender.clone();
+    let relay = job.rows.then(|| {
+        JtlRelay::start(move |rows| {
+            // A controller that is gone is noticed by whoever listens to it.
+            let _ = to.send(&FromWorker::Rows(rows));
+        })
+    });
+    let relay = match relay.transpose() {
+        Ok(relay) => relay,
+        Err(error) => {
+            return FromWorker::Failed { reason: error.to_string(), cause: Cause::Generator };
+        }
+    };
+    options.jtl = relay.as_ref().map(|(_, sink)| sink.clone());
+    let result = (shared.options.runner)(job, &options);
+    if let Some((relay, _)) = relay {
+        relay.finish();
+    }
+    match result {
+        Ok(result) => FromWorker::Result(Box::new(result)),
+        Err(error) => FromWorker::Failed { reason: error.to_string(), cause: error.cause() },
+    }
+}
+
 /// Until the controller leaves, which after a run is as it should be.
 fn listen(
     lines: &mut Lines,
     go: &mpsc::Sender<Duration>,
     stop: &Stop,
-    shared: &Shared,
     done: &AtomicBool,
 ) -> Result<(), String> {
     loop {
         let patience = Patience::Silence(limits::SILENCE);
-        if shared.broken.load(Ordering::Relaxed) {
-            return Err("broken".to_owned());
-        }
         match lines.receive(limits::HANDSHAKE_LINE_BYTES, patience) {
             Ok(FromController::Go { in_ms }) => {
                 let _ = go.send(Duration::from_millis(in_ms).min(limits::SILENCE));
             }
             Ok(FromController::Stop) => stop.stop(),
             Ok(FromController::Ping) => {}
-            Ok(other) => return Err(format!("{other:?} came during a run")),
+            Ok(_) => return Err("a second hello or job came during a run".to_owned()),
             Err(LineError::Closed) if done.load(Ordering::Relaxed) => return Ok(()),
             Err(error) => return Err(format!("the controller is lost: {error}")),
         }
@@ -132,10 +146,6 @@ fn report(board: &Board, sender: &Sender, shared: &Shared, stop: &Stop, done: &A
     while !done.load(Ordering::Relaxed) {
         if shared.stop.is_stopped() {
             stop.stop();
-        }
-        if shared.broken.load(Ordering::Relaxed) {
-            sender.close();
-            return;
         }
         if sender.send(&FromWorker::Progress(Box::new(board.read()))).is_err() {
             stop.stop();
@@ -160,7 +170,6 @@ fn run_options(
     options.share = job.share;
     options.board = board.clone();
     options.stop = stop.clone();
-    options.jtl = None;
     options.jtl_deliveries = job.jtl_deliveries;
     let (sender, stop) = (sender.clone(), stop.clone());
     let gone = Arc::new(std::sync::Mutex::new(gone));

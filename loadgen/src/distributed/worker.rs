@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -46,8 +46,6 @@ pub(super) struct Shared {
     connections: AtomicUsize,
     /// Ends runs and the worker.
     pub(super) stop: Stop,
-    /// For tests that make a worker disappear.
-    pub(super) broken: AtomicBool,
 }
 
 impl Worker {
@@ -59,13 +57,8 @@ impl Worker {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let stop = options.run.stop.clone();
-        let shared = Shared {
-            options,
-            busy_with: Mutex::new(None),
-            connections: AtomicUsize::new(0),
-            stop,
-            broken: AtomicBool::new(false),
-        };
+        let shared =
+            Shared { options, busy_with: Mutex::new(None), connections: AtomicUsize::new(0), stop };
         Ok(Worker { listener, shared: Arc::new(shared) })
     }
 
@@ -93,11 +86,6 @@ impl Worker {
             thread::sleep(ACCEPT_EVERY);
             waited += ACCEPT_EVERY;
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared)
     }
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
