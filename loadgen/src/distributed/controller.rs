@@ -148,11 +148,11 @@ impl<'a> Run<'a> {
         worker: usize,
         heard: Result<FromWorker, String>,
     ) -> Result<(), LoadError> {
-        let fail = |reason: &str| Err(worker_error(&self.workers[worker], reason));
+        let fail = |reason: &str| Err(worker_error(&self.workers[worker], &reason));
         match heard {
             Err(reason) => fail(&reason),
             Ok(FromWorker::Failed { reason, cause: by }) => {
-                let mut error = worker_error(&self.workers[worker], reason);
+                let mut error = worker_error(&self.workers[worker], &reason);
                 if let LoadError::Worker { cause, .. } = &mut error {
                     *cause = by;
                 }
@@ -254,13 +254,13 @@ fn connect_all(
     });
     let mut greeted = Vec::new();
     for (worker, session) in workers.iter().zip(sessions) {
-        greeted.push(session.map_err(|reason| worker_error(worker, reason))?);
+        greeted.push(session.map_err(|reason| worker_error(worker, &reason))?);
     }
     // Nobody is set to work before everybody has said welcome.
     for (index, ((sender, _), worker)) in (0..of).zip(greeted.iter().zip(workers)) {
         let job = Job { share: Share { index, of }, ..job.clone() };
         let sent = sender.send(&FromController::Prepare(Box::new(job)));
-        sent.map_err(|error| worker_error(worker, error))?;
+        sent.map_err(|error| worker_error(worker, &error))?;
     }
     Ok(greeted)
 }

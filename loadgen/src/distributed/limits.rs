@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// From a connection to the end of the handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A worker that is busy waits this long for the end of the other run: the next trial of a search
+/// may come before the last one's connection is gone.
+pub const BUSY: Duration = Duration::from_secs(2);
 /// Until a connection to a worker must stand.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// A worker reports its progress this often: what the controller takes for a sign of life.
@@ -33,4 +36,5 @@ pub const WORKERS: usize = 256;
 const _: () = assert!(PROGRESS_EVERY.as_millis() * 4 <= SILENCE.as_millis());
 const _: () = assert!(PING_EVERY.as_millis() * 4 <= SILENCE.as_millis());
 const _: () = assert!(START_DELAY.as_millis() < SILENCE.as_millis());
+const _: () = assert!(BUSY.as_millis() * 2 < HANDSHAKE.as_millis());
 const _: () = assert!(HANDSHAKE_LINE_BYTES < CONTROLLER_LINE_BYTES);

@@ -86,7 +86,7 @@ pub(super) fn check_version(version: &str, protocol: u32) -> Result<(), String> 
 }
 
 /// A worker's error for the run's caller. The reason may come from the network.
-pub(super) fn worker_error(worker: &str, reason: impl ToString) -> LoadError {
+pub(super) fn worker_error(worker: &str, reason: &dyn ToString) -> LoadError {
     let reason = reason.to_string().chars().filter(|c| !c.is_control()).take(1000).collect();
     LoadError::Worker { worker: worker.to_owned(), reason, cause: Cause::Other }
 }

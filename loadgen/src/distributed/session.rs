@@ -1,6 +1,7 @@
 //! A worker's side of one connection: handshake, set-up, run, result.
 
 use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -14,10 +15,10 @@ use super::message::{
 };
 use super::token;
 use super::worker::Shared;
-use crate::Cause;
 use crate::engine::{Barrier, RunOptions, Stop};
 use crate::live::Board;
 use crate::output::jtl::JtlRelay;
+use crate::{Cause, LoadError};
 
 /// Serves one controller to its end. The error is why it was sent away or lost.
 pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Result<(), String> {
@@ -39,7 +40,7 @@ pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Res
         Err(error) => return Err(refuse(error.to_string())),
     };
     (shared.options.log)(&format!("{peer}: runs {}", job.source.file.display()));
-    let ended = run(*job, &sender, &mut lines, shared);
+    let ended = run(&job, &sender, &mut lines, shared);
     drop(claim);
     sender.close();
     ended
@@ -70,15 +71,15 @@ fn shake_hands(sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<()
 }
 
 /// Makes the run beside a thread that reports progress, while this one listens to the controller.
-fn run(job: Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<(), String> {
+fn run(job: &Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<(), String> {
     let (go, gone) = mpsc::channel();
     let (stop, board) = (Stop::default(), Board::default());
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let reporting = || report(&board, sender, shared, &stop, &done);
-        let options = run_options(&job, shared, &board, &stop, sender, gone);
+        let options = run_options(job, shared, &board, &stop, sender, gone);
         let running = || {
-            let message = make(&job, options, sender, shared);
+            let message = make(job, options, sender, shared);
             done.store(true, Ordering::Relaxed);
             sender.send(&message).map_err(|error| error.to_string())
         };
@@ -88,7 +89,7 @@ fn run(job: Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result<
         // Whatever ended the conversation, the run has no reader any more; a wait for `go` ends.
         stop.stop();
         drop(go);
-        let sent = running.join().unwrap_or_else(|_| Err("the run panicked".to_owned()));
+        let sent = running.join().unwrap_or_else(|_| Err("the session panicked".to_owned()));
         heard.and(sent)
     })
 }
@@ -109,7 +110,8 @@ fn make(job: &Job, mut options: RunOptions, sender: &Sender, shared: &Shared) ->
         }
     };
     options.jtl = relay.as_ref().map(|(_, sink)| sink.clone());
-    let result = (shared.options.runner)(job, &options);
+    let run = AssertUnwindSafe(|| (shared.options.runner)(job, &options));
+    let result = catch_unwind(run).unwrap_or(Err(LoadError::Plan("the run panicked")));
     if let Some((relay, _)) = relay {
         relay.finish();
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::limits;
 use super::message::Job;
@@ -111,13 +111,21 @@ impl Worker {
 impl Shared {
     /// Takes the worker for one run.
     pub(super) fn claim(&self, peer: SocketAddr) -> Result<Claim<'_>, String> {
-        let mut busy_with = self.busy_with.lock().unwrap_or_else(PoisonError::into_inner);
-        match *busy_with {
-            Some(other) => Err(format!("busy with a run of {other}: it takes one at a time")),
-            None => {
-                *busy_with = Some(peer);
-                Ok(Claim(self))
+        let end = Instant::now() + limits::BUSY;
+        loop {
+            let mut busy_with = self.busy_with.lock().unwrap_or_else(PoisonError::into_inner);
+            match *busy_with {
+                None => {
+                    *busy_with = Some(peer);
+                    return Ok(Claim(self));
+                }
+                Some(other) if Instant::now() >= end => {
+                    return Err(format!("busy with a run of {other}: it takes one at a time"));
+                }
+                Some(_) => {}
             }
+            drop(busy_with);
+            thread::sleep(ACCEPT_EVERY);
         }
     }
 }
