@@ -14,10 +14,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use thalweg_loadgen::append::AppendPlan;
-use thalweg_loadgen::fanout::FanoutPlan;
-use thalweg_loadgen::target::Target;
-use thalweg_loadgen::{append, fanout};
+use thalweg_loadgen::engine::{self, RunOptions};
+use thalweg_loadgen::plan::{AppendOptions, FanoutOptions, append, fanout};
+use thalweg_loadgen::result::{DeliveryResult, RunResult, Times};
 
 use machine::Cpus;
 use server::Server;
@@ -46,7 +45,7 @@ enum Suite {
     Append {
         /// Connections, each with one request under way.
         #[arg(long, default_values_t = [1, 64, 512])]
-        connections: Vec<usize>,
+        connections: Vec<u32>,
         /// Seconds of a round.
         #[arg(long, default_value_t = 5)]
         seconds: u64,
@@ -98,21 +97,23 @@ fn run(args: &Args) -> Result<(), Failure> {
 fn bench_append(
     args: &Args,
     cpus: &Cpus,
-    connections: usize,
+    connections: u32,
     duration: Duration,
 ) -> Result<(), Failure> {
     let (mut rates, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
         let server = Server::start(cpus, &args.server, &args.durability)?;
-        let target = Target::parse(&server.url("bench"))?;
-        let plan = AppendPlan { target, connections, streams: 1000, payload_bytes: 100, duration };
-        let report = append::run(&plan)?;
-        if report.refused + report.broken > 0 {
-            return Err(format!("{} appends failed", report.refused + report.broken).into());
+        let url = server.url("bench");
+        let plan =
+            append(&AppendOptions { url, connections, duration, ..AppendOptions::default() });
+        let result = engine::run(&plan, &RunOptions::default())?;
+        let operation = &result.operations[0];
+        if operation.failed > 0 {
+            return Err(format!("{} appends failed: {:?}", operation.failed, result.errors).into());
         }
-        rates.push(report.rate());
-        p50.push(micros(report.latency.p50));
-        p99.push(micros(report.latency.p99));
+        rates.push(operation.succeeded as f64 * 1e3 / result.meta.duration_ms as f64);
+        p50.push(micros(&operation.times, 50.0));
+        p99.push(micros(&operation.times, 99.0));
     }
     let (rate, p50, p99) = (median(rates), median(p50), median(p99));
     println!(
@@ -131,18 +132,15 @@ fn bench_fanout(
     let (mut p50, mut p99, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.rounds {
         let server = Server::start(cpus, &args.server, &args.durability)?;
-        let target = Target::parse(&server.url("bench"))?;
-        let drain = Duration::from_secs(10);
-        let plan = FanoutPlan { target, readers, messages, payload_bytes: 100, rate, drain };
-        let report = fanout::run(&plan)?;
-        if !report.is_clean() {
-            return Err(
-                format!("a reader did not get everything once and in order:\n{report}").into()
-            );
-        }
-        p50.push(micros(report.delivery.p50));
-        p99.push(micros(report.delivery.p99));
-        cpu.push(server.cpu_seconds()? * 1e6 / report.delivered as f64);
+        let url = server.url("bench");
+        let duration = Duration::from_secs_f64(f64::from(messages) / rate);
+        let plan =
+            fanout(&FanoutOptions { url, readers, rate, duration, ..FanoutOptions::default() });
+        let result = engine::run(&plan, &RunOptions::default())?;
+        let delivery = clean(&result)?;
+        p50.push(micros(&delivery.times, 50.0));
+        p99.push(micros(&delivery.times, 99.0));
+        cpu.push(server.cpu_seconds()? * 1e6 / delivery.delivered as f64);
     }
     let (p50, p99, cpu) = (median(p50) / 1e3, median(p99) / 1e3, median(cpu));
     println!(
@@ -152,8 +150,22 @@ fn bench_fanout(
     Ok(())
 }
 
-fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
+/// The deliveries of a run in which everybody got everything, once and in order.
+fn clean(result: &RunResult) -> Result<&DeliveryResult, Failure> {
+    let delivery = result.deliveries.first().ok_or("the run had no readers")?;
+    let DeliveryResult { lost, duplicated, reordered, damaged, failed_readers, .. } = delivery;
+    match lost + duplicated + reordered + damaged + failed_readers {
+        0 => Ok(delivery),
+        _ => Err(format!(
+            "a reader did not get everything once and in order: {:?} {:?}",
+            delivery.faults, result.errors
+        )
+        .into()),
+    }
+}
+
+fn micros(times: &Times, percentile: f64) -> f64 {
+    times.percentile(percentile) as f64 / 1e3
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

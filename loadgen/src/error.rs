@@ -2,10 +2,7 @@
 
 use std::io;
 
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
-
-use crate::reader::ReaderError;
 
 /// Why a run could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -48,21 +45,13 @@ pub enum LoadError {
         /// The reason.
         source: io::Error,
     },
-    /// A reader was refused, or was answered with something that is not an event stream.
-    #[error("reader {index} could not be set up: {source}")]
-    Reader {
-        /// Which one, from 0.
-        index: usize,
-        /// The reason.
-        source: ReaderError,
-    },
-    /// A stream could not be created.
-    #[error("PUT {path} was answered with {status}")]
-    Create {
-        /// The stream's path.
-        path: String,
-        /// The answer.
-        status: StatusCode,
+    /// A stream could not be created or deleted.
+    #[error("{what}: {reason}")]
+    Prepare {
+        /// The request.
+        what: String,
+        /// Why it failed.
+        reason: String,
     },
     /// The plan has nothing of what a search changes.
     #[error("{0}")]
@@ -98,9 +87,7 @@ impl LoadError {
         match self {
             LoadError::Descriptors { .. } => Cause::Generator,
             LoadError::Connect { source, .. } if is_exhausted(source) => Cause::Generator,
-            LoadError::Connect { .. } | LoadError::Reader { .. } | LoadError::Create { .. } => {
-                Cause::Server
-            }
+            LoadError::Connect { .. } | LoadError::Prepare { .. } => Cause::Server,
             LoadError::Worker { cause, .. } => *cause,
             _ => Cause::Other,
         }

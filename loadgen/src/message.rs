@@ -65,7 +65,8 @@ pub fn stamps<D: AsRef<[u8]> + ?Sized>(data: &D) -> impl Iterator<Item = Option<
     let data = data.as_ref();
     FINDER.find_iter(data).map(move |at| {
         let text = data.get(at + BEGIN.len()..)?;
-        Stamp::parse(text.get(..memchr(b'"', text)?)?)
+        let (text, rest) = text.split_at(memchr(b'"', text)?);
+        Stamp::parse(text).filter(|_| rest.starts_with(END))
     })
 }
 
@@ -148,6 +149,8 @@ mod tests {
             r#"{"m":"1.0.0.5.xyx"}"#,
             r#"{"m":"1.0.0.5.xx"#,
             r#"{"m":"1.0.0.5.xx.x"}"#,
+            r#"{"m":"1.0.0.5.xx"x"}"#,
+            r#"{"m":"1.0.0.5.xx""#,
             r#"{"m":"1.0.-1.5.x"}"#,
             r#"{"m":"1.0.+1.5.x"}"#,
             r#"{"m":"1.0.01.5.x"}"#,

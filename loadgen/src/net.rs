@@ -1,18 +1,12 @@
-//! Sockets, the clock and the descriptor limit: everything of this crate that names the runtime's
-//! builder or the operating system.
+//! Sockets, the runtime's builder and the descriptor limit.
 
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
-use http::{Method, StatusCode};
-use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
-use thalweg_proto::http1::{BodyDecoder, Progress, ResponseHeadStatus, parse_response_head};
 
 use crate::LoadError;
 
@@ -24,31 +18,6 @@ const CONNECTIONS_PER_SOURCE: usize = 20_000;
 const RESERVED_DESCRIPTORS: u64 = 64;
 /// Submission entries of the ring; every reader may be woken at once.
 const RING_ENTRIES: u32 = 8192;
-/// An answer to a request of ours is small; what is longer is no answer we understand.
-const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
-
-/// The run's clock: one origin, nanoseconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Clock {
-        Clock(Instant::now())
-    }
-
-    pub(crate) fn now_ns(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Pauses until a time; the runtime's timers have a granularity of a millisecond.
-    pub(crate) async fn sleep_until(self, at_ns: u64) {
-        let now = self.now_ns();
-        if at_ns > now {
-            monoio::time::sleep(Duration::from_nanos(at_ns - now)).await;
-        }
-    }
-}
-
 /// Runs on this thread: on io_uring, or on epoll where that is not allowed.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, LoadError> {
     let builder = monoio::RuntimeBuilder::<monoio::FusionDriver>::new();
@@ -112,76 +81,6 @@ pub(crate) async fn connect(
 
 const EINPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 
-/// Sends a request and waits for its answer.
-pub(crate) async fn ask(
-    stream: &mut TcpStream,
-    answers: &mut Answers,
-    request: Vec<u8>,
-) -> io::Result<StatusCode> {
-    stream.write_all(request).await.0?;
-    loop {
-        if let Some(status) = answers.next()? {
-            return Ok(status);
-        }
-        answers.read_from(stream).await?;
-    }
-}
-
-/// Takes the answers to requests other than GET and HEAD out of the bytes of a connection.
-#[derive(Default)]
-pub(crate) struct Answers {
-    input: BytesMut,
-    body: Option<(StatusCode, BodyDecoder)>,
-    read_buf: Vec<u8>,
-}
-
-impl Answers {
-    /// Reads what has come.
-    pub(crate) async fn read_from(&mut self, stream: &mut impl AsyncReadRent) -> io::Result<()> {
-        let mut buf = std::mem::take(&mut self.read_buf);
-        buf.reserve(READ_BYTES);
-        buf.clear();
-        let (result, buf) = stream.read(buf).await;
-        self.read_buf = buf;
-        match result? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
-                self.input.extend_from_slice(&self.read_buf[..read]);
-                Ok(())
-            }
-        }
-    }
-
-    /// The status of the next complete answer.
-    pub(crate) fn next(&mut self) -> io::Result<Option<StatusCode>> {
-        let malformed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        loop {
-            if let Some((status, decoder)) = &mut self.body {
-                let mut body = BytesMut::new();
-                let progress = decoder.decode(&mut self.input, &mut body).map_err(malformed)?;
-                let status = *status;
-                if progress == Progress::More {
-                    return Ok(None);
-                }
-                self.body = None;
-                if !status.is_informational() {
-                    return Ok(Some(status));
-                }
-            }
-            match parse_response_head(&self.input, &Method::POST).map_err(malformed)? {
-                ResponseHeadStatus::Incomplete => return Ok(None),
-                ResponseHeadStatus::Complete(head, taken) => {
-                    self.input.advance(taken);
-                    let decoder = head.body.decoder(MAX_ANSWER_BYTES).map_err(malformed)?;
-                    self.body = Some((head.status, decoder));
-                }
-            }
-        }
-    }
-}
-
-const READ_BYTES: usize = 4096;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,23 +103,5 @@ mod tests {
         let error = reserve_descriptors(usize::MAX / 2).unwrap_err().to_string();
         assert!(error.contains("RLIMIT_NOFILE"), "{error}");
         assert!(reserve_descriptors(1).is_ok());
-    }
-
-    #[test]
-    fn answers_cut_anywhere() {
-        let text = "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
-                    HTTP/1.1 409 x\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n\
-                    transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
-        for size in [1, 5, text.len()] {
-            let mut answers = Answers::default();
-            let mut got = Vec::new();
-            for piece in text.as_bytes().chunks(size) {
-                answers.input.extend_from_slice(piece);
-                while let Some(status) = answers.next().unwrap() {
-                    got.push(status.as_u16());
-                }
-            }
-            assert_eq!(got, [204, 409, 200], "{size}");
-        }
     }
 }

@@ -35,27 +35,6 @@ impl Target {
         let address = found.next().ok_or_else(|| refused("its host has no address"))?;
         Ok(Target { address, host: host.to_owned(), path: path.trim_end_matches('/').to_owned() })
     }
-
-    /// The stream called `name` below this path.
-    #[must_use]
-    pub fn child(&self, name: &str) -> Target {
-        Target { path: format!("{}/{name}", self.path), ..self.clone() }
-    }
-
-    /// A request of this stream; `fields` are whole lines.
-    #[must_use]
-    pub fn request(&self, method: &str, query: &str, fields: &str, body: &[u8]) -> Vec<u8> {
-        let Target { host, path, .. } = self;
-        let length = body.len();
-        let mut out = format!("{method} {path}{query} HTTP/1.1\r\nhost: {host}\r\n{fields}");
-        if method != "GET" {
-            out.push_str(&format!("content-length: {length}\r\n"));
-        }
-        out.push_str("\r\n");
-        let mut out = out.into_bytes();
-        out.extend_from_slice(body);
-        out
-    }
 }
 
 #[cfg(test)]
@@ -78,16 +57,5 @@ mod tests {
         check("http://127.0.0.1/a?b", None);
         check("http://127.0.0.1:99999/a", None);
         check("127.0.0.1/a", None);
-    }
-
-    #[test]
-    fn requests() {
-        let target = Target::parse("http://127.0.0.1:1/s").unwrap().child("a");
-        let text = |method, query, body| {
-            String::from_utf8(target.request(method, query, "x: y\r\n", body)).unwrap()
-        };
-        let rest = "HTTP/1.1\r\nhost: 127.0.0.1:1\r\nx: y\r\n";
-        assert_eq!(text("GET", "?a=b", b""), format!("GET /s/a?a=b {rest}\r\n"));
-        assert_eq!(text("POST", "", b"z"), format!("POST /s/a {rest}content-length: 1\r\n\r\nz"));
     }
 }

@@ -114,6 +114,7 @@ fn one(
             *meta = result.meta;
             Ok(Some(record))
         }
+        Err(_) if run_options.stop.is_stopped() => Ok(None),
         Err(error) => TrialRecord::of_error(trial, error, held_before).map(Some),
     }
 }

@@ -1,14 +1,39 @@
 //! Runs a plan: threads, virtual users, live readers, and the clock.
+//!
+//! ```text
+//! create streams -> readers connect -> [barrier] -> warm-up -> load -> drain -> delete -> result
+//! ```
+//!
+//! Each thread owns its connections and its counts; nothing is shared but atomics. Live readers
+//! have threads of their own, so that taking a burst of deliveries never delays a send.
+//!
+//! Invariants: an operation is timed from its intended start; the clock is read once per receive,
+//! before anything is parsed; what is missing after the drain is lost.
+//!
+//! Deliberately absent: how a plan is written, and how a result is shown.
 
+mod assemble;
+mod clock;
+mod core;
+mod exchange;
+mod groups;
+mod machine;
 mod options;
+mod pipeline;
+mod prepare;
+mod program;
+mod recorder;
+mod run;
+mod seen;
+mod shared;
+mod show;
+mod sse;
+mod steps;
+mod tail;
+mod thread;
+mod user;
+mod wire;
 
+pub use machine::machine;
 pub use options::{Barrier, Cores, JtlDeliveries, RunOptions, Share, Stop};
-
-use crate::LoadError;
-use crate::plan::Plan;
-use crate::result::RunResult;
-
-/// Runs a plan to its end, or until it is stopped; a run that is stopped has a result too.
-pub fn run(_plan: &Plan, _options: &RunOptions) -> Result<RunResult, LoadError> {
-    Err(LoadError::Plan("not yet"))
-}
+pub use run::run;

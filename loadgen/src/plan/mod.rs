@@ -6,10 +6,12 @@
 //!
 //! Deliberately absent: sockets, clocks and what came of a run.
 
+mod fanout;
 pub mod jmx;
 mod model;
 mod source;
 pub mod toml;
 
+pub use fanout::{AppendOptions, FanoutOptions, append, fanout};
 pub use model::*;
 pub use source::{PlanFormat, PlanSource};

@@ -111,7 +111,7 @@ impl Ramp {
         }
         let root = (self.rate * self.rate + 2.0 * self.slope * n).max(0.0).sqrt();
         let seconds = 2.0 * n / (self.rate + root);
-        self.begin_ns.saturating_add(((seconds * 1e9) as u64).min(self.length_ns))
+        self.begin_ns.saturating_add(((seconds * 1e9).round() as u64).min(self.length_ns))
     }
 }
 
@@ -140,3 +140,6 @@ fn snapped(count: f64) -> f64 {
     let whole = count.round();
     if (count - whole).abs() < (count * 1e-14).max(1e-9) { whole } else { count }
 }
+
+#[cfg(test)]
+mod tests;

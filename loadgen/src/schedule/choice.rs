@@ -86,3 +86,6 @@ fn zipf(count: u32, exponent: f64) -> Option<Zipf<f64>> {
     let exponent = if exponent.is_finite() { exponent } else { 0.0 };
     Zipf::new(f64::from(count), exponent).ok()
 }
+
+#[cfg(test)]
+mod tests;

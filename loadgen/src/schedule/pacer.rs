@@ -17,6 +17,7 @@ use crate::plan::Timer;
 pub struct Pacer(How);
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each pause step and thread")]
 enum How {
     Constant(u64),
     Uniform(u64, u64),
@@ -34,12 +35,7 @@ enum How {
         gap_ns: u64,
         last_ns: Option<u64>,
     },
-    Process {
-        begin_ns: u64,
-        per_second: f64,
-        reached: f64,
-        rng: Rng,
-    },
+    Process(Box<Process>),
     Never,
 }
 
@@ -71,12 +67,8 @@ impl Pacer {
             }
             Timer::PreciseThroughput { per_second } => {
                 let per_second = per_second * share;
-                gap_ns(per_second).map_or(How::Never, |_| How::Process {
-                    begin_ns,
-                    per_second,
-                    reached: 0.0,
-                    rng,
-                })
+                let process = Process { begin_ns, per_second, reached: 0.0, rng };
+                gap_ns(per_second).map_or(How::Never, |_| How::Process(Box::new(process)))
             }
         })
     }
@@ -101,14 +93,27 @@ impl Pacer {
                 spaced(&mut last_ns[user], *gap_ns, now_ns)
             }
             How::AllUsers { gap_ns, last_ns } => spaced(last_ns, *gap_ns, now_ns),
-            How::Process { begin_ns, per_second, reached, rng } => {
-                let distance: f64 = rng.sample(Exp1);
-                *reached += distance;
-                let due_ns = (*reached / *per_second * 1e9) as u64;
-                begin_ns.saturating_add(due_ns).max(now_ns)
-            }
+            How::Process(process) => process.due_ns().max(now_ns),
             How::Never => u64::MAX,
         }
+    }
+}
+
+/// Times that stand from the beginning; each lets one user through.
+#[derive(Clone, Debug)]
+struct Process {
+    begin_ns: u64,
+    per_second: f64,
+    /// Sum of the distances, in units of the mean distance.
+    reached: f64,
+    rng: Rng,
+}
+
+impl Process {
+    fn due_ns(&mut self) -> u64 {
+        let distance: f64 = self.rng.sample(Exp1);
+        self.reached += distance;
+        self.begin_ns.saturating_add((self.reached / self.per_second * 1e9) as u64)
     }
 }
 
@@ -129,3 +134,6 @@ fn poisson(offset: Duration, lambda: Duration) -> How {
 fn gap_ns(per_second: f64) -> Option<u64> {
     (per_second.is_finite() && per_second > 0.0).then(|| (1e9 / per_second).round() as u64)
 }
+
+#[cfg(test)]
+mod tests;

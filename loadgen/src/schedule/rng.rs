@@ -46,3 +46,6 @@ const ITERATION: [u8; 8] = *b"iterate.";
 const USER: [u8; 8] = *b"user....";
 const SCHEDULE: [u8; 8] = *b"schedule";
 const TIMER: [u8; 8] = *b"timer...";
+
+#[cfg(test)]
+mod tests;

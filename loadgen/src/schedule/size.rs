@@ -70,3 +70,6 @@ fn weighted(sizes: &[(u32, f64)]) -> How {
 
 /// The 99th percentile of the standard normal distribution.
 const NORMAL_P99: f64 = 2.326_347_874_040_841;
+
+#[cfg(test)]
+mod tests;

@@ -94,3 +94,6 @@ fn spans(stages: &[UserStage]) -> impl Iterator<Item = Span> {
     });
     all.filter(|span| span.begin_ns < span.end_ns)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Assertions, ready to be checked.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::answer::Answer;
-use super::condition::satisfies;
+use super::condition::{numbers, satisfies};
 use super::names::Names;
 use super::template::{Compiled, Context, compile};
 use super::text::{Checked, CompiledText, quoted, rendered};
@@ -193,6 +194,9 @@ fn check_header(
 fn is(value: &Value, wanted: &[u8]) -> bool {
     match value {
         Value::String(text) if text.as_bytes() == wanted => true,
+        Value::Number(number) => {
+            numbers(number.to_string().as_bytes(), wanted) == Some(Ordering::Equal)
+        }
         _ => serde_json::from_slice::<Value>(wanted).is_ok_and(|wanted| wanted == *value),
     }
 }
@@ -235,3 +239,6 @@ fn sign(operator: Operator) -> &'static str {
         Operator::GreaterOrEqual => "at least",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,8 @@ fn compare(left: &[u8], right: &[u8]) -> Ordering {
     numbers(left, right).unwrap_or_else(|| left.cmp(right))
 }
 
-fn numbers(left: &[u8], right: &[u8]) -> Option<Ordering> {
+/// The order of two texts as numbers, if both are.
+pub(super) fn numbers(left: &[u8], right: &[u8]) -> Option<Ordering> {
     let (left, right) = (digits(left)?, digits(right)?);
     // Whole numbers exactly: offsets and times lie beyond what a float tells apart.
     if let (Ok(left), Ok(right)) = (left.parse::<i128>(), right.parse::<i128>()) {
@@ -71,3 +72,6 @@ fn digits(text: &[u8]) -> Option<&str> {
     let last = text.bytes().last()?;
     (last.is_ascii_digit() || last == b'.').then_some(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,3 +64,6 @@ fn first_group<'a>(regex: &Regex, answer: &'a Answer<'_>) -> Option<&'a [u8]> {
 fn first_node<'a>(path: &JsonPath, answer: &'a Answer<'_>) -> Option<&'a Value> {
     path.query(answer.json().ok()?).first()
 }
+
+#[cfg(test)]
+mod tests;

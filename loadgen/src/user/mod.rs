@@ -28,3 +28,8 @@ pub use names::{Names, Slot, Variables};
 pub use payload::Messages;
 pub use rows::Rows;
 pub use template::{Compiled, Context, Counter, compile, render};
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod speed;

@@ -134,3 +134,6 @@ impl Variables {
         value.bytes.extend_from_slice(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,3 +40,6 @@ impl Messages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

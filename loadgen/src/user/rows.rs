@@ -37,3 +37,6 @@ impl Rows {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,6 @@ fn push_uuid(out: &mut Vec<u8>, random: u128) {
         out.push(b"0123456789abcdef"[(bits >> (4 * digit)) as usize & 0xf]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,10 +19,11 @@ pub(super) struct CompiledText {
 
 /// What a text is compared with.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few for each step and thread")]
 enum Matcher {
     Is(Compiled),
     /// The same text every time, its search prepared.
-    HasConstant(Finder<'static>),
+    HasConstant(Box<Finder<'static>>),
     Has(Compiled),
     Finds(Regex),
     /// The whole text: what was written, and what is run.
@@ -66,7 +67,7 @@ impl CompiledText {
             (Pattern::Text(text), TextMatch::Contains | TextMatch::Find) => {
                 let text = compile(text, names);
                 match text.constant() {
-                    Some(text) => Matcher::HasConstant(Finder::new(text).into_owned()),
+                    Some(text) => Matcher::HasConstant(Box::new(Finder::new(text).into_owned())),
                     None => Matcher::Has(text),
                 }
             }

@@ -6,13 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
-use thalweg_loadgen::fanout::{FanoutPlan, run};
-use thalweg_loadgen::target::Target;
+use thalweg_loadgen::engine::{self, RunOptions};
+use thalweg_loadgen::plan::{FanoutOptions, fanout};
+use thalweg_loadgen::result::{DeliveryResult, RunResult};
 
 use crate::support::{BASE, Server, wait_until};
 
 const MESSAGES: u32 = 100;
-const PAYLOAD_BYTES: usize = 100;
+const PAYLOAD_BYTES: u32 = 100;
 /// The whole test, set-up and drain included, should take less than a minute with a debug build
 /// on two busy cores.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -36,28 +37,27 @@ fn check(cores: usize, readers: u32, rate: f64) {
         return;
     }
     let server = Server::start(&[&format!("--cores={cores}")]);
-    let target = |name: &str| {
-        Target::parse(&format!("http://{}{BASE}/{name}", server.address())).expect("a URL")
-    };
-    let plan = |name, readers, messages| FanoutPlan {
-        target: target(name),
-        readers,
-        messages,
-        payload_bytes: PAYLOAD_BYTES,
-        rate,
-        drain: DRAIN,
+    let run = |name: &str, readers, messages: u32| {
+        let plan = fanout(&FanoutOptions {
+            url: format!("http://{}{BASE}/{name}", server.address()),
+            readers,
+            rate,
+            duration: Duration::from_secs_f64(f64::from(messages) / rate),
+            payload_bytes: PAYLOAD_BYTES,
+            drain: DRAIN,
+            ..FanoutOptions::default()
+        });
+        engine::run(&plan, &RunOptions::default()).expect("a run")
     };
     // Everything that is allocated once is there before the measurement.
-    run(&plan("warm-up", 10, 10)).expect("a run");
+    run("warm-up", 10, 10);
     let before = Usage::of(&server);
 
     let started = Instant::now();
-    let report = run(&plan("fanout", readers, MESSAGES)).expect("a run");
+    let result = run("fanout", readers, MESSAGES);
     let took = started.elapsed();
     let during = Usage::of(&server);
-    assert!(report.is_clean(), "{report}");
-    assert_eq!(report.delivered, u64::from(readers) * u64::from(MESSAGES));
-    assert_eq!(report.last_reader.count, u64::from(MESSAGES));
+    let report = judged(&result, readers);
 
     wait_until("the readers' sockets to be closed", || {
         Usage::of(&server).descriptors <= before.descriptors + 2
@@ -74,6 +74,21 @@ fn check(cores: usize, readers: u32, rate: f64) {
         mb(after.resident),
         mb(after.peak),
     );
+}
+
+/// Everybody got everything, once and in order. The figures in words.
+fn judged(result: &RunResult, readers: u32) -> String {
+    let [delivery] = result.deliveries.as_slice() else { panic!("{:?}", result.deliveries) };
+    let DeliveryResult { lost, duplicated, reordered, damaged, failed_readers, .. } = *delivery;
+    let faults = [lost, duplicated, reordered, damaged, failed_readers];
+    assert_eq!(faults, [0; 5], "{:?} {:?}", delivery.faults, result.errors);
+    assert_eq!(result.operations[0].failed, 0, "{:?}", result.errors);
+    assert_eq!(delivery.readers, u64::from(readers));
+    assert_eq!(delivery.delivered, u64::from(readers) * u64::from(MESSAGES));
+    assert_eq!(delivery.expected, delivery.delivered);
+    assert_eq!(delivery.last_reader.count(), u64::from(MESSAGES));
+    let ms = |percentile| delivery.times.percentile(percentile) as f64 / 1e6;
+    format!("delivery p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms", ms(50.0), ms(99.0), ms(100.0))
 }
 
 /// What a process holds.

@@ -1,0 +1,81 @@
+//! The run's one clock, and an alarm that is more exact than the runtime's timers.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use monoio::net::UnixStream;
+use rustix::fs::Timespec;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
+
+/// Nanoseconds of `CLOCK_MONOTONIC` since the run's origin; the same on every thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    origin: Instant,
+    unix_ms: u64,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Clock { origin: Instant::now(), unix_ms: now.as_millis() as u64 }
+    }
+
+    pub(crate) fn now_ns(self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Milliseconds since 1970 of a time of this clock.
+    pub(crate) fn unix_ms(self, at_ns: u64) -> u64 {
+        self.unix_ms + at_ns / 1_000_000
+    }
+
+    /// Pauses until a time, to a millisecond: the granularity of the runtime's timers.
+    pub(crate) async fn sleep_until(self, at_ns: u64) {
+        let now = self.now_ns();
+        if at_ns > now {
+            monoio::time::sleep(Duration::from_nanos(at_ns - now)).await;
+        }
+    }
+}
+
+/// A timerfd: wakes within some ten microseconds of the time asked for.
+pub(crate) struct Alarm {
+    clock: Clock,
+    timer: OwnedFd,
+    /// The same descriptor as something that the runtime can wait for.
+    waiter: UnixStream,
+}
+
+impl Alarm {
+    pub(crate) fn new(clock: Clock) -> io::Result<Alarm> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let waiter =
+            UnixStream::from_std(std::os::unix::net::UnixStream::from(timer.try_clone()?))?;
+        Ok(Alarm { clock, timer, waiter })
+    }
+
+    /// Pauses until a time.
+    pub(crate) async fn sleep_until(&self, at_ns: u64) -> io::Result<()> {
+        loop {
+            let now = self.clock.now_ns();
+            if at_ns <= now {
+                return Ok(());
+            }
+            let wait = at_ns - now;
+            let it_value = Timespec {
+                tv_sec: (wait / 1_000_000_000) as i64,
+                tv_nsec: (wait % 1_000_000_000) as i64,
+            };
+            let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let spec = Itimerspec { it_interval, it_value };
+            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec)?;
+            self.waiter.readable(false).await?;
+            // Nothing to read: it was woken for another reason, and the loop looks again.
+            let _ = rustix::io::read(&self.timer, &mut [0_u8; 8]);
+        }
+    }
+}

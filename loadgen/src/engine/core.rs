@@ -1,0 +1,152 @@
+//! What the tasks of one thread share: the program, the clock, the recorder and the log of
+//! requests.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use monoio::io::Canceller;
+use monoio::net::TcpStream;
+
+use super::program::Program;
+use super::recorder::Recorder;
+use super::seen::Seen;
+use super::shared::Shared;
+use super::wire::{Connection, WireError};
+use crate::net;
+use crate::user::Counter;
+
+/// What the tasks of one thread share.
+pub(crate) struct Core {
+    pub(crate) index: u32,
+    /// Threads of this kind.
+    pub(crate) of: u32,
+    pub(crate) program: Arc<Program>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) recorder: RefCell<Recorder>,
+    /// By stream and source: what was published.
+    pub(crate) published: RefCell<HashMap<(u32, u32), Published>>,
+    /// What became of each reader.
+    pub(crate) readers: RefCell<Vec<ReaderEnd>>,
+    pub(crate) setup: RefCell<HashMap<usize, crate::result::Times>>,
+    /// Reads of live readers are under it; replaced when it was used.
+    pub(crate) canceller: RefCell<Canceller>,
+    pub(crate) counter: RefCell<Counter>,
+    pub(crate) groups: RefCell<Vec<GroupCount>>,
+    /// Tasks that have not ended.
+    pub(crate) tasks: Cell<u32>,
+    pub(crate) connections: Cell<usize>,
+    /// The most connections that this process will have, which decides about source addresses.
+    pub(crate) most_connections: usize,
+    pub(crate) server: RefCell<Option<String>>,
+}
+
+/// Iterations of a group on one thread.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct GroupCount {
+    pub(crate) started: u64,
+    pub(crate) users: u32,
+    pub(crate) first_ns: u64,
+    pub(crate) last_ns: u64,
+}
+
+/// Messages of one source on one stream.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Published {
+    /// One above the highest sequence number that was sent.
+    pub(crate) sent: u32,
+    /// The first one that is measured.
+    pub(crate) first_measured: Option<u32>,
+    /// Sequence numbers that were not acknowledged: nobody may expect them.
+    pub(crate) refused: Vec<u32>,
+}
+
+/// A reader at its end.
+#[derive(Clone, Debug)]
+pub(crate) struct ReaderEnd {
+    pub(crate) label: usize,
+    pub(crate) stream: u32,
+    pub(crate) number: u32,
+    /// It followed the stream before the first message.
+    pub(crate) from_begin: bool,
+    /// It stayed until the end of the run.
+    pub(crate) to_end: bool,
+    pub(crate) seen: Seen,
+}
+
+impl Core {
+    /// A new connection, when the connect rate allows it, and how long it took.
+    pub(crate) async fn connect(&self) -> Result<(TcpStream, u64), WireError> {
+        let clock = self.shared.clock;
+        clock.sleep_until(self.shared.connect_slot()).await;
+        let index = self.connections.get() * self.of as usize + self.index as usize;
+        self.connections.set(self.connections.get() + 1);
+        let before = clock.now_ns();
+        let connecting = net::connect(self.program.target.address, index, self.most_connections);
+        let timeout = self.program.plan.timeout;
+        let stream = match monoio::time::timeout(timeout, connecting).await {
+            Ok(stream) => stream.map_err(WireError::Connect)?,
+            Err(_) => return Err(WireError::Connect(io::ErrorKind::TimedOut.into())),
+        };
+        Ok((stream, clock.now_ns() - before))
+    }
+
+    pub(crate) async fn open(&self) -> Result<(Connection, u64), WireError> {
+        let (stream, took) = self.connect().await?;
+        Ok((Connection::new(stream), took))
+    }
+
+    /// Counts a message that is about to be sent.
+    pub(crate) fn publish(&self, stream: u32, source: u32, intended_ns: u64) -> u32 {
+        let measured = self.recorder.borrow().is_measured(intended_ns);
+        let mut published = self.published.borrow_mut();
+        let entry = published.entry((stream, source)).or_default();
+        let sequence = entry.sent;
+        entry.sent += 1;
+        if measured && entry.first_measured.is_none() {
+            entry.first_measured = Some(sequence);
+        }
+        sequence
+    }
+
+    /// Counts a message that the server did not acknowledge.
+    pub(crate) fn refuse(&self, stream: u32, source: u32, sequence: u32) {
+        if let Some(entry) = self.published.borrow_mut().get_mut(&(stream, source)) {
+            entry.refused.push(sequence);
+        }
+    }
+
+    /// Counts an iteration that is due at `intended_ns`, or starts at it.
+    pub(crate) fn count(&self, group: u32, intended_ns: u64) {
+        if self.recorder.borrow().is_measured(intended_ns) {
+            let group = &mut self.groups.borrow_mut()[group as usize];
+            let now_ns = self.shared.clock.now_ns();
+            group.started += 1;
+            group.first_ns = if group.started == 1 { now_ns } else { group.first_ns };
+            group.last_ns = now_ns;
+        }
+    }
+
+    /// The most users of a group at the same time.
+    pub(crate) fn count_users(&self, group: u32, users: u32) {
+        let group = &mut self.groups.borrow_mut()[group as usize];
+        group.users = group.users.max(users);
+    }
+
+    /// Keeps count of a task; dropped when it ends.
+    pub(crate) fn task(self: &Rc<Self>) -> Task {
+        self.tasks.set(self.tasks.get() + 1);
+        Task(Rc::clone(self))
+    }
+}
+
+/// A task that has not ended.
+pub(crate) struct Task(Rc<Core>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.tasks.set(self.0.tasks.get() - 1);
+    }
+}

@@ -1,0 +1,388 @@
+//! The groups of a plan on one thread: who runs what, and when.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::clock::Alarm;
+use super::core::Core;
+use super::pipeline::{Pipeline, sleep_until};
+use super::steps::{Compiler, Kind, Op, Request};
+use super::tail::Reader;
+use super::user::{Flow, User};
+use crate::LoadError;
+use crate::plan::{Arrivals, Group, Load, OnError, RateStage, Sampler, SamplerKind, Step, Tail};
+use crate::schedule::{
+    Chooser, OpenSchedule, iteration_rng, lives, most_users, nanos, schedule_rng, user_rng,
+};
+use crate::user::{Context, Names, Rows, Variables, render};
+
+/// The live reader of a group, if that is what its users are.
+pub(crate) fn tail_of(group: &Group) -> Option<(&Tail, &Sampler)> {
+    group.steps.iter().find_map(|step| match step {
+        Step::Sample(sampler) => match &sampler.kind {
+            SamplerKind::Tail(tail) => Some((tail, &**sampler)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// Refuses what the engine cannot run.
+pub(crate) fn check(group: &Group) -> Result<(), LoadError> {
+    match tail_of(group) {
+        Some(_) if group.steps.len() > 1 => {
+            Err(LoadError::Plan("a group with a tail step must have no other steps"))
+        }
+        Some(_) if matches!(group.load, Load::Open { .. }) => {
+            Err(LoadError::Plan("a group with a tail step must have users, not a rate"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Sets up the readers of this thread. Returns how many tasks will tell `ready`.
+pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) -> u32 {
+    let program = Arc::clone(&core.program);
+    let group = &program.plan.groups[index as usize];
+    let (Some((tail, sampler)), Load::Closed { stages, .. }) = (tail_of(group), &group.load) else {
+        return 0;
+    };
+    let label = program.label(&sampler.label, true);
+    let fields = reader_fields(core, sampler);
+    let mut chooser = {
+        let set = &program.plan.streams[tail.streams];
+        Chooser::new(&set.choice, set.count)
+    };
+    let end_ns = crate::schedule::users_duration_ns(stages);
+    let mut started = 0;
+    for number in 0..most_users(stages) {
+        let mut rng = user_rng(program.plan.seed, index, number);
+        let stream = chooser.choose(&mut rng, u64::from(number));
+        if number % core.of != core.index {
+            continue;
+        }
+        let path = program.path(tail.streams, stream);
+        let stream = program.stream(tail.streams, stream);
+        for life in lives(stages, number) {
+            let at_once = life.start == 0 && group.delay.is_zero();
+            let to_end = life.end >= end_ns;
+            let make = {
+                let (core, tail, path) = (Rc::clone(core), tail.clone(), path.clone());
+                let (fields, rng) = (fields.clone(), rng.clone());
+                move |until_ns| {
+                    Reader::new(core, tail, label, stream, path, fields, number, rng, until_ns)
+                }
+            };
+            if at_once && to_end {
+                started += 1;
+                let ready = Rc::clone(ready);
+                let tell = move |_| ready.set(ready.get() + 1);
+                drop(monoio::spawn(make(u64::MAX).run(tell)));
+            } else {
+                let (core, delay_ns) = (Rc::clone(core), nanos(group.delay));
+                drop(monoio::spawn(async move {
+                    let _task = core.task();
+                    let begin_ns = started_at(&core).await + delay_ns;
+                    core.shared.clock.sleep_until(begin_ns + life.start).await;
+                    let until_ns = if to_end { u64::MAX } else { begin_ns + life.end };
+                    make(until_ns).run(|_| {}).await;
+                }));
+            }
+        }
+    }
+    core.count_users(index, started);
+    started
+}
+
+/// Fields of a reader's requests as whole lines.
+fn reader_fields(core: &Rc<Core>, sampler: &Sampler) -> String {
+    let mut names = Names::of(&core.program.plan);
+    let request = compiler(core, 0, 1, 0).request(sampler, &mut names);
+    let mut variables = Variables::new(&names);
+    let mut rng = user_rng(core.program.plan.seed, 0, 0);
+    let mut counter = core.counter.borrow_mut();
+    let mut context = Context {
+        variables: &mut variables,
+        rng: &mut rng,
+        user_number: 1,
+        counter: &mut counter,
+        now_unix_ms: 0,
+    };
+    names.begin(&mut context);
+    let mut out = Vec::new();
+    for (name, value) in &request.fields {
+        out.extend_from_slice(format!("{name}: ").as_bytes());
+        render(value, &mut context, &mut out);
+        out.extend_from_slice(b"\r\n");
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn compiler(core: &Rc<Core>, group: u32, users: u32, begin_ns: u64) -> Compiler<'_> {
+    let (core, program) = (&**core, &*core.program);
+    Compiler { program, group, users, core: core.index, cores: core.of, begin_ns, timers: 0 }
+}
+
+/// When load begins.
+async fn started_at(core: &Core) -> u64 {
+    loop {
+        match core.shared.start_ns() {
+            Some(start_ns) => return start_ns,
+            None => monoio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+/// Starts this thread's part of a group that makes load.
+pub(crate) fn start_load(core: &Rc<Core>, index: u32, start_ns: u64) {
+    let program = Arc::clone(&core.program);
+    let group = &program.plan.groups[index as usize];
+    if tail_of(group).is_some() {
+        return;
+    }
+    let begin_ns = start_ns + nanos(group.delay);
+    let mut names = Names::of(&program.plan);
+    match &group.load {
+        Load::Open { stages, arrivals, max_in_flight } => {
+            let ops = compiler(core, index, *max_in_flight, begin_ns).group(group, &mut names);
+            let (stages, arrivals, max_in_flight) = (stages.clone(), *arrivals, *max_in_flight);
+            match single_append(ops) {
+                Ok(request) => {
+                    let core = Rc::clone(core);
+                    let group = index;
+                    let pipeline = Pipeline {
+                        core,
+                        group,
+                        stages,
+                        arrivals,
+                        begin_ns,
+                        request,
+                        names,
+                        max_in_flight,
+                    };
+                    drop(monoio::spawn(pipeline.run()));
+                }
+                Err(ops) => {
+                    let open = Open::new(core, index, group, ops, names, max_in_flight);
+                    drop(monoio::spawn(open.run(stages, arrivals, begin_ns)));
+                }
+            }
+        }
+        Load::Closed { stages, iterations } => {
+            let users = most_users(stages);
+            let ops = compiler(core, index, users, begin_ns).group(group, &mut names);
+            let closed = Rc::new(Closed {
+                core: Rc::clone(core),
+                group: index,
+                ops,
+                rows: rows(core, &mut names),
+                names,
+                iterations: *iterations,
+                on_error: group.on_error,
+            });
+            core.count_users(index, users);
+            for user in (0..users).filter(|user| user % core.of == core.index) {
+                for life in lives(stages, user) {
+                    drop(monoio::spawn(Rc::clone(&closed).run(user, begin_ns, life)));
+                }
+            }
+        }
+    }
+}
+
+/// The request, if it is an append and all there is: it can be pipelined.
+fn single_append(mut ops: Vec<Op>) -> Result<Request, Vec<Op>> {
+    let is = matches!(ops.as_slice(), [Op::Request(request)]
+        if matches!(request.kind, Kind::Append { producer: false, .. }) && request.is_static());
+    match ops.pop() {
+        Some(Op::Request(request)) if is => Ok(*request),
+        Some(op) => {
+            ops.push(op);
+            Err(ops)
+        }
+        None => Err(ops),
+    }
+}
+
+fn rows(core: &Core, names: &mut Names) -> RefCell<Vec<Rows>> {
+    let data = &core.program.plan.data;
+    RefCell::new(data.iter().map(|data| Rows::new(data, names, core.index, core.of)).collect())
+}
+
+/// Sets the variables of the next row of each data set. `false`: one has no more.
+fn next_rows(core: &Core, rows: &RefCell<Vec<Rows>>, user: &mut User) -> bool {
+    let data = &core.program.plan.data;
+    let mut rows = rows.borrow_mut();
+    rows.iter_mut().zip(data).all(|(rows, data)| rows.next_row(data, &mut user.variables))
+}
+
+/// A closed group on this thread.
+struct Closed {
+    core: Rc<Core>,
+    group: u32,
+    ops: Vec<Op>,
+    names: Names,
+    rows: RefCell<Vec<Rows>>,
+    iterations: Option<u64>,
+    on_error: OnError,
+}
+
+impl Closed {
+    /// One user's life.
+    async fn run(self: Rc<Self>, number: u32, begin_ns: u64, life: Range<u64>) {
+        let core = &self.core;
+        let _task = core.task();
+        let shared = &core.shared;
+        let until_ns = begin_ns + life.end;
+        while shared.clock.now_ns() < begin_ns + life.start && !shared.is_stopping() {
+            let at_ns = begin_ns + life.start;
+            shared.clock.sleep_until(at_ns.min(shared.clock.now_ns() + NAP_NS)).await;
+        }
+        shared.users.fetch_add(1, Relaxed);
+        let rng = user_rng(core.program.plan.seed, self.group, number);
+        let mut user = User::new(core, &self.names, self.on_error, rng, number + 1);
+        while !shared.is_stopping()
+            && shared.clock.now_ns() < until_ns
+            && self.iterations.is_none_or(|most| user.iteration < most)
+        {
+            if !next_rows(core, &self.rows, &mut user) {
+                break;
+            }
+            let before_ns = shared.clock.now_ns();
+            core.count(self.group, before_ns);
+            match user.run(&self.ops).await {
+                Flow::Go | Flow::NextIteration => {}
+                Flow::StopUser => break,
+                Flow::StopRun => {
+                    shared.stop.stop();
+                    break;
+                }
+            }
+            user.iteration += 1;
+            if shared.clock.now_ns() - before_ns < FAST_NS {
+                // Steps that did nothing must let others run.
+                monoio::time::sleep(Duration::ZERO).await;
+            }
+        }
+        shared.users.fetch_sub(1, Relaxed);
+    }
+}
+
+const NAP_NS: u64 = 50_000_000;
+const FAST_NS: u64 = 2_000;
+
+/// An open group on this thread whose iterations are more than one append.
+struct Open {
+    core: Rc<Core>,
+    group: u32,
+    ops: Vec<Op>,
+    names: Names,
+    rows: RefCell<Vec<Rows>>,
+    on_error: OnError,
+    most: u32,
+    idle: RefCell<Vec<User>>,
+    users: Cell<u32>,
+    /// Iterations that are due and have no user.
+    queue: RefCell<VecDeque<(u64, u64)>>,
+}
+
+impl Open {
+    fn new(
+        core: &Rc<Core>,
+        index: u32,
+        group: &Group,
+        ops: Vec<Op>,
+        mut names: Names,
+        most: u32,
+    ) -> Rc<Open> {
+        Rc::new(Open {
+            core: Rc::clone(core),
+            group: index,
+            ops,
+            rows: rows(core, &mut names),
+            names,
+            on_error: group.on_error,
+            most: most.div_ceil(core.of).max(1),
+            idle: RefCell::default(),
+            users: Cell::new(0),
+            queue: RefCell::default(),
+        })
+    }
+
+    async fn run(self: Rc<Self>, stages: Vec<RateStage>, arrivals: Arrivals, begin_ns: u64) {
+        let core = Rc::clone(&self.core);
+        let _task = core.task();
+        let Ok(alarm) = Alarm::new(core.shared.clock) else { return };
+        let seed = core.program.plan.seed;
+        let times = OpenSchedule::new(&stages, arrivals, schedule_rng(seed, self.group));
+        let mine = |at: &(usize, u64)| at.0 as u64 % u64::from(core.of) == u64::from(core.index);
+        let mut burst = 0;
+        for (iteration, at) in times.enumerate().filter(mine) {
+            let intended_ns = begin_ns + at;
+            if core.shared.clock.now_ns() < intended_ns {
+                burst = 0;
+                if sleep_until(&alarm, &core, intended_ns).await.is_err() {
+                    return;
+                }
+            } else {
+                burst += 1;
+                if burst % 32 == 0 {
+                    monoio::time::sleep(Duration::ZERO).await;
+                }
+            }
+            if core.shared.is_stopping() {
+                break;
+            }
+            core.count(self.group, intended_ns);
+            let now_ns = core.shared.clock.now_ns();
+            core.recorder.borrow_mut().late(intended_ns, now_ns);
+            self.start(iteration as u64, intended_ns);
+        }
+    }
+
+    /// Starts an iteration, or queues it if all users are busy.
+    fn start(self: &Rc<Self>, iteration: u64, intended_ns: u64) {
+        let idle = self.idle.borrow_mut().pop();
+        let user = match idle {
+            Some(user) => user,
+            None if self.users.get() < self.most => self.user(),
+            None => return self.queue.borrow_mut().push_back((iteration, intended_ns)),
+        };
+        drop(monoio::spawn(Rc::clone(self).iterate(user, iteration, intended_ns)));
+    }
+
+    fn user(&self) -> User {
+        let number = self.users.get() + 1;
+        self.users.set(number);
+        self.core.count_users(self.group, number);
+        let rng = user_rng(self.core.program.plan.seed, self.group, number);
+        User::new(&self.core, &self.names, self.on_error, rng, number)
+    }
+
+    async fn iterate(self: Rc<Self>, mut user: User, iteration: u64, intended_ns: u64) {
+        let core = Rc::clone(&self.core);
+        let _task = core.task();
+        let mut next = Some((iteration, intended_ns));
+        while let Some((iteration, intended_ns)) = next {
+            user.rng = iteration_rng(core.program.plan.seed, self.group, iteration);
+            user.iteration = iteration;
+            user.intended_ns = Some(intended_ns);
+            if !next_rows(&core, &self.rows, &mut user) {
+                core.shared.stop.stop();
+                return;
+            }
+            core.shared.users.fetch_add(1, Relaxed);
+            if user.run(&self.ops).await == Flow::StopRun {
+                core.shared.stop.stop();
+            }
+            core.shared.users.fetch_sub(1, Relaxed);
+            next = self.queue.borrow_mut().pop_front();
+        }
+        self.idle.borrow_mut().push(user);
+    }
+}

@@ -1,0 +1,116 @@
+//! What the threads of a run share: phases as times on one clock, and counters.
+//!
+//! Invariant: everything here is an atomic or read-only; no thread ever waits for another one's
+//! lock on the path of a request.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use super::clock::Clock;
+use super::options::Stop;
+
+/// Not decided yet.
+pub(crate) const UNKNOWN: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    /// Tells this run's messages from those of others.
+    pub(crate) run: u64,
+    pub(crate) stop: Stop,
+    /// When load begins; [`UNKNOWN`] during the set-up.
+    start_ns: AtomicU64,
+    /// No new operations.
+    stopping: AtomicBool,
+    /// Readers leave.
+    over: AtomicBool,
+    /// Threads that have set up their readers.
+    pub(crate) ready: AtomicU32,
+    /// Groups' tasks that make load and have not ended.
+    pub(crate) busy: AtomicU32,
+    /// Virtual users, live readers and requests under way.
+    pub(crate) users: AtomicU64,
+    pub(crate) readers: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+    /// By stream: live readers that follow it.
+    pub(crate) followers: Vec<AtomicU32>,
+    /// Deliveries that acknowledged messages make due, and those that happened.
+    pub(crate) due: AtomicU64,
+    pub(crate) delivered: AtomicU64,
+    /// The next free slot for a new connection, in nanoseconds.
+    next_connect_ns: AtomicU64,
+    connect_gap_ns: u64,
+    next_source: AtomicU32,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        clock: Clock,
+        run: u64,
+        stop: Stop,
+        streams: usize,
+        connect_rate: f64,
+        first_source: u32,
+    ) -> Shared {
+        Shared {
+            clock,
+            run,
+            stop,
+            start_ns: AtomicU64::new(UNKNOWN),
+            stopping: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            ready: AtomicU32::new(0),
+            busy: AtomicU32::new(0),
+            users: AtomicU64::new(0),
+            readers: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            followers: (0..streams).map(|_| AtomicU32::new(0)).collect(),
+            due: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            next_connect_ns: AtomicU64::new(0),
+            connect_gap_ns: (1e9 / connect_rate.max(0.001)) as u64,
+            next_source: AtomicU32::new(first_source),
+        }
+    }
+
+    /// When load begins, if that is decided.
+    pub(crate) fn start_ns(&self) -> Option<u64> {
+        Some(self.start_ns.load(Ordering::Acquire)).filter(|at| *at != UNKNOWN)
+    }
+
+    pub(crate) fn begin(&self, at_ns: u64) {
+        self.start_ns.store(at_ns, Ordering::Release);
+    }
+
+    /// Whether no new operation may begin.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.stop.is_stopped()
+    }
+
+    pub(crate) fn end_load(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether readers leave.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// When the next connection may be made.
+    pub(crate) fn connect_slot(&self) -> u64 {
+        let now = self.clock.now_ns();
+        let gap = self.connect_gap_ns;
+        let take = |next: u64| Some(next.max(now.saturating_sub(gap)) + gap);
+        let order = Ordering::Relaxed;
+        let taken = self.next_connect_ns.fetch_update(order, order, take).unwrap_or(now);
+        taken.max(now.saturating_sub(gap))
+    }
+
+    /// A number that no other source of messages has.
+    pub(crate) fn source(&self) -> u32 {
+        self.next_source.fetch_add(1, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,226 @@
+//! One answer of a live SSE reader, without I/O: bytes in, data and positions out.
+//!
+//! ```text
+//! head --200--> events --end of the answer--> ended
+//! ```
+//!
+//! Invariant: what comes out depends on the bytes alone, not on how they were cut into pieces.
+//!
+//! Deliberately absent: connections, the clock, and what the messages mean.
+
+use bytes::BytesMut;
+use http::{Method, StatusCode};
+use memchr::memmem;
+use thalweg_proto::client::response::StreamFields;
+use thalweg_proto::client::sse::{EventTooLarge, SseParser};
+use thalweg_proto::http1::{BodyDecoder, CodecError, Progress, ResponseHeadStatus};
+use thalweg_proto::http1::{ResponseHead, parse_response_head};
+
+/// Why a reader cannot go on with its connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SseError {
+    #[error("the answer is malformed: {0}")]
+    Malformed(#[from] CodecError),
+    #[error("the answer is {0}")]
+    Refused(StatusCode),
+    #[error("the events are base64: the stream's content type must be application/json or text")]
+    Base64,
+    #[error(transparent)]
+    Event(#[from] EventTooLarge),
+    #[error("the connection ended before the answer's head")]
+    NoAnswer,
+}
+
+impl SseError {
+    /// What failures are counted by.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            SseError::Malformed(_) | SseError::Event(_) => "malformed answer",
+            SseError::Refused(_) => "status",
+            SseError::Base64 => "encoding",
+            SseError::NoAnswer => "connection",
+        }
+    }
+}
+
+/// One answer.
+#[derive(Debug, Default)]
+pub(crate) struct SseReader {
+    wire: Wire,
+    /// What has been received and is not understood yet: part of a head or of a chunk's frame.
+    input: BytesMut,
+    live: bool,
+}
+
+#[derive(Debug, Default)]
+enum Wire {
+    #[default]
+    Head,
+    Events(Box<(BodyDecoder, SseParser)>),
+    Ended,
+}
+
+impl SseReader {
+    /// Whether a control event has come: the server will tell what is published from now on.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether the answer is complete: go on with a new request.
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.wire, Wire::Ended)
+    }
+
+    /// Takes bytes. Sets `offset` to where the next request begins and `closed` when the stream
+    /// has ended; calls `data` with each data event.
+    pub(crate) fn receive(
+        &mut self,
+        bytes: &[u8],
+        offset: &mut String,
+        closed: &mut bool,
+        data: &mut impl FnMut(&[u8]),
+    ) -> Result<(), SseError> {
+        self.input.extend_from_slice(bytes);
+        if matches!(self.wire, Wire::Head) && !self.head()? {
+            return Ok(());
+        }
+        let Wire::Events(wire) = &mut self.wire else { return Ok(()) };
+        let (decoder, parser) = &mut **wire;
+        let mut body = BytesMut::new();
+        let progress = decoder.decode(&mut self.input, &mut body)?;
+        parser.push(&body)?;
+        while let Some(event) = parser.next_event() {
+            match event.name.as_str() {
+                "data" => data(event.data.as_bytes()),
+                "control" => {
+                    self.live = true;
+                    *closed |= event.data.contains(CLOSED);
+                    if let Some(next) = next_offset(&event.data) {
+                        offset.clear();
+                        offset.push_str(next);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.input.is_empty() {
+            // Nothing is left of it: an idle reader keeps no buffer.
+            self.input = BytesMut::new();
+        }
+        if progress == Progress::Done {
+            self.wire = Wire::Ended;
+        }
+        Ok(())
+    }
+
+    /// The connection ended. An error if that cut the answer off.
+    pub(crate) fn finish(&mut self) -> Result<(), SseError> {
+        match &mut self.wire {
+            Wire::Events(wire) => wire.0.finish()?,
+            Wire::Head => return Err(SseError::NoAnswer),
+            Wire::Ended => {}
+        }
+        self.wire = Wire::Ended;
+        Ok(())
+    }
+
+    fn head(&mut self) -> Result<bool, SseError> {
+        let parsed = parse_response_head(&self.input, &Method::GET)?;
+        let ResponseHeadStatus::Complete(head, taken) = parsed else { return Ok(false) };
+        let _ = self.input.split_to(taken);
+        let ResponseHead { status, fields, body, .. } = head;
+        if status != StatusCode::OK {
+            return Err(SseError::Refused(status));
+        }
+        if StreamFields::from_fields(&fields).base64 {
+            return Err(SseError::Base64);
+        }
+        let decoder = body.decoder(u64::MAX)?;
+        self.wire = Wire::Events(Box::new((decoder, SseParser::default())));
+        Ok(true)
+    }
+}
+
+/// The value of `streamNextOffset`. Tokens are URL-safe, so there are no escapes in it.
+fn next_offset(control: &str) -> Option<&str> {
+    let at = memmem::find(control.as_bytes(), NEXT_OFFSET)?;
+    let value = control[at + NEXT_OFFSET.len()..].trim_start().strip_prefix(':')?;
+    let value = value.trim_start().strip_prefix('"')?;
+    value.split_once('"').map(|(offset, _)| offset)
+}
+
+const NEXT_OFFSET: &[u8] = b"\"streamNextOffset\"";
+const CLOSED: &str = "\"streamClosed\":true";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+
+    fn event(data: &str, offset: &str) -> String {
+        format!(
+            "event: data\ndata:[{data}]\n\n\
+             event: control\ndata:{{\"streamNextOffset\":\"{offset}\",\"streamCursor\":\"1\"}}\n\n"
+        )
+    }
+
+    fn chunked(events: &[String]) -> Vec<u8> {
+        let mut out = HEAD.to_owned() + "transfer-encoding: chunked\r\n\r\n";
+        for event in events {
+            out.push_str(&format!("{:x}\r\n{event}\r\n", event.len()));
+        }
+        (out + "0\r\n\r\n").into_bytes()
+    }
+
+    /// The data, the offset, and whether the stream was closed.
+    fn feed(answer: &[u8], size: usize) -> Result<(SseReader, String, String, bool), SseError> {
+        let mut reader = SseReader::default();
+        let (mut all, mut offset, mut closed) = (String::new(), String::new(), false);
+        for piece in answer.chunks(size) {
+            reader.receive(piece, &mut offset, &mut closed, &mut |data| {
+                all.push_str(&String::from_utf8_lossy(data));
+            })?;
+        }
+        Ok((reader, all, offset, closed))
+    }
+
+    #[test]
+    fn answers_cut_anywhere() {
+        let answer = chunked(&[event("1,2", "a"), event("3", "b")]);
+        for size in [1, 2, 3, 7, 64, answer.len()] {
+            let (reader, all, offset, closed) = feed(&answer, size).unwrap();
+            assert_eq!((all.as_str(), offset.as_str(), closed), ("[1,2][3]", "b", false));
+            assert!(reader.is_live() && reader.is_ended());
+        }
+    }
+
+    #[test]
+    fn closure_and_ends() {
+        let control = "event: control\ndata:{\"streamNextOffset\":\"a\",\"streamClosed\":true}\n\n";
+        assert!(feed(&chunked(&[control.to_owned()]), 1).unwrap().3);
+
+        let until_close = format!("{HEAD}\r\n{}", event("0", "a"));
+        let (mut reader, ..) = feed(until_close.as_bytes(), 1).unwrap();
+        assert!(!reader.is_ended());
+        reader.finish().unwrap();
+        assert!(reader.is_ended());
+
+        let cut = chunked(&[event("0", "a")]);
+        for length in [0, 10, cut.len() - 1] {
+            assert!(feed(&cut[..length], 16).unwrap().0.finish().is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let check = |answer: &str, want: &str| {
+            let error = feed(answer.as_bytes(), 3).unwrap_err();
+            assert!(error.to_string().contains(want), "{error}");
+        };
+        check("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "404");
+        check("HTTP/1.1 200 OK\r\nstream-sse-data-encoding: base64\r\n\r\n", "base64");
+        check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", "malformed");
+        check("SSH-2.0-x\r\n\r\n", "malformed");
+    }
+}

@@ -1,0 +1,427 @@
+//! Live readers: SSE, long-poll, and plain reads in turn.
+//!
+//! Invariants: a reader that loses its connection goes on where the server told it to; what it
+//! misses all the same is lost. The clock is read once per receive, before anything is parsed.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::Method;
+use monoio::io::{AsyncWriteRentExt, CancelableAsyncReadRent};
+use monoio::net::TcpStream;
+use rand::Rng as _;
+use rand_distr::Exp1;
+use thalweg_proto::client::response::StreamFields;
+
+use super::core::{Core, ReaderEnd};
+use super::seen::{Arrival, Seen};
+use super::sse::{SseError, SseReader};
+use super::wire::Connection;
+use crate::message::stamps;
+use crate::plan::{From, Tail, TailMode};
+use crate::schedule::Rng;
+
+/// Bytes of a reader's own buffer: one event of the usual size.
+const READ_BYTES: usize = 1024;
+/// Attempts in a row to connect before a reader gives up, and the pause after one.
+const ATTEMPTS: u32 = 10;
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// One live reader.
+pub(crate) struct Reader {
+    pub(crate) core: Rc<Core>,
+    pub(crate) tail: Tail,
+    pub(crate) label: usize,
+    pub(crate) stream: u32,
+    pub(crate) path: String,
+    /// Whole lines of the request's head.
+    pub(crate) fields: String,
+    pub(crate) number: u32,
+    pub(crate) rng: Rng,
+    /// When it leaves for good, if that is before the end of the run.
+    pub(crate) until_ns: u64,
+    state: State,
+}
+
+#[derive(Default)]
+struct State {
+    offset: String,
+    cursor: Option<String>,
+    seen: Seen,
+    from_begin: bool,
+    live: bool,
+    was_live: bool,
+    closed: bool,
+    /// Storms that it has been through.
+    storms: u64,
+    leave_ns: Option<u64>,
+}
+
+/// Why a reader's connection ended.
+enum End {
+    /// As the server wanted: go on at once.
+    Answer,
+    /// The reader's own habit: stay away for so long.
+    Left(Duration),
+    Failed(String, &'static str),
+    Over,
+}
+
+impl Reader {
+    #[expect(clippy::too_many_arguments, reason = "each is one fact about the reader")]
+    pub(crate) fn new(
+        core: Rc<Core>,
+        tail: Tail,
+        label: usize,
+        stream: u32,
+        path: String,
+        fields: String,
+        number: u32,
+        rng: Rng,
+        until_ns: u64,
+    ) -> Reader {
+        let offset = match &tail.from {
+            From::Beginning => "-1".to_owned(),
+            From::Now => "now".to_owned(),
+            From::Offset(template) => {
+                template.0.iter().fold(String::new(), |text, piece| match piece {
+                    crate::plan::Piece::Text(more) => text + more,
+                    _ => text,
+                })
+            }
+        };
+        let from_begin = core.shared.start_ns().is_none() || tail.from == From::Beginning;
+        let state = State { offset, from_begin, ..State::default() };
+        Reader { core, tail, label, stream, path, fields, number, rng, until_ns, state }
+    }
+
+    /// Follows the stream until the run is over. `ready` is told when the server has confirmed it
+    /// for the first time, or that it gave up.
+    pub(crate) async fn run(mut self, ready: impl FnOnce(bool)) {
+        let _task = self.core.task();
+        let mut ready = Some(ready);
+        let (mut failures, mut first) = (0, true);
+        loop {
+            if self.is_over() || self.state.closed {
+                break;
+            }
+            if !std::mem::take(&mut first) {
+                self.core.recorder.borrow_mut().labels[self.label].reconnects += 1;
+            }
+            let end = match self.tail.mode {
+                TailMode::Sse => self.sse(&mut ready).await,
+                TailMode::LongPoll | TailMode::CatchUp { .. } => self.poll(&mut ready).await,
+            };
+            self.set_live(false);
+            match end {
+                End::Over => break,
+                End::Answer => failures = 0,
+                End::Left(away) => {
+                    failures = 0;
+                    monoio::time::sleep(away).await;
+                }
+                End::Failed(message, kind) => {
+                    self.core.recorder.borrow_mut().error(self.label, kind, &message);
+                    failures += 1;
+                    if failures == ATTEMPTS {
+                        break;
+                    }
+                    monoio::time::sleep(ATTEMPT_PAUSE).await;
+                }
+            }
+        }
+        if let Some(ready) = ready.take() {
+            ready(false);
+        }
+        self.leave(failures == ATTEMPTS);
+    }
+
+    fn leave(self, failed: bool) {
+        if failed {
+            self.core.recorder.borrow_mut().labels[self.label].failed_readers += 1;
+        }
+        let to_end = self.core.shared.clock.now_ns() < self.until_ns;
+        let State { seen, from_begin, .. } = self.state;
+        let Reader { core, label, stream, number, .. } = self;
+        core.readers.borrow_mut().push(ReaderEnd {
+            label,
+            stream,
+            number,
+            from_begin,
+            to_end,
+            seen,
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        let shared = &self.core.shared;
+        shared.is_over() || shared.clock.now_ns() >= self.until_ns
+    }
+
+    fn set_live(&mut self, live: bool) {
+        use std::sync::atomic::Ordering::Relaxed;
+        if self.state.live == live {
+            return;
+        }
+        self.state.live = live;
+        let shared = &self.core.shared;
+        if live {
+            shared.readers.fetch_add(1, Relaxed);
+            if !std::mem::replace(&mut self.state.was_live, true) {
+                shared.followers[self.stream as usize].fetch_add(1, Relaxed);
+            }
+            self.state.leave_ns = self.tail.behaviour.stay.map(|mean| {
+                let times: f64 = self.rng.sample(Exp1);
+                shared.clock.now_ns() + (mean.as_nanos() as f64 * times) as u64
+            });
+        } else {
+            shared.readers.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Whether a habit of this reader's ends its connection now.
+    fn leaves(&mut self) -> Option<End> {
+        if self.is_over() {
+            return Some(End::Over);
+        }
+        let (clock, behaviour) = (self.core.shared.clock, self.tail.behaviour);
+        let now_ns = clock.now_ns();
+        if let (Some(every), Some(start_ns)) = (behaviour.storm_every, self.core.shared.start_ns())
+        {
+            let storms = now_ns.saturating_sub(start_ns) / (every.as_nanos() as u64).max(1);
+            if storms > self.state.storms {
+                self.state.storms = storms;
+                return Some(End::Left(behaviour.away));
+            }
+        }
+        let leaves = self.state.leave_ns.is_some_and(|at| now_ns >= at);
+        leaves.then_some(End::Left(behaviour.away))
+    }
+
+    /// Until when a receive may take, because of a habit.
+    fn patience(&self) -> Option<Duration> {
+        let shared = &self.core.shared;
+        let now_ns = shared.clock.now_ns();
+        let every = self.tail.behaviour.storm_every.map(|every| (every.as_nanos() as u64).max(1));
+        let storm = every
+            .zip(shared.start_ns())
+            .map(|(every, start)| start + (self.state.storms + 1) * every);
+        let until = Some(self.until_ns).filter(|at| *at != u64::MAX);
+        let at = [storm, self.state.leave_ns, until].into_iter().flatten().min()?;
+        Some(Duration::from_nanos(at.saturating_sub(now_ns)))
+    }
+
+    fn request(&self, live: &str) -> Vec<u8> {
+        let State { offset, cursor, .. } = &self.state;
+        let cursor = cursor.as_ref().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let (path, host, fields) = (&self.path, &self.core.program.target.host, &self.fields);
+        format!("GET {path}?offset={offset}{live}{cursor} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n")
+            .into_bytes()
+    }
+
+    fn confirmed(&mut self, ready: &mut Option<impl FnOnce(bool)>, since_ns: u64) {
+        self.set_live(true);
+        if let Some(ready) = ready.take() {
+            let took = self.core.shared.clock.now_ns() - since_ns;
+            self.core.setup.borrow_mut().entry(self.label).or_default().record(took);
+            ready(true);
+        }
+    }
+
+    async fn sse(&mut self, ready: &mut Option<impl FnOnce(bool)>) -> End {
+        let since_ns = self.core.shared.clock.now_ns();
+        let mut stream = match self.core.connect().await {
+            Ok((stream, _)) => stream,
+            Err(error) => return End::Failed(error.to_string(), error.kind()),
+        };
+        let request = self.request("&live=sse");
+        if let Err(error) = stream.write_all(request).await.0 {
+            return End::Failed(error.to_string(), "connection");
+        }
+        let mut sse = SseReader::default();
+        let mut buf = Vec::with_capacity(READ_BYTES);
+        loop {
+            match self.receive(&mut stream, &mut buf).await {
+                Ok(0) => match sse.finish() {
+                    Ok(()) => return End::Answer,
+                    Err(error) => return End::Failed(error.to_string(), error.kind()),
+                },
+                Ok(_) => {}
+                Err(end) => return end,
+            }
+            let now_ns = self.core.shared.clock.now_ns();
+            if let Err(error) = self.take(&mut sse, &buf, now_ns) {
+                return End::Failed(error.to_string(), error.kind());
+            }
+            if sse.is_live() && !self.state.live {
+                self.confirmed(ready, since_ns);
+            }
+            if self.state.closed || sse.is_ended() {
+                return End::Answer;
+            }
+            self.throttle(buf.len()).await;
+        }
+    }
+
+    fn take(&mut self, sse: &mut SseReader, bytes: &[u8], now_ns: u64) -> Result<(), SseError> {
+        let Reader { core, state, label, stream, .. } = self;
+        let State { seen, from_begin, offset, closed, .. } = state;
+        core.recorder.borrow_mut().labels[*label].bytes_received += bytes.len() as u64;
+        sse.receive(bytes, offset, closed, &mut |data| {
+            judge(core, *label, *stream, seen, *from_begin, data, now_ns);
+        })
+    }
+
+    /// Reads what has come; 0 at the end of the connection.
+    async fn receive(&mut self, stream: &mut TcpStream, buf: &mut Vec<u8>) -> Result<usize, End> {
+        let patience = self.patience();
+        let mut own = std::mem::take(buf);
+        own.clear();
+        let handle = self.core.canceller.borrow().handle();
+        let reading = stream.cancelable_read(own, handle);
+        let (read, back) = match patience {
+            None => reading.await,
+            Some(patience) => match monoio::time::timeout(patience, reading).await {
+                Ok(read) => read,
+                Err(_) => {
+                    buf.reserve(READ_BYTES);
+                    return Err(self.leaves().unwrap_or(End::Left(Duration::ZERO)));
+                }
+            },
+        };
+        *buf = back;
+        match read {
+            Ok(read) => match self.leaves() {
+                Some(end) if read == 0 => Err(end),
+                _ => Ok(read),
+            },
+            Err(error) => {
+                Err(self.leaves().unwrap_or(End::Failed(error.to_string(), "connection")))
+            }
+        }
+    }
+
+    /// A slow reader takes its time.
+    async fn throttle(&self, bytes: usize) {
+        if let Some(rate) = self.tail.behaviour.bytes_per_second {
+            monoio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)).await;
+        }
+    }
+
+    /// Long-poll or plain reads, over one connection as long as it lasts.
+    async fn poll(&mut self, ready: &mut Option<impl FnOnce(bool)>) -> End {
+        let since_ns = self.core.shared.clock.now_ns();
+        let (mut connection, _) = match self.core.open().await {
+            Ok(opened) => opened,
+            Err(error) => return End::Failed(error.to_string(), error.kind()),
+        };
+        if self.state.offset == "now" {
+            // A long poll from `now` would wait; a plain read says where now is.
+            if let Err(end) = self.page(&mut connection, "").await {
+                return end;
+            }
+        }
+        self.confirmed(ready, since_ns);
+        loop {
+            if let Some(end) = self.leaves() {
+                return end;
+            }
+            let live = if self.tail.mode == TailMode::LongPoll { "&live=long-poll" } else { "" };
+            match self.page(&mut connection, live).await {
+                Err(end) => return end,
+                Ok(_) if self.state.closed => return End::Answer,
+                Ok(false) => return End::Answer,
+                Ok(true) => {}
+            }
+            if let TailMode::CatchUp { pause } = self.tail.mode {
+                monoio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// One answer; whether the connection may be used again.
+    async fn page(&mut self, connection: &mut Connection, live: &str) -> Result<bool, End> {
+        let clock = self.core.shared.clock;
+        let timeout = self.core.program.plan.timeout + LONG_POLL_PATIENCE;
+        let timeout = self.patience().map_or(timeout, |patience| patience.min(timeout));
+        let request = self.request(live);
+        let cancel = self.core.canceller.borrow().handle();
+        let method = &Method::GET;
+        let asked = connection.exchange_until(clock, method, request, timeout, &cancel);
+        let (answer, _) = asked.await;
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let end = End::Failed(error.to_string(), error.kind());
+                return Err(self.leaves().unwrap_or(end));
+            }
+        };
+        if !matches!(response.status.as_u16(), 200 | 204 | 304) {
+            let message = format!("the answer is {}", response.status);
+            return Err(End::Failed(message, "status"));
+        }
+        let Reader { core, state, label, stream, .. } = self;
+        core.recorder.borrow_mut().labels[*label].bytes_received += response.bytes;
+        let fields = StreamFields::from_fields(&response.fields);
+        if let Some(offset) = fields.next_offset {
+            state.offset = offset.into();
+        }
+        state.cursor =
+            fields.cursor.map(Into::into).filter(|_| self.tail.mode == TailMode::LongPoll);
+        state.closed |= fields.closed && fields.up_to_date;
+        let from_begin = state.from_begin;
+        judge(
+            core,
+            *label,
+            *stream,
+            &mut state.seen,
+            from_begin,
+            &response.body,
+            response.first_byte_ns,
+        );
+        Ok(response.keep_alive)
+    }
+}
+
+/// A server may hold a long poll for this long on top of the plan's timeout.
+const LONG_POLL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Counts the messages in `data`.
+fn judge(
+    core: &Core,
+    label: usize,
+    stream: u32,
+    seen: &mut Seen,
+    from_begin: bool,
+    data: &[u8],
+    now_ns: u64,
+) {
+    let mut recorder = core.recorder.borrow_mut();
+    let mut delivered = 0;
+    for stamp in stamps(data) {
+        let Some(stamp) = stamp else {
+            recorder.labels[label].damaged += 1;
+            continue;
+        };
+        if stamp.run != core.shared.run {
+            continue;
+        }
+        match seen.arrive(stamp.source, stamp.sequence, from_begin) {
+            Arrival::Repeated => {
+                recorder.labels[label].duplicated += 1;
+                continue;
+            }
+            Arrival::Late => recorder.labels[label].reordered += 1,
+            Arrival::Next => {}
+        }
+        delivered += 1;
+        if recorder.is_measured(stamp.intended_ns) {
+            let latency = now_ns.saturating_sub(stamp.intended_ns);
+            seen.count += 1;
+            seen.sum_ns += latency;
+            seen.max_ns = seen.max_ns.max(latency);
+        }
+        recorder.delivered(label, stream, &stamp, now_ns);
+    }
+    core.shared.delivered.fetch_add(delivered, std::sync::atomic::Ordering::Relaxed);
+}

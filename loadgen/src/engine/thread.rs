@@ -1,0 +1,234 @@
+//! One thread of the generator, from its first connection to its last count.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use monoio::io::Canceller;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::core::{Core, GroupCount, Published, ReaderEnd};
+use super::groups::{start_load, start_readers};
+use super::program::Program;
+use super::recorder::Recorder;
+use super::shared::Shared;
+use crate::result::Times;
+use crate::user::Counter;
+use crate::{LoadError, net};
+
+/// What a thread does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// Live readers.
+    Readers,
+    /// Everything else.
+    Requests,
+}
+
+/// How to start a thread.
+#[derive(Clone)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) index: u32,
+    pub(crate) of: u32,
+    pub(crate) cpu: Option<usize>,
+    pub(crate) most_connections: usize,
+    pub(crate) program: Arc<Program>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) glance: Sender<Glance>,
+}
+
+/// What a thread shows four times a second.
+pub(crate) struct Glance {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<LabelGlance>,
+    pub(crate) lateness_p99: u64,
+    pub(crate) faults: u64,
+    pub(crate) errors: Vec<crate::result::ErrorCount>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LabelGlance {
+    pub(crate) total: u64,
+    pub(crate) failed: u64,
+    pub(crate) last_total: u64,
+    pub(crate) last: Times,
+    pub(crate) all: Times,
+}
+
+/// What a thread counted.
+pub(crate) struct Counts {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) recorder: Recorder,
+    pub(crate) published: HashMap<(u32, u32), Published>,
+    pub(crate) readers: Vec<ReaderEnd>,
+    pub(crate) setup: HashMap<usize, Times>,
+    pub(crate) groups: Vec<GroupCount>,
+    pub(crate) server: Option<String>,
+    pub(crate) cpu_ms: u64,
+    pub(crate) wall_ms: u64,
+}
+
+/// Time between two looks at what others decide.
+const LOOK: Duration = Duration::from_millis(2);
+const GLANCE_EVERY_NS: u64 = 250_000_000;
+/// How long tasks may take to notice the end.
+const LEAVE_NS: u64 = 10_000_000_000;
+
+/// Runs a thread to the end of the run.
+pub(crate) fn run(spec: Spec) -> Result<Counts, LoadError> {
+    if let Some(cpu) = spec.cpu {
+        let mut set = rustix::thread::CpuSet::new();
+        set.set(cpu);
+        rustix::thread::sched_setaffinity(None, &set)
+            .map_err(|error| LoadError::Runtime(error.into()))?;
+    }
+    net::block_on(run_here(spec))
+}
+
+async fn run_here(spec: Spec) -> Counts {
+    let shared = Arc::clone(&spec.shared);
+    let core = Rc::new(core(&spec));
+    let groups = 0..spec.program.plan.groups.len() as u32;
+    if spec.role != Role::Requests {
+        let ready = Rc::new(Cell::new(0));
+        let started: u32 = groups.clone().map(|group| start_readers(&core, group, &ready)).sum();
+        while ready.get() < started && !shared.is_over() {
+            monoio::time::sleep(LOOK).await;
+        }
+    }
+    shared.ready.fetch_add(1, Release);
+    let start_ns = loop {
+        match shared.start_ns() {
+            Some(start_ns) => break start_ns,
+            None if shared.is_over() => break shared.clock.now_ns(),
+            None => monoio::time::sleep(LOOK).await,
+        }
+    };
+    let measured_ns = start_ns + spec.program.plan.warm_up.as_nanos() as u64;
+    core.recorder.borrow_mut().begin(measured_ns);
+    if spec.role != Role::Readers && !shared.is_over() {
+        shared.busy.fetch_add(1, Relaxed);
+        groups.for_each(|group| start_load(&core, group, start_ns));
+    }
+    let cpu = follow(&core, &spec, measured_ns).await;
+    leave(&core).await;
+    counts(&core, spec, cpu)
+}
+
+fn core(spec: &Spec) -> Core {
+    let labels = spec.program.labels.iter();
+    let labels = labels.map(|label| (label.name.clone(), label.deliveries)).collect();
+    let stride = u64::from(spec.of);
+    Core {
+        index: spec.index,
+        of: spec.of,
+        program: Arc::clone(&spec.program),
+        shared: Arc::clone(&spec.shared),
+        recorder: RefCell::new(Recorder::new(labels)),
+        published: RefCell::default(),
+        readers: RefCell::default(),
+        setup: RefCell::default(),
+        canceller: RefCell::new(Canceller::new()),
+        counter: RefCell::new(Counter::new(u64::from(spec.index) + 1, stride)),
+        groups: RefCell::new(vec![GroupCount::default(); spec.program.plan.groups.len()]),
+        tasks: Cell::new(0),
+        connections: Cell::new(0),
+        most_connections: spec.most_connections,
+        server: RefCell::new(None),
+    }
+}
+
+/// Looks after the counts until the run is over. The CPU and wall time of the measured part.
+async fn follow(core: &Rc<Core>, spec: &Spec, measured_ns: u64) -> (u64, u64) {
+    let shared = &core.shared;
+    let (mut begin, mut busy) = (None, spec.role != Role::Readers);
+    let mut end = None;
+    let mut next_glance_ns = 0;
+    while !shared.is_over() {
+        monoio::time::sleep(LOOK).await;
+        let now_ns = shared.clock.now_ns();
+        if begin.is_none() && now_ns >= measured_ns {
+            begin = Some((cpu_ms(), now_ns));
+        }
+        if busy && core.tasks.get() == 0 {
+            busy = false;
+            shared.busy.fetch_sub(1, Relaxed);
+        }
+        if end.is_none() && shared.is_stopping() {
+            end = Some((cpu_ms(), now_ns));
+        }
+        if now_ns >= next_glance_ns {
+            next_glance_ns = now_ns + GLANCE_EVERY_NS;
+            core.recorder.borrow_mut().roll(now_ns);
+            // Nobody looks at it any more when the run is being put together.
+            let _ = spec.glance.send(glance(core, &spec.name));
+        }
+    }
+    if busy {
+        shared.busy.fetch_sub(1, Relaxed);
+    }
+    let end = end.unwrap_or_else(|| (cpu_ms(), shared.clock.now_ns()));
+    let begin = begin.unwrap_or(end);
+    (end.0.saturating_sub(begin.0), end.1.saturating_sub(begin.1) / 1_000_000)
+}
+
+fn glance(core: &Core, name: &str) -> Glance {
+    let recorder = core.recorder.borrow();
+    let labels = recorder.labels.iter().map(|label| LabelGlance {
+        total: label.succeeded + label.failed,
+        failed: label.failed,
+        last_total: label.last.succeeded + label.last.failed,
+        last: label.last.times.clone(),
+        all: label.times.clone(),
+    });
+    let faults =
+        recorder.labels.iter().map(|label| label.duplicated + label.reordered + label.damaged);
+    Glance {
+        name: name.to_owned(),
+        labels: labels.collect(),
+        lateness_p99: recorder.recent_lateness.percentile(99.0),
+        faults: faults.sum(),
+        errors: recorder.errors.values().cloned().collect(),
+    }
+}
+
+/// Ends what still runs.
+async fn leave(core: &Rc<Core>) {
+    let canceller = core.canceller.replace(Canceller::new());
+    let _ = canceller.cancel();
+    let deadline_ns = core.shared.clock.now_ns() + LEAVE_NS;
+    while core.tasks.get() > 0 && core.shared.clock.now_ns() < deadline_ns {
+        monoio::time::sleep(LOOK).await;
+        let canceller = core.canceller.replace(Canceller::new());
+        let _ = canceller.cancel();
+    }
+}
+
+fn counts(core: &Core, spec: Spec, (cpu_ms, wall_ms): (u64, u64)) -> Counts {
+    let mut recorder = core.recorder.replace(Recorder::new(Vec::new()));
+    recorder.close_second();
+    Counts {
+        name: spec.name,
+        role: spec.role,
+        recorder,
+        published: core.published.take(),
+        readers: core.readers.take(),
+        setup: core.setup.take(),
+        groups: core.groups.take(),
+        server: core.server.take(),
+        cpu_ms,
+        wall_ms,
+    }
+}
+
+fn cpu_ms() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}

@@ -1,0 +1,199 @@
+//! A virtual user: runs the steps of its group, one operation after another over one connection.
+//!
+//! Invariant: what a user sends follows from the plan, its seed and the answers; never from the
+//! number of threads.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::core::Core;
+use super::recorder::Ended;
+use super::steps::{Op, Request};
+use super::wire::Connection;
+use crate::plan::OnError;
+use crate::schedule::Rng;
+use crate::user::{Context, Counter, Names, Variables, holds};
+
+/// What a step means for the ones after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flow {
+    Go,
+    NextIteration,
+    StopUser,
+    StopRun,
+}
+
+/// A virtual user.
+pub(crate) struct User {
+    pub(crate) core: Rc<Core>,
+    pub(crate) on_error: OnError,
+    pub(crate) variables: Variables,
+    pub(crate) rng: Rng,
+    /// Within its group, from 1.
+    pub(crate) number: u32,
+    pub(crate) iteration: u64,
+    pub(super) source: u32,
+    pub(super) connection: Option<Connection>,
+    /// By stream: the next `Producer-Seq`.
+    pub(super) producers: HashMap<u32, u64>,
+    /// When the next operation was meant to start, if that is not as soon as it can.
+    pub(crate) intended_ns: Option<u64>,
+    paused_ns: u64,
+    failed: u64,
+    pub(super) request: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    /// Messages in the request under way, by stream and sequence number.
+    pub(super) stamped: Vec<(u32, u32)>,
+}
+
+impl User {
+    pub(crate) fn new(
+        core: &Rc<Core>,
+        names: &Names,
+        on_error: OnError,
+        rng: Rng,
+        number: u32,
+    ) -> User {
+        let mut user = User {
+            core: Rc::clone(core),
+            on_error,
+            variables: Variables::new(names),
+            rng,
+            number,
+            iteration: 0,
+            source: core.shared.source(),
+            connection: None,
+            producers: HashMap::new(),
+            intended_ns: None,
+            paused_ns: 0,
+            failed: 0,
+            request: Vec::new(),
+            body: Vec::new(),
+            stamped: Vec::new(),
+        };
+        let core = Rc::clone(core);
+        names.begin(&mut user.context(&mut core.counter.borrow_mut()));
+        user
+    }
+
+    pub(super) fn context<'a>(&'a mut self, counter: &'a mut Counter) -> Context<'a> {
+        let clock = self.core.shared.clock;
+        Context {
+            variables: &mut self.variables,
+            rng: &mut self.rng,
+            user_number: self.number,
+            counter,
+            now_unix_ms: clock.unix_ms(clock.now_ns()),
+        }
+    }
+
+    /// One after another.
+    pub(crate) fn run<'a>(&'a mut self, ops: &'a [Op]) -> Pin<Box<dyn Future<Output = Flow> + 'a>> {
+        Box::pin(async move {
+            for op in ops {
+                let flow = match op {
+                    Op::Request(request) => self.operation(request).await,
+                    Op::Pause(pacer) => {
+                        self.pause(pacer).await;
+                        Flow::Go
+                    }
+                    Op::Loop(times, ops) => self.repeat(*times, ops).await,
+                    Op::If(condition, ops) => {
+                        let core = Rc::clone(&self.core);
+                        let holds =
+                            holds(condition, &mut self.context(&mut core.counter.borrow_mut()));
+                        if holds { self.run(ops).await } else { Flow::Go }
+                    }
+                    Op::Transaction { label, ops, include_pauses } => {
+                        self.transaction(*label, ops, *include_pauses).await
+                    }
+                };
+                if flow != Flow::Go {
+                    return flow;
+                }
+            }
+            Flow::Go
+        })
+    }
+
+    async fn repeat(&mut self, times: Option<u32>, ops: &[Op]) -> Flow {
+        let mut round = 0;
+        while times.is_none_or(|times| round < times) && !self.core.shared.is_stopping() {
+            let flow = self.run(ops).await;
+            if flow != Flow::Go {
+                return flow;
+            }
+            round += 1;
+            if round % 64 == 0 {
+                // A loop of nothing but pauses of zero must let others run.
+                monoio::time::sleep(std::time::Duration::ZERO).await;
+            }
+        }
+        Flow::Go
+    }
+
+    async fn pause(&mut self, pacer: &std::cell::RefCell<crate::schedule::Pacer>) {
+        let clock = self.core.shared.clock;
+        let now_ns = clock.now_ns();
+        let at_ns = pacer.borrow_mut().resume_at(self.number - 1, now_ns, &mut self.rng);
+        // A long pause must not outlast the run.
+        while clock.now_ns() < at_ns && !self.core.shared.is_stopping() {
+            clock.sleep_until(at_ns.min(clock.now_ns() + LONGEST_NAP_NS)).await;
+        }
+        self.paused_ns += clock.now_ns() - now_ns;
+        self.intended_ns = None;
+    }
+
+    async fn transaction(&mut self, label: usize, ops: &[Op], include_pauses: bool) -> Flow {
+        let clock = self.core.shared.clock;
+        let begin_ns = self.intended_ns.unwrap_or_else(|| clock.now_ns());
+        let paused_before = self.paused_ns;
+        let failed_before = self.failed;
+        let flow = self.run(ops).await;
+        let paused = if include_pauses { 0 } else { self.paused_ns - paused_before };
+        let ended_ns = clock.now_ns().saturating_sub(paused).max(begin_ns);
+        let ended = Ended {
+            label,
+            intended_ns: begin_ns,
+            sent_ns: begin_ns,
+            first_byte_ns: ended_ns,
+            ended_ns,
+            connect_ns: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+        };
+        let failed = flow != Flow::Go || self.failed > failed_before;
+        let failure = failed.then_some(("transaction", "a step of it failed"));
+        self.core.recorder.borrow_mut().ended(&ended, failure);
+        flow
+    }
+
+    /// One measured operation.
+    async fn operation(&mut self, request: &Request) -> Flow {
+        if self.core.shared.is_stopping() {
+            return Flow::StopUser;
+        }
+        let clock = self.core.shared.clock;
+        let now_ns = clock.now_ns();
+        let intended_ns = self.intended_ns.take().unwrap_or(now_ns);
+        let stream = self.choose(request);
+        self.core.shared.in_flight.fetch_add(1, Relaxed);
+        let outcome = self.attempt(request, stream, intended_ns).await;
+        self.core.shared.in_flight.fetch_sub(1, Relaxed);
+        if self.finish(request, intended_ns, outcome) {
+            return Flow::Go;
+        }
+        self.failed += 1;
+        match self.on_error {
+            OnError::Continue => Flow::Go,
+            OnError::NextIteration => Flow::NextIteration,
+            OnError::StopUser => Flow::StopUser,
+            OnError::StopRun => Flow::StopRun,
+        }
+    }
+}
+
+const LONGEST_NAP_NS: u64 = 50_000_000;

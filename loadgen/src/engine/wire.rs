@@ -1,0 +1,238 @@
+//! One client connection: a request out, its answer in.
+//!
+//! Invariant: after an error the connection is not used again; after a whole answer that allows it
+//! the next request goes over the same connection.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use http::{Method, StatusCode};
+use monoio::io::{AsyncWriteRentExt, CancelHandle, CancelableAsyncReadRent, Canceller};
+use monoio::net::TcpStream;
+use thalweg_proto::http1::{BodyDecoder, CodecError, Fields, Progress};
+use thalweg_proto::http1::{ResponseHead, ResponseHeadStatus, parse_response_head};
+
+use super::clock::Clock;
+
+/// Bytes of a connection's buffer: an answer to an append fits several times.
+const READ_BYTES: usize = 8 * 1024;
+/// No answer of a stream server is longer than this.
+const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WireError {
+    #[error("the connection could not be made: {0}")]
+    Connect(io::Error),
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("the answer is malformed: {0}")]
+    Malformed(#[from] CodecError),
+}
+
+impl WireError {
+    /// What failures are counted by.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            WireError::Connect(_) => "connect",
+            WireError::Broken(_) => "connection",
+            WireError::Timeout(_) => "timeout",
+            WireError::Malformed(_) => "malformed answer",
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: Fields,
+    pub(crate) body: BytesMut,
+    pub(crate) first_byte_ns: u64,
+    pub(crate) ended_ns: u64,
+    /// Head and body as they came over the wire.
+    pub(crate) bytes: u64,
+    pub(crate) keep_alive: bool,
+}
+
+/// Takes whole answers out of the bytes of a connection, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    input: BytesMut,
+    current: Option<(ResponseHead, BodyDecoder, BytesMut)>,
+    /// Of the answer under way.
+    first_byte_ns: u64,
+    bytes: u64,
+}
+
+impl Answers {
+    /// Takes bytes that were received at `now_ns`.
+    pub(crate) fn push(&mut self, bytes: &[u8], now_ns: u64) {
+        if self.input.is_empty() && self.current.is_none() {
+            self.first_byte_ns = now_ns;
+        }
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The next whole answer, to a request with `method`.
+    pub(crate) fn next(
+        &mut self,
+        method: &Method,
+        now_ns: u64,
+    ) -> Result<Option<Response>, CodecError> {
+        loop {
+            if self.current.is_none() {
+                let parsed = parse_response_head(&self.input, method)?;
+                let ResponseHeadStatus::Complete(head, taken) = parsed else { return Ok(None) };
+                self.input.advance(taken);
+                self.bytes += taken as u64;
+                if head.status.is_informational() {
+                    continue;
+                }
+                let decoder = head.body.decoder(MAX_ANSWER_BYTES)?;
+                self.current = Some((head, decoder, BytesMut::new()));
+            }
+            let Some((_, decoder, body)) = &mut self.current else { continue };
+            let before = self.input.len();
+            let progress = decoder.decode(&mut self.input, body)?;
+            self.bytes += (before - self.input.len()) as u64;
+            if progress == Progress::More {
+                return Ok(None);
+            }
+            return Ok(self.take(now_ns));
+        }
+    }
+
+    /// The connection ended: an answer that ends with it is whole.
+    pub(crate) fn finish(&mut self, now_ns: u64) -> Result<Option<Response>, CodecError> {
+        match &mut self.current {
+            Some((_, decoder, _)) => {
+                decoder.finish()?;
+                let mut response = self.take(now_ns);
+                if let Some(response) = &mut response {
+                    response.keep_alive = false;
+                }
+                Ok(response)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn take(&mut self, now_ns: u64) -> Option<Response> {
+        let (head, _, body) = self.current.take()?;
+        let first_byte_ns = std::mem::replace(&mut self.first_byte_ns, now_ns);
+        let bytes = std::mem::take(&mut self.bytes);
+        let ResponseHead { status, fields, keep_alive, .. } = head;
+        Some(Response { status, fields, body, first_byte_ns, ended_ns: now_ns, bytes, keep_alive })
+    }
+}
+
+/// A connection for one request at a time.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    answers: Answers,
+    buf: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream) -> Connection {
+        Connection { stream, answers: Answers::default(), buf: Vec::new() }
+    }
+
+    /// Sends a request, given as its bytes, and takes its answer. Gives the request's memory back.
+    pub(crate) async fn exchange(
+        &mut self,
+        clock: Clock,
+        method: &Method,
+        request: Vec<u8>,
+        timeout: Duration,
+    ) -> (Result<Response, WireError>, Vec<u8>) {
+        let never = Canceller::new();
+        self.exchange_until(clock, method, request, timeout, &never.handle()).await
+    }
+
+    /// The same, unless it is cancelled while it waits for the answer.
+    pub(crate) async fn exchange_until(
+        &mut self,
+        clock: Clock,
+        method: &Method,
+        request: Vec<u8>,
+        timeout: Duration,
+        cancel: &CancelHandle,
+    ) -> (Result<Response, WireError>, Vec<u8>) {
+        let (sent, request) = self.stream.write_all(request).await;
+        if let Err(error) = sent {
+            return (Err(error.into()), request);
+        }
+        let answer = monoio::time::timeout(timeout, self.answer(clock, method, cancel)).await;
+        (answer.unwrap_or(Err(WireError::Timeout(timeout))), request)
+    }
+
+    async fn answer(
+        &mut self,
+        clock: Clock,
+        method: &Method,
+        cancel: &CancelHandle,
+    ) -> Result<Response, WireError> {
+        loop {
+            let mut buf = std::mem::take(&mut self.buf);
+            buf.clear();
+            buf.reserve(READ_BYTES);
+            let (read, buf) = self.stream.cancelable_read(buf, cancel.clone()).await;
+            let now_ns = clock.now_ns();
+            self.buf = buf;
+            if read? == 0 {
+                let ended = self.answers.finish(now_ns)?;
+                return ended.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            self.answers.push(&self.buf, now_ns);
+            if let Some(response) = self.answers.next(method, now_ns)? {
+                return Ok(response);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_cut_anywhere() {
+        let text = "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
+                    HTTP/1.1 409 x\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n\
+                    transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+        for size in [1, 5, text.len()] {
+            let mut answers = Answers::default();
+            let (mut got, mut bytes) = (Vec::new(), 0);
+            for (at, piece) in text.as_bytes().chunks(size).enumerate() {
+                answers.push(piece, at as u64);
+                while let Some(answer) = answers.next(&Method::POST, at as u64).unwrap() {
+                    bytes += answer.bytes;
+                    assert!(answer.first_byte_ns <= answer.ended_ns);
+                    got.push((answer.status.as_u16(), answer.body.to_vec()));
+                }
+            }
+            let want = [(204, &b""[..]), (409, b"abc"), (200, b"x")];
+            assert_eq!(got, want.map(|(status, body)| (status, body.to_vec())), "{size}");
+            assert_eq!(bytes, text.len() as u64);
+        }
+    }
+
+    #[test]
+    fn an_answer_may_end_with_the_connection() {
+        let mut answers = Answers::default();
+        answers.push(b"HTTP/1.1 200 OK\r\n\r\nabc", 1);
+        assert!(answers.next(&Method::GET, 1).unwrap().is_none());
+        let answer = answers.finish(2).unwrap().unwrap();
+        assert_eq!((&answer.body[..], answer.keep_alive), (&b"abc"[..], false));
+
+        let mut cut = Answers::default();
+        cut.push(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc", 1);
+        assert!(cut.next(&Method::GET, 1).unwrap().is_none());
+        assert!(cut.finish(2).is_err());
+    }
+}
