@@ -1,6 +1,6 @@
 //! The HTML report: one file that needs no network, no server and, for its tables, no script.
 //!
-//! The page is a template over [`page`], the charts draw [`charts`]' data with the embedded
+//! The page is a template over `page`, the charts draw `charts`' data with the embedded
 //! library. Invariants: whatever comes from a run (labels, messages, the plan) is data, escaped
 //! where it is written; the page's policy lets only its own scripts and styles run, by their
 //! hashes, and lets nothing be fetched; the size does not grow with the length of a run.
