@@ -1,5 +1,7 @@
 //! The sample log of a process that is killed at full speed has whole rows only.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

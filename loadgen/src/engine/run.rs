@@ -18,7 +18,7 @@ use super::show::Latest;
 use super::thread::{self, Counts, Glance, Role, Spec};
 use crate::live::Phase;
 use crate::plan::{Group, Load, Plan};
-use crate::result::{Gauge, Meta, RunResult};
+use crate::result::{Gauge, Meta, RunResult, notes, thresholds};
 use crate::schedule;
 use crate::{LoadError, net};
 
@@ -71,6 +71,9 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
     let setup_begin_ns = clock.now_ns();
     run.set_up()?;
     let setup_ms = (clock.now_ns() - setup_begin_ns) / 1_000_000;
+    if let Some(barrier) = &options.barrier {
+        barrier.wait();
+    }
     let measured = run.load(plan);
     let interrupted = options.stop.is_stopped();
     run.drain(plan.drain);
@@ -95,7 +98,10 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
-    Ok(assemble(&program, counts, gauges, meta))
+    let mut result = assemble(&program, counts, gauges, meta);
+    result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
+    result.notes = notes::notes(&result);
+    Ok(result)
 }
 
 struct Run<'a> {

@@ -17,7 +17,6 @@ use crate::plan::Timer;
 pub struct Pacer(How);
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each pause step and thread")]
 enum How {
     Constant(u64),
     Uniform(u64, u64),

@@ -19,7 +19,6 @@ pub(super) struct CompiledText {
 
 /// What a text is compared with.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few for each step and thread")]
 enum Matcher {
     Is(Compiled),
     /// The same text every time, its search prepared.

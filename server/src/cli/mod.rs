@@ -1,6 +1,7 @@
 //! The command line: what the words mean. Each command's work is in its own module.
 
 pub mod exit;
+pub mod load;
 pub mod serve;
 pub mod stream;
 
@@ -26,6 +27,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Create, write and read streams on any Durable Streams server
     Stream(Box<stream::StreamArgs>),
+    /// Measure how a Durable Streams server does under load
+    Load(load::LoadArgs),
 }
 
 /// Parses the command line and runs it. Usage errors end the process with [`exit::Exit::Usage`].
@@ -34,6 +37,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::main(&args),
         Command::Stream(args) => stream::main(&args),
+        Command::Load(args) => load::main(&args),
     }
 }
 
