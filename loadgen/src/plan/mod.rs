@@ -6,12 +6,26 @@
 //!
 //! Deliberately absent: sockets, clocks and what came of a run.
 
+mod check;
+mod condition;
+mod data;
+mod element;
+mod error;
 mod fanout;
+mod http_names;
 pub mod jmx;
+pub mod limits;
 mod model;
+mod properties;
 mod source;
+mod template;
+mod threshold;
 pub mod toml;
+mod units;
 
+pub use error::{Place, PlanError};
 pub use fanout::{AppendOptions, FanoutOptions, append, fanout};
 pub use model::*;
-pub use source::{PlanFormat, PlanSource};
+pub use source::{PlanFormat, PlanSource, ResolvedPlan};
+pub use template::TemplateError;
+pub use threshold::parse_thresholds;
