@@ -53,9 +53,9 @@ pub enum LoadError {
         /// Why it failed.
         reason: String,
     },
-    /// The plan has nothing of what a search changes.
+    /// The plan is not one, or has nothing of what a search changes.
     #[error("{0}")]
-    Scale(String),
+    Refused(String),
     /// A worker of a distributed run was lost, refused or failed.
     #[error("worker {worker}: {reason}")]
     Worker {

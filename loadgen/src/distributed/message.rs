@@ -19,16 +19,25 @@ pub const PROTOCOL: u32 = 1;
 pub struct Job {
     /// The plan; each worker resolves it.
     pub source: PlanSource,
+    /// Changed by the command line.
+    pub overrides: Overrides,
     /// Changed for a trial of a search.
     pub scaling: Option<Scaling>,
-    /// Fixes every choice; the plan's own otherwise.
-    pub seed: Option<u64>,
     /// Which part of the load is this worker's.
     pub share: Share,
     /// Whether sample log rows are sent back.
     pub rows: bool,
     /// Which deliveries are among them.
     pub jtl_deliveries: JtlDeliveries,
+}
+
+/// What the command line says instead of the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides {
+    /// Fixes every choice.
+    pub seed: Option<u64>,
+    /// `Authorization: Bearer`; not in the plan's text, so that no report shows it.
+    pub bearer: Option<String>,
 }
 
 /// From a worker.

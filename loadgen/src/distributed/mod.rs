@@ -24,6 +24,7 @@
 //! the way: keep workers on a network that you trust.
 
 pub mod controller;
+mod job;
 pub mod limits;
 mod lines;
 mod message;
@@ -35,5 +36,6 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Job, PROTOCOL};
+pub use job::run_job;
+pub use message::{Job, Overrides, PROTOCOL};
 pub use token::Token;

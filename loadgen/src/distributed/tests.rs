@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::lines::{Lines, Patience, Sender};
 use super::message::{ControllerHello, FromController, FromWorker, PROTOCOL, VERSION, WorkerHello};
 use super::worker::{Runner, Worker, WorkerOptions};
-use super::{Job, Token, controller};
+use super::{Job, Overrides, Token, controller};
 use crate::engine::{JtlDeliveries, RunOptions, Share, Stop};
 use crate::live::Phase;
 use crate::plan::{PlanFormat, PlanSource};
@@ -29,8 +29,8 @@ fn job() -> Job {
             data: BTreeMap::new(),
             skip_unknown: false,
         },
+        overrides: Overrides { seed: Some(7), bearer: None },
         scaling: None,
-        seed: Some(7),
         share: Share::default(),
         rows: false,
         jtl_deliveries: JtlDeliveries::None,
@@ -117,7 +117,7 @@ fn two_workers_make_one_result() {
         start(
             Some("secret"),
             Box::new(move |job, options| {
-                assert_eq!((options.share, job.seed), (job.share, Some(7)));
+                assert_eq!((options.share, job.overrides.seed), (job.share, Some(7)));
                 seen.lock().unwrap().push((job.share.index, job.share.of));
                 thread::sleep(Duration::from_millis(set_up_ms));
                 let result = made_up(job, options);

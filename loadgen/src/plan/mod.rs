@@ -29,3 +29,21 @@ pub use model::*;
 pub use source::{PlanFormat, PlanSource, ResolvedPlan};
 pub use template::TemplateError;
 pub use threshold::parse_thresholds;
+
+/// Reads a duration as plans have it: `30s`, `250ms`, `1m30s`.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    units::duration(text)
+}
+
+/// Reads a size as plans have it: `100`, `4KiB`, `1.5MiB`.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    units::bytes(text)
+}
+
+/// Reads a rate as plans have it: `50`, `600/min`.
+#[must_use]
+pub fn parse_rate(text: &str) -> Option<f64> {
+    units::rate(text)
+}
