@@ -110,7 +110,7 @@ fn one(
     match result {
         Ok(result) if result.meta.interrupted => Ok(None),
         Ok(result) => {
-            let record = TrialRecord::judge(trial, &result, usage);
+            let record = TrialRecord::judge(trial, &scaled, &result, usage);
             *meta = result.meta;
             Ok(Some(record))
         }

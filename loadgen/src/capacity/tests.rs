@@ -14,7 +14,8 @@ use crate::LoadError;
 use crate::engine::RunOptions;
 use crate::plan::{Metric, Operator, Plan, Threshold};
 use crate::result::{
-    CoreResult, DeliveryResult, GroupResult, Machine, Meta, Note, RunResult, Times, thresholds,
+    CoreResult, DeliveryResult, Gauge, GroupResult, Machine, Meta, Note, RunResult, Times,
+    thresholds,
 };
 
 const CPU_IDLE: f64 = 0.02;
@@ -204,6 +205,27 @@ fn a_generator_at_its_limit_is_said_so() {
     assert!(text.contains("AT LEAST: 1,000 readers: the generator is the limit"), "{text}");
     assert!(!text.contains("SUSTAINED"), "{text}");
     assert_eq!(report.first_limit.resource, Some(Resource::Generator));
+}
+
+#[test]
+fn a_queue_at_the_server_is_not_the_generators_fault() {
+    let check = |code: &str, in_flight: u64, want: Outcome| {
+        let report = search(&options(Knob::Readers, 500.0), |plan| {
+            let mut result = result(plan);
+            let (code, text) = (code.to_owned(), String::new());
+            result.notes.push(Note { warning: true, code, text });
+            result.gauges.push(Gauge { in_flight, ..Gauge::default() });
+            result.groups[0].achieved_rate *= 0.5;
+            Ok(result)
+        });
+        assert_eq!(report.expect("a report").trials[0].outcome, want, "{code} {in_flight}");
+    };
+    check("generator-late", 0, Outcome::GeneratorFailed);
+    check("generator-late", 10, Outcome::Failed);
+    check("generator-busy", 10, Outcome::GeneratorFailed);
+    check("near-ceiling", 10, Outcome::GeneratorFailed);
+    check("generator-behind", 0, Outcome::Failed);
+    check("closed-loop", 0, Outcome::Failed);
 }
 
 #[test]
