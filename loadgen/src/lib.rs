@@ -15,6 +15,7 @@
 
 pub mod capacity;
 pub mod compare;
+pub mod distributed;
 pub mod engine;
 mod error;
 pub mod html;
@@ -29,4 +30,4 @@ pub mod schedule;
 pub mod target;
 pub mod user;
 
-pub use error::LoadError;
+pub use error::{Cause, LoadError};

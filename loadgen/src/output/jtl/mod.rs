@@ -17,10 +17,12 @@
 
 mod pages;
 mod read;
+mod relay;
 mod row;
 mod writer;
 
 pub use read::read_jtl;
+pub use relay::{JtlRelay, RelayedRows};
 pub use row::{DataType, JtlRow, ResponseCode};
 pub use writer::{JtlBuffer, JtlSink, JtlWriter};
 
