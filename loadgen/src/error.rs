@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a run could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -51,9 +53,9 @@ pub enum LoadError {
         /// Why it failed.
         reason: String,
     },
-    /// The plan has nothing of what a search changes.
+    /// The plan is not one, or has nothing of what a search changes.
     #[error("{0}")]
-    Scale(String),
+    Refused(String),
     /// A worker of a distributed run was lost, refused or failed.
     #[error("worker {worker}: {reason}")]
     Worker {
@@ -61,5 +63,45 @@ pub enum LoadError {
         worker: String,
         /// What happened.
         reason: String,
+        /// On which side.
+        cause: Cause,
     },
+}
+
+/// On which side a run failed: a search for capacity goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The generator's machine has no more descriptors, ports or memory.
+    Generator,
+    /// The server did not let the run be set up.
+    Server,
+    /// Neither has to do with how much load there is.
+    Other,
+}
+
+impl LoadError {
+    /// On which side it failed.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            LoadError::Descriptors { .. } => Cause::Generator,
+            LoadError::Connect { source, .. } if is_exhausted(source) => Cause::Generator,
+            LoadError::Connect { .. } | LoadError::Prepare { .. } => Cause::Server,
+            LoadError::Worker { cause, .. } => *cause,
+            _ => Cause::Other,
+        }
+    }
+}
+
+/// Out of ports, descriptors or memory on this side.
+fn is_exhausted(error: &io::Error) -> bool {
+    let ours = [
+        rustix::io::Errno::ADDRNOTAVAIL,
+        rustix::io::Errno::MFILE,
+        rustix::io::Errno::NFILE,
+        rustix::io::Errno::NOMEM,
+        rustix::io::Errno::NOBUFS,
+    ];
+    rustix::io::Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
 }

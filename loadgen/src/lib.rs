@@ -14,6 +14,8 @@
 #![forbid(unsafe_code)]
 
 pub mod capacity;
+pub mod compare;
+pub mod distributed;
 pub mod engine;
 mod error;
 pub mod html;
@@ -28,4 +30,4 @@ pub mod schedule;
 pub mod target;
 pub mod user;
 
-pub use error::LoadError;
+pub use error::{Cause, LoadError};

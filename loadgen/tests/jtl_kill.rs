@@ -13,10 +13,10 @@ use thalweg_loadgen::output::jtl::{DataType, HEADER, JtlBuffer, JtlRow, JtlWrite
 fn a_killed_process_leaves_whole_rows() {
     let dir = tempfile::tempdir().unwrap();
     // At different sizes of the file, so at different places within a write.
-    for round in 0..12 {
+    for round in 0..40 {
         let path = dir.path().join(format!("{round}.jtl"));
         let mut child = start(&path);
-        let least = 200_000 + round * 1_234_567;
+        let least = 200_000 + round * 123_457;
         wait_for(&path, least, &mut child);
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -27,38 +27,38 @@ fn a_killed_process_leaves_whole_rows() {
 
 /// This test again, as the process that writes.
 fn start(path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "writes_until_it_is_killed", "--ignored"])
         .env(PATH, path)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap()
+        .expect("started")
 }
 
 fn wait_for(path: &Path, bytes: u64, child: &mut Child) {
     let begin = Instant::now();
     while path.metadata().map_or(0, |file| file.len()) < bytes {
         assert!(begin.elapsed() < Duration::from_secs(60), "it does not write");
-        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        assert_eq!(child.try_wait().expect("a child"), None, "it ended by itself");
         std::thread::yield_now();
     }
 }
 
 fn check(path: &Path) {
-    let text = std::fs::read(path).unwrap();
+    let text = std::fs::read(path).expect("readable");
     assert_eq!(text.last(), Some(&b'\n'), "the last row was cut");
     assert!(text.starts_with(HEADER.as_bytes()));
     let mut reader = csv::Reader::from_reader(text.as_slice());
-    let columns = reader.headers().unwrap().len();
+    let columns = reader.headers().expect("a header").len();
     let mut rows = 0;
     for row in reader.records() {
-        let row = row.unwrap();
+        let row = row.expect("a row");
         assert_eq!(row.len(), columns);
         assert!(row[0].parse::<u64>().is_ok() && row[17].parse::<u64>().is_ok(), "{row:?}");
         rows += 1;
     }
-    assert!(rows > 100, "{rows} rows");
+    assert!(rows > 30, "{rows} rows");
 }
 
 #[test]
@@ -67,7 +67,8 @@ fn writes_until_it_is_killed() {
     let Some(path) = std::env::var_os(PATH) else { return };
     let (_writer, sink) = JtlWriter::create(Path::new(&path)).unwrap();
     let mut buffer = JtlBuffer::new(sink.clone());
-    let url = "http://127.0.0.1:4437/v1/stream/some/longer/path".repeat(8);
+    // Long rows, so that most of the time goes into writing.
+    let url = "http://127.0.0.1:4437/v1/stream/some/longer/path".repeat(50);
     for number in 0_u64.. {
         let fails = number % 1000 == 999;
         buffer.push(&JtlRow {
@@ -86,7 +87,7 @@ fn writes_until_it_is_killed() {
             sent_bytes: 340,
             group_threads: 20,
             all_threads: 30,
-            url: &url[..url.len() - (number % 300) as usize],
+            url: &url[..url.len() - (number * 7 % 1500) as usize],
             latency_ns: number * 900,
             idle_ns: 0,
             connect_ns: 0,

@@ -100,7 +100,7 @@ fn one(
 ) -> Result<Option<TrialRecord>, LoadError> {
     let (knob, value) = (options.search.knob, trial.value);
     let scaling = Scaling { knob, value, duration: options.trial_duration };
-    let mut scaled = scaling.apply(plan).map_err(|error| LoadError::Scale(error.to_string()))?;
+    let mut scaled = scaling.apply(plan).map_err(|error| LoadError::Refused(error.to_string()))?;
     // Repeats are further samples, not the same one again.
     scaled.seed = plan.seed.wrapping_add(u64::from(trial.number));
     scaled.thresholds.clone_from(&options.slo);
@@ -110,10 +110,11 @@ fn one(
     match result {
         Ok(result) if result.meta.interrupted => Ok(None),
         Ok(result) => {
-            let record = TrialRecord::judge(trial, &result, usage);
+            let record = TrialRecord::judge(trial, &scaled, &result, usage);
             *meta = result.meta;
             Ok(Some(record))
         }
+        Err(_) if run_options.stop.is_stopped() => Ok(None),
         Err(error) => TrialRecord::of_error(trial, error, held_before).map(Some),
     }
 }

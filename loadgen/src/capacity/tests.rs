@@ -14,7 +14,8 @@ use crate::LoadError;
 use crate::engine::RunOptions;
 use crate::plan::{Metric, Operator, Plan, Threshold};
 use crate::result::{
-    CoreResult, DeliveryResult, GroupResult, Machine, Meta, Note, RunResult, Times, Verdict,
+    CoreResult, DeliveryResult, Gauge, GroupResult, Machine, Meta, Note, RunResult, Times,
+    thresholds,
 };
 
 const CPU_IDLE: f64 = 0.02;
@@ -38,8 +39,7 @@ fn result(plan: &Plan) -> RunResult {
     times.record_n((p99 * 0.3e6) as u64, 90);
     times.record_n((p99 * 1e6) as u64, 10);
     let delivered = (readers * rate) as u64 * SECONDS;
-    let bound = plan.thresholds.first().map_or(f64::INFINITY, |threshold| threshold.value / 1e6);
-    RunResult {
+    let mut result = RunResult {
         format: 1,
         meta: Meta {
             plan: plan.name.clone(),
@@ -91,14 +91,10 @@ fn result(plan: &Plan) -> RunResult {
         gauges: Vec::new(),
         errors: Vec::new(),
         notes: Vec::new(),
-        verdicts: vec![Verdict {
-            threshold: "p99 < 250 ms".to_owned(),
-            label: None,
-            metric: "p99".to_owned(),
-            observed: format!("p99 = {p99:.1} ms"),
-            passed: p99 < bound,
-        }],
-    }
+        verdicts: Vec::new(),
+    };
+    result.verdicts = thresholds::evaluate(&plan.thresholds, &result);
+    result
 }
 
 fn options(knob: Knob, from: f64) -> CapacityOptions {
@@ -209,6 +205,27 @@ fn a_generator_at_its_limit_is_said_so() {
     assert!(text.contains("AT LEAST: 1,000 readers: the generator is the limit"), "{text}");
     assert!(!text.contains("SUSTAINED"), "{text}");
     assert_eq!(report.first_limit.resource, Some(Resource::Generator));
+}
+
+#[test]
+fn a_queue_at_the_server_is_not_the_generators_fault() {
+    let check = |code: &str, in_flight: u64, want: Outcome| {
+        let report = search(&options(Knob::Readers, 500.0), |plan| {
+            let mut result = result(plan);
+            let (code, text) = (code.to_owned(), String::new());
+            result.notes.push(Note { warning: true, code, text });
+            result.gauges.push(Gauge { in_flight, ..Gauge::default() });
+            result.groups[0].achieved_rate *= 0.5;
+            Ok(result)
+        });
+        assert_eq!(report.expect("a report").trials[0].outcome, want, "{code} {in_flight}");
+    };
+    check("generator-late", 0, Outcome::GeneratorFailed);
+    check("generator-late", 10, Outcome::Failed);
+    check("generator-busy", 10, Outcome::GeneratorFailed);
+    check("near-ceiling", 10, Outcome::GeneratorFailed);
+    check("generator-behind", 0, Outcome::Failed);
+    check("closed-loop", 0, Outcome::Failed);
 }
 
 #[test]

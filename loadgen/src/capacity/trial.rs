@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::search::{Outcome, Trial};
 use super::usage::Usage;
-use crate::error::LoadError;
+use crate::error::{Cause, LoadError};
+use crate::plan::{Load, Plan};
 use crate::result::{RunResult, Times};
 
 /// A trial and what came of it. Rates are per second of the measured part.
@@ -55,7 +56,12 @@ impl TrialRecord {
     /// Judges a run by its verdicts, by what was started of what was intended, and by its notes on
     /// the generator.
     #[must_use]
-    pub fn judge(trial: Trial, result: &RunResult, server: Option<Usage>) -> TrialRecord {
+    pub fn judge(
+        trial: Trial,
+        plan: &Plan,
+        result: &RunResult,
+        server: Option<Usage>,
+    ) -> TrialRecord {
         let failed = result.verdicts.iter().filter(|verdict| !verdict.passed);
         let mut reasons: Vec<String> = failed
             .map(|verdict| format!("{}, not {}", verdict.observed, verdict.threshold))
@@ -68,11 +74,7 @@ impl TrialRecord {
             })
         }));
         let held = reasons.is_empty();
-        let notes = result.notes.iter();
-        let generator: Vec<String> = notes
-            .filter(|note| note.code.starts_with("generator-") || note.code == "near-ceiling")
-            .map(|note| note.text.clone())
-            .collect();
+        let generator = generator_limits(plan, result);
         let outcome = match (held, generator.is_empty()) {
             (true, true) => Outcome::Held,
             (false, true) => Outcome::Failed,
@@ -93,26 +95,34 @@ impl TrialRecord {
         error: LoadError,
         held_before: bool,
     ) -> Result<TrialRecord, LoadError> {
-        let outcome = match &error {
-            LoadError::Descriptors { .. } => Outcome::GeneratorFailed,
-            LoadError::Connect { source, .. } if is_ours(source) => Outcome::GeneratorFailed,
-            LoadError::Connect { .. } | LoadError::Prepare { .. } if held_before => Outcome::Failed,
-            _ => return Err(error),
+        let outcome = match error.cause() {
+            Cause::Generator => Outcome::GeneratorFailed,
+            Cause::Server if held_before => Outcome::Failed,
+            Cause::Server | Cause::Other => return Err(error),
         };
         Ok(TrialRecord { trial, outcome, reasons: vec![error.to_string()], seen: None })
     }
 }
 
-/// Out of ports, descriptors or memory on this side.
-fn is_ours(error: &std::io::Error) -> bool {
-    let ours = [
-        rustix::io::Errno::ADDRNOTAVAIL,
-        rustix::io::Errno::MFILE,
-        rustix::io::Errno::NFILE,
-        rustix::io::Errno::NOMEM,
-        rustix::io::Errno::NOBUFS,
-    ];
-    rustix::io::Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
+/// What says that the generator, and not the server, was the limit.
+///
+/// A server that falls so far behind that as many requests wait as the plan allows makes the
+/// generator late and its load too low. That is the server's doing: only a generator that was late
+/// with room for more is at its own limit.
+fn generator_limits(plan: &Plan, result: &RunResult) -> Vec<String> {
+    let room = plan.groups.iter().filter_map(|group| match &group.load {
+        Load::Open { max_in_flight, .. } => Some(u64::from(*max_in_flight)),
+        Load::Closed { .. } => None,
+    });
+    let waiting = result.gauges.iter().map(|gauge| gauge.in_flight).max().unwrap_or(0);
+    let full = room.min().is_some_and(|room| waiting as f64 >= NEARLY_FULL * room as f64);
+    let is_limit = |code: &str| match code {
+        "generator-busy" | "near-ceiling" => true,
+        "generator-late" => !full,
+        _ => false,
+    };
+    let notes = result.notes.iter().filter(|note| is_limit(&note.code));
+    notes.map(|note| note.text.clone()).collect()
 }
 
 impl Seen {
@@ -148,5 +158,7 @@ impl Seen {
     }
 }
 
+/// Of the requests that may be under way at the same time.
+const NEARLY_FULL: f64 = 0.9;
 /// Of the intended arrivals. Below it the load was not the one that is being judged.
 const LEAST_ACHIEVED: f64 = 0.98;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use crate::live::Board;
 use crate::output::jtl::JtlSink;
 
@@ -64,7 +66,7 @@ impl Default for Cores {
 }
 
 /// One worker's part of a distributed run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Which worker, from 0.
     pub index: u32,
@@ -79,7 +81,7 @@ impl Default for Share {
 }
 
 /// Which deliveries are logged: chosen by reader, never by latency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum JtlDeliveries {
     /// Of every reader.
     All,

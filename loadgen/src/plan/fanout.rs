@@ -1,14 +1,20 @@
 //! The main scenarios as plans: one publisher at a fixed rate and many live readers; and appends
 //! as fast as so many connections can.
+//!
+//! Invariant: options that [`FanoutOptions::check`] takes make a plan that a file could say too.
+//!
+//! Deliberately absent: defaults of the command line that depend on more than these options.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::checks::{Metric, Operator, Threshold};
+use super::element::Element;
 use super::model::{
     Arrivals, Behaviour, Choice, DeliveryChecks, From, Group, Load, OnError, Payload, Piece, Plan,
     RateStage, Sampler, SamplerKind, Size, Step, StreamSet, Tail, TailMode, Template, UserStage,
 };
+use super::{PlanError, http_names, limits};
 
 /// What can be said about it in one line.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,6 +63,35 @@ impl Default for FanoutOptions {
             seed: 1,
             connect_rate: 5_000.0,
             behaviour: Behaviour::default(),
+        }
+    }
+}
+
+impl FanoutOptions {
+    /// Whether the plan can run.
+    ///
+    /// # Errors
+    /// Names the first option that cannot be, its value, and what would be right.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let root = &Element::ROOT;
+        stream_url(&root.key("url"), &self.url)?;
+        count("readers", self.readers, limits::MAX_USERS)?;
+        count("streams", self.streams, limits::MAX_STREAMS)?;
+        root.key("payload").at_most("bytes", self.payload_bytes, limits::MAX_PAYLOAD_BYTES)?;
+        rate("rate", self.rate)?;
+        rate("connect-rate", self.connect_rate)?;
+        time("duration", self.duration)?;
+        time("drain", self.drain)?;
+        if self.warm_up >= self.duration {
+            let expected = format!("less than the duration, {:?}", self.duration);
+            return Err(root.key("warm-up").value(format!("{:?}", self.warm_up), expected));
+        }
+        match &self.bearer {
+            None => Ok(()),
+            Some(token) => http_names::field_value(
+                &root.key("token"),
+                &Template(vec![Piece::Text(token.clone())]),
+            ),
         }
     }
 }
@@ -191,4 +226,93 @@ fn step(label: &str, kind: SamplerKind) -> Step {
 fn none(metric: Metric, text: &str) -> Threshold {
     let (label, operator, value) = (None, Operator::Equal, 0.0);
     Threshold { label, metric, operator, value, text: text.to_owned() }
+}
+
+/// The URL of a base, and a path of a stream below it.
+fn stream_url(at: &Element<'_>, url: &str) -> Result<(), PlanError> {
+    http_names::base_url(at, url)?;
+    let authority = url.find("://").map_or(0, |scheme| scheme + 3);
+    match url[authority..].rsplit_once('/') {
+        Some((_, stream)) if http_names::stream_path(at, stream).is_ok() => Ok(()),
+        _ => {
+            let expected = "a URL that ends in the name of a stream, like \
+                            http://127.0.0.1:4437/v1/stream/x";
+            Err(at.value(format_args!("{url:?}"), expected))
+        }
+    }
+}
+
+fn count(name: &'static str, value: u32, limit: u32) -> Result<(), PlanError> {
+    let at = Element::ROOT.key(name);
+    if value == 0 {
+        return Err(at.value(value, format!("1 to {limit}")));
+    }
+    at.at_most(name, value, limit)
+}
+
+fn rate(name: &str, value: f64) -> Result<(), PlanError> {
+    if (limits::MIN_RATE..=limits::MAX_RATE).contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("{} to {} per second", limits::MIN_RATE, limits::MAX_RATE);
+    Err(Element::ROOT.key(name).value(value, expected))
+}
+
+fn time(name: &str, value: Duration) -> Result<(), PlanError> {
+    if value <= limits::MAX_DURATION {
+        return Ok(());
+    }
+    let days = limits::MAX_DURATION.as_secs() / 86_400;
+    let expected = format!("at most {days} days");
+    Err(Element::ROOT.key(name).value(format!("{value:?}"), expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{parse_thresholds, validate};
+    use super::*;
+
+    fn options() -> FanoutOptions {
+        FanoutOptions { url: "http://h:1/v1/stream/x".into(), ..FanoutOptions::default() }
+    }
+
+    #[test]
+    fn plans_like_any_other() {
+        let plan = fanout(&options());
+        options().check().unwrap();
+        validate::check(&plan).unwrap();
+        let (target, path) = (plan.target.as_str(), plan.streams[0].path.as_str());
+        assert_eq!((target, path), ("http://h:1/v1/stream", "x"));
+        for threshold in &plan.thresholds {
+            assert_eq!(parse_thresholds(&threshold.text).unwrap(), std::slice::from_ref(threshold));
+        }
+        let url = options().url;
+        validate::check(&append(&AppendOptions { url, ..AppendOptions::default() })).unwrap();
+    }
+
+    #[test]
+    fn options_that_cannot_be() {
+        let check = |change: fn(&mut FanoutOptions), want: &str| {
+            let mut options = options();
+            change(&mut options);
+            let got = options.check().unwrap_err().to_string();
+            assert!(got.contains(want), "{got}");
+        };
+        check(|o| o.readers = 0, "readers = 0: expected 1 to");
+        check(|o| o.readers = u32::MAX, "readers are more than the");
+        check(|o| o.streams = 0, "streams = 0: expected 1 to");
+        check(|o| o.rate = 0.0, "rate = 0: expected");
+        check(|o| o.rate = f64::NAN, "rate = NaN: expected");
+        check(|o| o.connect_rate = -1.0, "connect-rate = -1: expected");
+        check(|o| o.duration = Duration::ZERO, "warm-up = 0ns: expected less than the duration");
+        check(|o| o.drain = Duration::MAX, "expected at most 7 days");
+        check(|o| o.payload_bytes = u32::MAX, "bytes are more than the");
+        check(|o| o.bearer = Some("a\nb".into()), "token: a header field is one line");
+        for url in
+            ["x", "h/x", "https://h/x", "http://h", "http://h/", "http://h/x/", "http://h/a?b"]
+        {
+            let got = FanoutOptions { url: url.into(), ..options() }.check();
+            assert!(got.unwrap_err().to_string().contains("expected a URL"), "{url}");
+        }
+    }
 }

@@ -26,6 +26,13 @@ pub fn notes(result: &RunResult) -> Vec<Note> {
     notes
 }
 
+/// Makes the notes again after what they rest on has changed; those of others stay.
+pub fn renew(result: &mut RunResult) {
+    let mut all = notes(result);
+    all.extend(result.notes.drain(..).filter(|note| !is_derived(&note.code)));
+    result.notes = all;
+}
+
 /// Codes that [`notes`] gives; all others are the engine's or a reader's.
 pub(crate) fn is_derived(code: &str) -> bool {
     CODES.contains(&code)

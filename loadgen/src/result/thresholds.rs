@@ -257,6 +257,65 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_without_saying() {
+        let texts = |plan: &Plan| -> Vec<String> {
+            of(plan).into_iter().map(|threshold| threshold.text).collect()
+        };
+        let mut plan = plan_with_a_tail();
+        assert_eq!(texts(&plan), ["tail: lost == 0", "tail: reordered == 0", "errors == 0"]);
+        let own = |label, metric| threshold(label, metric, Operator::Less, 5.0);
+        plan.thresholds = vec![own(Some("tail"), Metric::Lost), own(Some("other"), Metric::Errors)];
+        assert_eq!(texts(&plan), ["as written", "as written", "tail: reordered == 0"]);
+        plan.thresholds = vec![own(None, Metric::Reordered), own(Some("x"), Metric::Lost)];
+        let expected = ["as written", "as written", "tail: lost == 0", "errors == 0"];
+        assert_eq!(texts(&plan), expected);
+    }
+
+    fn plan_with_a_tail() -> Plan {
+        use crate::plan::{
+            Behaviour, DeliveryChecks, From, Group, Load, OnError, Sampler, TailMode,
+        };
+        use std::time::Duration;
+        let tail = Tail {
+            streams: 0,
+            mode: TailMode::Sse,
+            from: From::Now,
+            behaviour: Behaviour::default(),
+            checks: DeliveryChecks { once: false, ..DeliveryChecks::default() },
+        };
+        let sampler = Sampler {
+            label: "tail".to_owned(),
+            kind: SamplerKind::Tail(tail),
+            fields: Vec::new(),
+            assertions: Vec::new(),
+            extractions: Vec::new(),
+        };
+        let group = Group {
+            name: "readers".to_owned(),
+            load: Load::Closed { stages: Vec::new(), iterations: None },
+            delay: Duration::ZERO,
+            steps: vec![Step::Loop { times: None, steps: vec![Step::Sample(Box::new(sampler))] }],
+            on_error: OnError::Continue,
+        };
+        Plan {
+            name: String::new(),
+            seed: 1,
+            target: String::new(),
+            warm_up: Duration::ZERO,
+            drain: Duration::ZERO,
+            connect_rate: 1.0,
+            timeout: Duration::ZERO,
+            fields: Vec::new(),
+            bearer: None,
+            variables: std::collections::BTreeMap::new(),
+            streams: Vec::new(),
+            data: Vec::new(),
+            groups: vec![group],
+            thresholds: Vec::new(),
+        }
+    }
+
+    #[test]
     fn a_run_fails_by_its_verdicts_and_its_readers() {
         let mut result = example();
         result.verdicts.clear();

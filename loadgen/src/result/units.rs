@@ -53,6 +53,13 @@ pub fn percent(fraction: f64) -> String {
     }
 }
 
+/// A time of milliseconds since 1970 as RFC 3339, UTC; a time that no calendar has is that of 1970.
+#[must_use]
+pub fn time_stamp(unix_ms: u64) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or_default();
+    jiff::Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
+}
+
 fn significant(value: f64, unit: &str) -> String {
     let decimals = if value < 9.995 && value != 0.0 && value.fract() != 0.0 {
         2

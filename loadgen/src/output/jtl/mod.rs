@@ -17,14 +17,18 @@
 
 mod pages;
 mod read;
+mod relay;
 mod row;
 mod writer;
 
 pub use read::read_jtl;
+pub use relay::{JtlRelay, RelayedRows};
 pub use row::{DataType, JtlRow, ResponseCode};
 pub use writer::{JtlBuffer, JtlSink, JtlWriter};
 
-/// The first row of a log: JMeter's columns in its order, then our own.
+/// The first row of a log: JMeter's columns in its order, then our own. Its name stands in quotes,
+/// as JMeter itself marks columns of a user (`sample_variables`); without them its report
+/// generator takes none of the row's names and refuses the log.
 pub const HEADER: &str = "timeStamp,elapsed,label,responseCode,responseMessage,threadName,\
                           dataType,success,failureMessage,bytes,sentBytes,grpThreads,allThreads,\
-                          URL,Latency,IdleTime,Connect,latency_us\n";
+                          URL,Latency,IdleTime,Connect,\"latency_us\"\n";

@@ -199,7 +199,8 @@ fn text(value: &str, cap: usize, out: &mut Vec<u8>) {
 }
 
 fn needs_quotes(value: &str) -> bool {
-    value.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
+    let bytes = value.as_bytes();
+    memchr::memchr3(b',', b'"', b'\n', bytes).is_some() || memchr::memchr(b'\r', bytes).is_some()
 }
 
 const CUT_MARK: &[u8] = b"...";

@@ -55,8 +55,8 @@ impl JtlWriter {
 /// Where threads of the engine send their rows.
 #[derive(Clone, Debug)]
 pub struct JtlSink {
-    sender: Sender<Message>,
-    queue: Arc<Queue>,
+    pub(super) sender: Sender<Message>,
+    pub(super) queue: Arc<Queue>,
 }
 
 impl JtlSink {
@@ -72,12 +72,17 @@ impl JtlSink {
         self.queue.high_water.load(Ordering::Relaxed)
     }
 
-    fn send(&self, rows: Rows) {
+    pub(super) fn send(&self, rows: Rows) {
         let length = rows.bytes.len() as u64;
         let queued = self.queue.bytes.fetch_add(length, Ordering::Relaxed) + length;
         self.queue.high_water.fetch_max(queued, Ordering::Relaxed);
         // The writer is gone only after the end, when nothing more is logged.
         let _ = self.sender.send(Message::Rows(rows));
+    }
+
+    /// The other end of the queue has them.
+    pub(super) fn taken(&self, rows: &Rows) {
+        self.queue.bytes.fetch_sub(rows.bytes.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -120,16 +125,16 @@ impl Drop for JtlBuffer {
 }
 
 #[derive(Debug)]
-enum Message {
+pub(super) enum Message {
     Rows(Rows),
     Finish,
 }
 
 /// Whole rows, and where each ends: a row may have line ends within.
 #[derive(Debug)]
-struct Rows {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
+pub(super) struct Rows {
+    pub(super) bytes: Vec<u8>,
+    pub(super) ends: Vec<u32>,
 }
 
 impl Rows {
@@ -142,7 +147,7 @@ impl Rows {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+pub(super) struct Queue {
     bytes: AtomicU64,
     high_water: AtomicU64,
 }
