@@ -63,7 +63,7 @@ pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) 
     for number in 0..most_users(stages) {
         let mut rng = user_rng(program.plan.seed, index, number);
         let stream = chooser.choose(&mut rng, u64::from(number));
-        if number % core.of != core.index {
+        if !core.part.has(u64::from(number)) {
             continue;
         }
         let path = program.path(tail.streams, stream);
@@ -75,7 +75,9 @@ pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) 
                 let (core, tail, path) = (Rc::clone(core), tail.clone(), path.clone());
                 let (fields, rng) = (fields.clone(), rng.clone());
                 move |until_ns| {
-                    Reader::new(core, tail, label, stream, path, fields, number, rng, until_ns)
+                    Reader::new(
+                        core, index, tail, label, stream, path, fields, number, rng, until_ns,
+                    )
                 }
             };
             if at_once && to_end {
@@ -125,7 +127,15 @@ fn reader_fields(core: &Rc<Core>, sampler: &Sampler) -> String {
 
 fn compiler(core: &Rc<Core>, group: u32, users: u32, begin_ns: u64) -> Compiler<'_> {
     let (core, program) = (&**core, &*core.program);
-    Compiler { program, group, users, core: core.index, cores: core.of, begin_ns, timers: 0 }
+    Compiler {
+        program,
+        group,
+        users,
+        core: core.part.index,
+        cores: core.part.of,
+        begin_ns,
+        timers: 0,
+    }
 }
 
 /// When load begins.
@@ -185,8 +195,8 @@ pub(crate) fn start_load(core: &Rc<Core>, index: u32, start_ns: u64) {
                 iterations: *iterations,
                 on_error: group.on_error,
             });
-            core.count_users(index, users);
-            for user in (0..users).filter(|user| user % core.of == core.index) {
+            core.count_users(index, core.part.share(u64::from(users)) as u32);
+            for user in (0..users).filter(|user| core.part.has(u64::from(*user))) {
                 for life in lives(stages, user) {
                     drop(monoio::spawn(Rc::clone(&closed).run(user, begin_ns, life)));
                 }
@@ -211,7 +221,9 @@ fn single_append(mut ops: Vec<Op>) -> Result<Request, Vec<Op>> {
 
 fn rows(core: &Core, names: &mut Names) -> RefCell<Vec<Rows>> {
     let data = &core.program.plan.data;
-    RefCell::new(data.iter().map(|data| Rows::new(data, names, core.index, core.of)).collect())
+    RefCell::new(
+        data.iter().map(|data| Rows::new(data, names, core.part.index, core.part.of)).collect(),
+    )
 }
 
 /// Sets the variables of the next row of each data set. `false`: one has no more.
@@ -245,7 +257,7 @@ impl Closed {
         }
         shared.users.fetch_add(1, Relaxed);
         let rng = user_rng(core.program.plan.seed, self.group, number);
-        let mut user = User::new(core, &self.names, self.on_error, rng, number + 1);
+        let mut user = User::new(core, self.group, &self.names, self.on_error, rng, number + 1);
         while !shared.is_stopping()
             && shared.clock.now_ns() < until_ns
             && self.iterations.is_none_or(|most| user.iteration < most)
@@ -307,7 +319,7 @@ impl Open {
             rows: rows(core, &mut names),
             names,
             on_error: group.on_error,
-            most: most.div_ceil(core.of).max(1),
+            most: most.div_ceil(core.part.of).max(1),
             idle: RefCell::default(),
             users: Cell::new(0),
             queue: RefCell::default(),
@@ -320,7 +332,7 @@ impl Open {
         let Ok(alarm) = Alarm::new(core.shared.clock) else { return };
         let seed = core.program.plan.seed;
         let times = OpenSchedule::new(&stages, arrivals, schedule_rng(seed, self.group));
-        let mine = |at: &(usize, u64)| at.0 as u64 % u64::from(core.of) == u64::from(core.index);
+        let mine = |at: &(usize, u64)| core.part.has(at.0 as u64);
         let mut burst = 0;
         for (iteration, at) in times.enumerate().filter(mine) {
             let intended_ns = begin_ns + at;
@@ -361,7 +373,7 @@ impl Open {
         self.users.set(number);
         self.core.count_users(self.group, number);
         let rng = user_rng(self.core.program.plan.seed, self.group, number);
-        User::new(&self.core, &self.names, self.on_error, rng, number)
+        User::new(&self.core, self.group, &self.names, self.on_error, rng, number)
     }
 
     async fn iterate(self: Rc<Self>, mut user: User, iteration: u64, intended_ns: u64) {

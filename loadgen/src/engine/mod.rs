@@ -24,6 +24,7 @@ mod prepare;
 mod program;
 mod recorder;
 mod run;
+mod sample_log;
 mod seen;
 mod shared;
 mod show;

@@ -14,6 +14,7 @@ use rand_distr::Exp1;
 use thalweg_proto::client::response::StreamFields;
 
 use super::core::{Core, ReaderEnd};
+use super::sample_log::{Delivery, Who};
 use super::seen::{Arrival, Seen};
 use super::sse::{SseError, SseReader};
 use super::wire::Connection;
@@ -30,6 +31,8 @@ const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
 /// One live reader.
 pub(crate) struct Reader {
     pub(crate) core: Rc<Core>,
+    /// Index of its group.
+    pub(crate) group: u32,
     pub(crate) tail: Tail,
     pub(crate) label: usize,
     pub(crate) stream: u32,
@@ -71,6 +74,7 @@ impl Reader {
     #[expect(clippy::too_many_arguments, reason = "each is one fact about the reader")]
     pub(crate) fn new(
         core: Rc<Core>,
+        group: u32,
         tail: Tail,
         label: usize,
         stream: u32,
@@ -92,7 +96,7 @@ impl Reader {
         };
         let from_begin = core.shared.start_ns().is_none() || tail.from == From::Beginning;
         let state = State { offset, from_begin, ..State::default() };
-        Reader { core, tail, label, stream, path, fields, number, rng, until_ns, state }
+        Reader { core, group, tail, label, stream, path, fields, number, rng, until_ns, state }
     }
 
     /// Follows the stream until the run is over. `ready` is told when the server has confirmed it
@@ -263,13 +267,18 @@ impl Reader {
         }
     }
 
+    fn identity(&self) -> Identity {
+        let Reader { group, label, stream, number, .. } = *self;
+        let who = Who { group, user: number + 1 };
+        Identity { who, label, stream, from_begin: self.state.from_begin }
+    }
+
     fn take(&mut self, sse: &mut SseReader, bytes: &[u8], now_ns: u64) -> Result<(), SseError> {
-        let Reader { core, state, label, stream, .. } = self;
-        let State { seen, from_begin, offset, closed, .. } = state;
-        core.recorder.borrow_mut().labels[*label].bytes_received += bytes.len() as u64;
-        sse.receive(bytes, offset, closed, &mut |data| {
-            judge(core, *label, *stream, seen, *from_begin, data, now_ns);
-        })
+        let of = self.identity();
+        let Reader { core, state, .. } = self;
+        let State { seen, offset, closed, .. } = state;
+        core.recorder.borrow_mut().labels[of.label].bytes_received += bytes.len() as u64;
+        sse.receive(bytes, offset, closed, &mut |data| judge(core, of, seen, data, now_ns))
     }
 
     /// Reads what has come; 0 at the end of the connection.
@@ -360,8 +369,9 @@ impl Reader {
             let message = format!("the answer is {}", response.status);
             return Err(End::Failed(message, "status"));
         }
-        let Reader { core, state, label, stream, .. } = self;
-        core.recorder.borrow_mut().labels[*label].bytes_received += response.bytes;
+        let of = self.identity();
+        let Reader { core, state, .. } = self;
+        core.recorder.borrow_mut().labels[of.label].bytes_received += response.bytes;
         let fields = StreamFields::from_fields(&response.fields);
         if let Some(offset) = fields.next_offset {
             state.offset = offset.into();
@@ -369,16 +379,7 @@ impl Reader {
         state.cursor =
             fields.cursor.map(Into::into).filter(|_| self.tail.mode == TailMode::LongPoll);
         state.closed |= fields.closed && fields.up_to_date;
-        let from_begin = state.from_begin;
-        judge(
-            core,
-            *label,
-            *stream,
-            &mut state.seen,
-            from_begin,
-            &response.body,
-            response.first_byte_ns,
-        );
+        judge(core, of, &mut state.seen, &response.body, response.first_byte_ns);
         Ok(response.keep_alive)
     }
 }
@@ -386,16 +387,21 @@ impl Reader {
 /// A server may hold a long poll for this long on top of the plan's timeout.
 const LONG_POLL_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Counts the messages in `data`.
-fn judge(
-    core: &Core,
+/// Whose messages are counted, and where.
+#[derive(Clone, Copy)]
+struct Identity {
+    who: Who,
     label: usize,
     stream: u32,
-    seen: &mut Seen,
+    /// It followed the stream before the first message.
     from_begin: bool,
-    data: &[u8],
-    now_ns: u64,
-) {
+}
+
+/// Counts the messages in `data`.
+fn judge(core: &Core, of: Identity, seen: &mut Seen, data: &[u8], now_ns: u64) {
+    let Identity { who, label, stream, from_begin } = of;
+    let logs = core.logs_deliveries_of(who.user - 1);
+    let mut bytes = data.len() as u64;
     let mut recorder = core.recorder.borrow_mut();
     let mut delivered = 0;
     for stamp in stamps(data) {
@@ -422,6 +428,14 @@ fn judge(
             seen.max_ns = seen.max_ns.max(latency);
         }
         recorder.delivered(label, stream, &stamp, now_ns);
+        if logs {
+            drop(recorder);
+            let intended_ns = stamp.intended_ns;
+            let bytes = std::mem::take(&mut bytes);
+            let delivery = Delivery { label, stream, intended_ns, received_ns: now_ns, bytes };
+            core.log_delivery(who, &delivery);
+            recorder = core.recorder.borrow_mut();
+        }
     }
     core.shared.delivered.fetch_add(delivered, std::sync::atomic::Ordering::Relaxed);
 }
