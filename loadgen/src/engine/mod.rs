@@ -22,6 +22,7 @@ mod options;
 mod pipeline;
 mod prepare;
 mod program;
+mod readers;
 mod recorder;
 mod run;
 mod sample_log;
