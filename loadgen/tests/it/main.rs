@@ -1,0 +1,6 @@
+//! The load generator over real sockets: one test binary for the whole crate.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod jmeter;
+mod jtl_kill;
