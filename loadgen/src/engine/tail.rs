@@ -17,7 +17,7 @@ use super::core::{Core, ReaderEnd};
 use super::seen::{Arrival, Seen};
 use super::sse::{SseError, SseReader};
 use super::wire::Connection;
-use crate::message::stamps;
+use crate::message::{Stamp, stamps};
 use crate::plan::{From, Tail, TailMode};
 use crate::schedule::Rng;
 
@@ -198,6 +198,11 @@ impl Reader {
         leaves.then_some(End::Left(behaviour.away))
     }
 
+    fn who(&self) -> Who {
+        let Reader { label, stream, number, .. } = *self;
+        Who { label, stream, number, from_begin: self.state.from_begin }
+    }
+
     /// Until when a receive may take, because of a habit.
     fn patience(&self) -> Option<Duration> {
         let shared = &self.core.shared;
@@ -264,12 +269,11 @@ impl Reader {
     }
 
     fn take(&mut self, sse: &mut SseReader, bytes: &[u8], now_ns: u64) -> Result<(), SseError> {
-        let Reader { core, state, label, stream, .. } = self;
-        let State { seen, from_begin, offset, closed, .. } = state;
-        core.recorder.borrow_mut().labels[*label].bytes_received += bytes.len() as u64;
-        sse.receive(bytes, offset, closed, &mut |data| {
-            judge(core, *label, *stream, seen, *from_begin, data, now_ns);
-        })
+        let who = self.who();
+        let Reader { core, state, .. } = self;
+        let State { seen, offset, closed, .. } = state;
+        core.recorder.borrow_mut().labels[who.label].bytes_received += bytes.len() as u64;
+        sse.receive(bytes, offset, closed, &mut |data| judge(core, who, seen, data, now_ns))
     }
 
     /// Reads what has come; 0 at the end of the connection.
@@ -360,8 +364,9 @@ impl Reader {
             let message = format!("the answer is {}", response.status);
             return Err(End::Failed(message, "status"));
         }
-        let Reader { core, state, label, stream, .. } = self;
-        core.recorder.borrow_mut().labels[*label].bytes_received += response.bytes;
+        let who = self.who();
+        let Reader { core, state, .. } = self;
+        core.recorder.borrow_mut().labels[who.label].bytes_received += response.bytes;
         let fields = StreamFields::from_fields(&response.fields);
         if let Some(offset) = fields.next_offset {
             state.offset = offset.into();
@@ -369,16 +374,7 @@ impl Reader {
         state.cursor =
             fields.cursor.map(Into::into).filter(|_| self.tail.mode == TailMode::LongPoll);
         state.closed |= fields.closed && fields.up_to_date;
-        let from_begin = state.from_begin;
-        judge(
-            core,
-            *label,
-            *stream,
-            &mut state.seen,
-            from_begin,
-            &response.body,
-            response.first_byte_ns,
-        );
+        judge(core, who, &mut state.seen, &response.body, response.first_byte_ns);
         Ok(response.keep_alive)
     }
 }
@@ -386,32 +382,43 @@ impl Reader {
 /// A server may hold a long poll for this long on top of the plan's timeout.
 const LONG_POLL_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Counts the messages in `data`.
-fn judge(
-    core: &Core,
+/// Whose deliveries they are.
+#[derive(Clone, Copy)]
+struct Who {
     label: usize,
     stream: u32,
-    seen: &mut Seen,
+    number: u32,
     from_begin: bool,
-    data: &[u8],
-    now_ns: u64,
-) {
+}
+
+/// Counts the messages in `data`.
+fn judge(core: &Core, who: Who, seen: &mut Seen, data: &[u8], now_ns: u64) {
     let mut recorder = core.recorder.borrow_mut();
+    let (label, stream) = (who.label, who.stream);
     let mut delivered = 0;
     for stamp in stamps(data) {
         let Some(stamp) = stamp else {
             recorder.labels[label].damaged += 1;
+            recorder.fault(label, || fault(who, "got a damaged message"));
             continue;
         };
         if stamp.run != core.shared.run {
             continue;
         }
-        match seen.arrive(stamp.source, stamp.sequence, from_begin) {
+        let named = |what: &str| {
+            let Stamp { sequence, source, .. } = stamp;
+            fault(who, &format!("got message {sequence} of source {source} {what}"))
+        };
+        match seen.arrive(stamp.source, stamp.sequence, who.from_begin) {
             Arrival::Repeated => {
                 recorder.labels[label].duplicated += 1;
+                recorder.fault(label, || named("again"));
                 continue;
             }
-            Arrival::Late => recorder.labels[label].reordered += 1,
+            Arrival::Late => {
+                recorder.labels[label].reordered += 1;
+                recorder.fault(label, || named("out of order"));
+            }
             Arrival::Next => {}
         }
         delivered += 1;
@@ -424,4 +431,8 @@ fn judge(
         recorder.delivered(label, stream, &stamp, now_ns);
     }
     core.shared.delivered.fetch_add(delivered, std::sync::atomic::Ordering::Relaxed);
+}
+
+fn fault(who: Who, what: &str) -> String {
+    format!("reader {} of stream {} {what}", who.number + 1, who.stream)
 }

@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod deliveries;
 mod jmeter;
 mod jtl_kill;
+mod runs;
+mod stall;
+mod stub;
