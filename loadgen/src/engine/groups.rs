@@ -88,7 +88,14 @@ pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) 
                 drop(monoio::spawn(async move {
                     let _task = core.task();
                     let begin_ns = started_at(&core).await + delay_ns;
-                    core.shared.clock.sleep_until(begin_ns + life.start).await;
+                    let at_ns = begin_ns + life.start;
+                    while core.shared.clock.now_ns() < at_ns && !core.shared.is_stopping() {
+                        let clock = core.shared.clock;
+                        clock.sleep_until(at_ns.min(clock.now_ns() + NAP_NS)).await;
+                    }
+                    if core.shared.is_stopping() {
+                        return;
+                    }
                     let until_ns = if to_end { u64::MAX } else { begin_ns + life.end };
                     make(until_ns).run(|_| {}).await;
                 }));

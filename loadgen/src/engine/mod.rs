@@ -17,6 +17,7 @@ mod clock;
 mod core;
 mod exchange;
 mod groups;
+mod judge;
 mod machine;
 mod options;
 mod pipeline;
