@@ -7,5 +7,6 @@ mod deliveries;
 mod jmeter;
 mod jtl_kill;
 mod runs;
+mod schedule;
 mod stall;
 mod stub;
