@@ -13,8 +13,8 @@ use crate::result::RunResult;
 pub fn run_job(job: &Job, options: &RunOptions) -> Result<RunResult, LoadError> {
     let (plan, hash) = plan_of(job)?;
     let mut result = engine::run(&plan, options)?;
-    // What the workers' results are compared by when they are merged.
-    result.meta.plan_hash = hash;
+    // The hash is what the workers' results are compared by when they are merged.
+    result.meta.describe(&job.source, &hash);
     Ok(result)
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::core::{Published, ReaderEnd};
+use super::core::{Part, Published, ReaderEnd};
 use super::program::Program;
 use super::recorder::{LabelRecord, MAX_NAMED_FAULTS};
 use super::thread::{Counts, Role};
@@ -19,6 +19,7 @@ use crate::schedule;
 /// Puts a result together.
 pub(crate) fn assemble(
     program: &Program,
+    worker: Part,
     mut counts: Vec<Counts>,
     gauges: Vec<Gauge>,
     meta: Meta,
@@ -29,7 +30,7 @@ pub(crate) fn assemble(
     let (operations, deliveries) = labels(program, &counts, &published);
     RunResult {
         format: RESULT_FORMAT,
-        groups: groups(&program.plan, &counts, &meta),
+        groups: groups(&program.plan, worker, &counts, &meta),
         operations,
         deliveries,
         lateness,
@@ -208,7 +209,7 @@ fn last_reader(result: &mut DeliveryResult, ends: &[&ReaderEnd], counts: &[Count
     }
 }
 
-fn groups(plan: &Plan, counts: &[Counts], meta: &Meta) -> Vec<GroupResult> {
+fn groups(plan: &Plan, worker: Part, counts: &[Counts], meta: &Meta) -> Vec<GroupResult> {
     let groups = plan.groups.iter().enumerate().map(|(index, group)| {
         let parts = || counts.iter().map(|count| count.groups[index]);
         let started: u64 = parts().map(|part| part.started).sum();
@@ -217,7 +218,7 @@ fn groups(plan: &Plan, counts: &[Counts], meta: &Meta) -> Vec<GroupResult> {
         let seconds = last.saturating_sub(first.unwrap_or(last)) as f64 / 1e9;
         let (open, intended) = match &group.load {
             Load::Open { stages, .. } if !meta.interrupted => {
-                (true, measured_arrivals(plan, group, stages))
+                (true, worker.share(measured_arrivals(plan, group, stages)))
             }
             Load::Open { .. } => (true, started),
             Load::Closed { .. } => (false, started),
@@ -231,10 +232,7 @@ fn groups(plan: &Plan, counts: &[Counts], meta: &Meta) -> Vec<GroupResult> {
             true => intended as f64 * 1000.0 / (meta.duration_ms.max(1)) as f64,
             false => 0.0,
         };
-        let users = match open {
-            true => parts().map(|part| part.users).sum(),
-            false => parts().map(|part| part.users).max().unwrap_or(0),
-        };
+        let users = parts().map(|part| part.users).sum();
         GroupResult {
             name: group.name.clone(),
             open,

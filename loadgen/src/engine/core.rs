@@ -12,6 +12,7 @@ use monoio::net::TcpStream;
 
 use super::program::Program;
 use super::recorder::Recorder;
+use super::sample_log::SampleLog;
 use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{Connection, WireError};
@@ -20,12 +21,16 @@ use crate::user::Counter;
 
 /// What the tasks of one thread share.
 pub(crate) struct Core {
-    pub(crate) index: u32,
-    /// Threads of this kind.
-    pub(crate) of: u32,
+    /// Which thread, and of how many of its kind in this process.
+    pub(crate) thread: Part,
+    /// The same among all workers of a distributed run.
+    pub(crate) part: Part,
+    /// This worker among all.
+    pub(crate) worker: Part,
     pub(crate) program: Arc<Program>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) recorder: RefCell<Recorder>,
+    pub(crate) log: Option<RefCell<SampleLog>>,
     /// By stream and source: what was published.
     pub(crate) published: RefCell<HashMap<(u32, u32), Published>>,
     /// What became of each reader.
@@ -41,6 +46,30 @@ pub(crate) struct Core {
     /// The most connections that this process will have, which decides about source addresses.
     pub(crate) most_connections: usize,
     pub(crate) server: RefCell<Option<String>>,
+}
+
+/// One of several equal parts of what is numbered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    pub(crate) index: u32,
+    pub(crate) of: u32,
+}
+
+impl Part {
+    /// Whether a number belongs to it: each belongs to one part.
+    pub(crate) fn has(self, number: u64) -> bool {
+        number % u64::from(self.of) == u64::from(self.index)
+    }
+
+    /// How many of the first numbers belong to it.
+    pub(crate) fn share(self, count: u64) -> u64 {
+        (count + u64::from(self.of - 1 - self.index)) / u64::from(self.of)
+    }
+
+    /// This part of that part.
+    pub(crate) fn within(self, outer: Part) -> Part {
+        Part { index: outer.index * self.of + self.index, of: outer.of * self.of }
+    }
 }
 
 /// Iterations of a group on one thread.
@@ -81,7 +110,7 @@ impl Core {
     pub(crate) async fn connect(&self) -> Result<(TcpStream, u64), WireError> {
         let clock = self.shared.clock;
         clock.sleep_until(self.shared.connect_slot()).await;
-        let index = self.connections.get() * self.of as usize + self.index as usize;
+        let index = self.connections.get() * self.thread.of as usize + self.thread.index as usize;
         self.connections.set(self.connections.get() + 1);
         let before = clock.now_ns();
         let connecting = net::connect(self.program.target.address, index, self.most_connections);
@@ -148,5 +177,29 @@ pub(crate) struct Task(Rc<Core>);
 impl Drop for Task {
     fn drop(&mut self) {
         self.0.tasks.set(self.0.tasks.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_belongs_to_one_part() {
+        let (workers, threads) = (3, 2);
+        let parts: Vec<Part> = (0..workers)
+            .flat_map(|worker| {
+                let outer = Part { index: worker, of: workers };
+                (0..threads).map(move |index| Part { index, of: threads }.within(outer))
+            })
+            .collect();
+        for count in [0, 1, 5, 6, 7, 100] {
+            let of: Vec<u64> = parts
+                .iter()
+                .map(|part| (0..count).filter(|number| part.has(*number)).count() as u64)
+                .collect();
+            assert_eq!(of.iter().sum::<u64>(), count);
+            assert_eq!(of, parts.iter().map(|part| part.share(count)).collect::<Vec<_>>());
+        }
     }
 }

@@ -8,6 +8,7 @@ use thalweg_proto::client::response::StreamFields;
 
 use super::core::Core;
 use super::recorder::Ended;
+use super::sample_log::Said;
 use super::steps::{Kind, Request};
 use super::user::User;
 use super::wire::{Response, WireError};
@@ -241,6 +242,9 @@ impl User {
         let good = failure.is_none();
         let reason = failure.as_ref().map(|(kind, message)| (kind.as_str(), message.as_str()));
         core.recorder.borrow_mut().ended(&ended, reason);
+        let message = failure.as_ref().map(|(_, message)| message.as_str());
+        let said = Said::of(answer.as_ref(), message.unwrap_or_default());
+        core.log(self.who(), &ended, said, message, || path_of(&self.request));
         for (stream, sequence) in std::mem::take(&mut self.stamped) {
             if good {
                 core.acknowledged(stream);
@@ -286,6 +290,12 @@ impl Core {
             *server = Some(fields.get("server").unwrap_or_default().to_owned());
         }
     }
+}
+
+/// The path and query of a request, out of its bytes.
+fn path_of(request: &[u8]) -> String {
+    let path = request.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    String::from_utf8_lossy(path).into_owned()
 }
 
 /// How far a read of several pages has come.

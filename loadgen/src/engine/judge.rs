@@ -1,37 +1,53 @@
-//! What a reader makes of the messages that it gets.
+//! What has come to a live reader, message by message: counted, timed, and named if it is wrong.
 //!
-//! Invariant: a message that came twice because the connection ended between it and the server's
+//! Invariant: a message that comes twice because the connection ended between it and the server's
 //! word on the offset is not the server's fault, and counts once.
+//!
+//! Deliberately absent: what has not come; that is decided at the end (`assemble`).
+
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::core::Core;
+use super::recorder::LabelId;
+use super::sample_log::{Delivery, Who};
 use super::seen::{Arrival, Seen};
 use crate::message::{Stamp, stamps};
 
-/// Whose deliveries they are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Who {
-    pub(crate) label: usize,
-    pub(crate) stream: u32,
-    pub(crate) number: u32,
-    pub(crate) from_begin: bool,
+/// Whose messages are counted, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Identity {
+    pub(super) who: Who,
+    pub(super) label: LabelId,
+    pub(super) stream: u32,
+    /// It followed the stream before the first message.
+    pub(super) from_begin: bool,
 }
 
-/// Counts the messages in `data`, which was there at `now_ns`. Those in `again` are to come twice.
-pub(crate) fn judge(
+impl Identity {
+    fn fault(self, what: &str) -> String {
+        format!("reader {} of stream {} {what}", self.who.user, self.stream)
+    }
+}
+
+/// Counts the messages in `data`, which was received at `now_ns`. Those in `again` are to come
+/// once more.
+pub(super) fn judge(
     core: &Core,
-    who: Who,
+    of: Identity,
     seen: &mut Seen,
     again: &mut Vec<Stamp>,
     data: &[u8],
     now_ns: u64,
 ) {
+    let Identity { who, label, stream, from_begin } = of;
+    let logs = core.logs_deliveries_of(who.user - 1);
+    let mut bytes = data.len() as u64;
     let mut recorder = core.recorder.borrow_mut();
-    let (label, stream) = (who.label, who.stream);
     let mut delivered = 0;
     for stamp in stamps(data) {
         let Some(stamp) = stamp else {
             recorder.labels[label].damaged += 1;
-            recorder.fault(label, || fault(who, "got a damaged message"));
+            recorder.fault(label, || of.fault("got a damaged message"));
             continue;
         };
         if stamp.run != core.shared.run {
@@ -39,9 +55,9 @@ pub(crate) fn judge(
         }
         let named = |what: &str| {
             let Stamp { sequence, source, .. } = stamp;
-            fault(who, &format!("got message {sequence} of source {source} {what}"))
+            of.fault(&format!("got message {sequence} of source {source} {what}"))
         };
-        match seen.arrive(stamp.source, stamp.sequence, who.from_begin) {
+        match seen.arrive(stamp.source, stamp.sequence, from_begin) {
             Arrival::Repeated => {
                 if let Some(at) = again.iter().position(|wanted| *wanted == stamp) {
                     again.swap_remove(at);
@@ -65,10 +81,14 @@ pub(crate) fn judge(
             seen.max_ns = seen.max_ns.max(latency);
         }
         recorder.delivered(label, stream, &stamp, now_ns);
+        if logs {
+            drop(recorder);
+            let intended_ns = stamp.intended_ns;
+            let bytes = std::mem::take(&mut bytes);
+            let delivery = Delivery { label, stream, intended_ns, received_ns: now_ns, bytes };
+            core.log_delivery(who, &delivery);
+            recorder = core.recorder.borrow_mut();
+        }
     }
-    core.shared.delivered.fetch_add(delivered, std::sync::atomic::Ordering::Relaxed);
-}
-
-fn fault(who: Who, what: &str) -> String {
-    format!("reader {} of stream {} {what}", who.number + 1, who.stream)
+    core.shared.delivered.fetch_add(delivered, Relaxed);
 }

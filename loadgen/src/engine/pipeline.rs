@@ -16,8 +16,9 @@ use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf
 use monoio::net::TcpStream;
 
 use super::clock::Alarm;
-use super::core::Core;
+use super::core::{Core, Part};
 use super::recorder::Ended;
+use super::sample_log::{Said, Who};
 use super::steps::{Kind, Request};
 use super::wire::Answers;
 use crate::message::{Stamp, push_decimal};
@@ -56,6 +57,7 @@ struct Lane {
     lost: Cell<bool>,
     request: Rc<Request>,
     source: u32,
+    who: Who,
     variables: RefCell<Variables>,
     connect_ns: Cell<Option<u64>>,
 }
@@ -82,10 +84,12 @@ impl Pipeline {
         let Some((set, _)) = request.streams else { return Ok(()) };
         let stream_set = &core.program.plan.streams[set];
         let mut chooser = Chooser::new(&stream_set.choice, stream_set.count);
-        let mine = stream_set.count.div_ceil(core.of).clamp(1, MAX_CONNECTIONS);
+        let Part { of: threads, .. } = core.thread;
+        let mine = stream_set.count.div_ceil(threads).clamp(1, MAX_CONNECTIONS);
         let request = Rc::new(request);
         let lanes: Vec<_> =
-            (0..mine).map(|_| Lane::new(&core, &request, group, Variables::new(&names))).collect();
+            (0..mine).map(|number| Lane::new(&core, &request, group, number, &names)).collect();
+        core.count_users(group, mine);
         let mut variables = Variables::new(&names);
         begin(&names, &core, &mut variables, iteration_rng(seed, group, u64::MAX));
         let mut head = HashMap::new();
@@ -97,7 +101,8 @@ impl Pipeline {
             }
             let mut rng = iteration_rng(seed, group, iteration as u64);
             let index = chooser.choose(&mut rng, iteration as u64);
-            if index % core.of != core.index {
+            // Workers take turns, and each stream is one thread's.
+            if !core.worker.has(iteration as u64) || !core.thread.has(u64::from(index)) {
                 continue;
             }
             let intended_ns = begin_ns + at;
@@ -114,7 +119,7 @@ impl Pipeline {
                     monoio::time::sleep(Duration::ZERO).await;
                 }
             }
-            let lane = &lanes[(index / core.of % mine) as usize];
+            let lane = &lanes[(index / threads % mine) as usize];
             if !lane.room(max_in_flight).await {
                 break;
             }
@@ -157,7 +162,13 @@ fn begin(names: &Names, core: &Core, variables: &mut Variables, mut rng: Rng) {
 }
 
 impl Lane {
-    fn new(core: &Rc<Core>, request: &Rc<Request>, group: u32, variables: Variables) -> Rc<Lane> {
+    fn new(
+        core: &Rc<Core>,
+        request: &Rc<Request>,
+        group: u32,
+        number: u32,
+        names: &Names,
+    ) -> Rc<Lane> {
         Rc::new(Lane {
             core: Rc::clone(core),
             outgoing: RefCell::default(),
@@ -169,7 +180,9 @@ impl Lane {
             request: Rc::clone(request),
             // The same on every thread: a stream is only ever written by one of them.
             source: group,
-            variables: RefCell::new(variables),
+            // Counted over all threads: the connection's number for the sample log.
+            who: Who { group, user: number * core.part.of + core.part.index + 1 },
+            variables: RefCell::new(Variables::new(names)),
             connect_ns: Cell::new(None),
         })
     }
@@ -376,6 +389,9 @@ impl Lane {
         let kind = failure.as_ref().map(|failure| failure.kind.to_string());
         let reason = kind.as_deref().zip(failure.as_ref().map(|failure| failure.message.as_str()));
         core.recorder.borrow_mut().ended(&ended, reason);
+        let message = failure.as_ref().map(|failure| failure.message.as_str());
+        let said = Said::of(Ok(response), "");
+        core.log(self.who, &ended, said, message, || core.program.stream_path(sent.stream));
         self.settle(&sent, failure.is_none());
     }
 
@@ -387,6 +403,8 @@ impl Lane {
             self.core.shared.in_flight.fetch_sub(1, Relaxed);
             let ended = self.ended(&sent, now_ns, now_ns, 0);
             self.core.recorder.borrow_mut().ended(&ended, Some((kind, message)));
+            let path = || self.core.program.stream_path(sent.stream);
+            self.core.log(self.who, &ended, Said::nothing(kind, message), Some(message), path);
             self.settle(&sent, false);
         }
     }

@@ -60,6 +60,12 @@ impl Program {
         if *count == 1 { base } else { format!("{base}/{index}") }
     }
 
+    /// The path of a stream in the list of all streams.
+    pub(crate) fn stream_path(&self, stream: u32) -> String {
+        let set = self.first_stream.partition_point(|first| *first <= stream).saturating_sub(1);
+        self.path(set, stream - self.first_stream[set])
+    }
+
     /// The path and query of a whole URL, an absolute path, or a path below the target.
     pub(crate) fn absolute(&self, path: &str) -> String {
         match path.split_once("://") {

@@ -8,17 +8,18 @@ use std::time::{Duration, SystemTime};
 
 use super::assemble::assemble;
 use super::clock::Clock;
-use super::groups::{check, tail_of};
+use super::core::Part;
 use super::machine::{cpu_ms, machine, peak_rss_bytes};
 use super::options::{Cores, RunOptions};
 use super::prepare;
 use super::program::Program;
+use super::readers::{check, tail_of};
 use super::shared::Shared;
 use super::show::Latest;
 use super::thread::{self, Counts, Glance, Role, Spec};
 use crate::live::Phase;
 use crate::plan::{Group, Load, Plan};
-use crate::result::{Gauge, Meta, RunResult, notes, thresholds};
+use crate::result::{Gauge, Meta, Note, RunResult, notes, thresholds};
 use crate::schedule;
 use crate::{LoadError, net};
 
@@ -30,14 +31,15 @@ const LOOK: Duration = Duration::from_millis(5);
 pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
     plan.groups.iter().try_for_each(check)?;
     let program = Arc::new(Program::new(plan)?);
-    let most_connections = most_connections(plan);
+    let worker = Part { index: options.share.index, of: options.share.of.max(1) };
+    let most_connections = most_connections(plan, worker);
     net::reserve_descriptors(most_connections)?;
     let clock = Clock::start();
     let cpu_before = cpu_ms();
     options.board.write(|progress| {
         progress.plan = plan.name.clone();
         progress.target = plan.target.clone();
-        progress.readers_wanted = readers(plan);
+        progress.readers_wanted = worker.share(readers(plan));
         progress.phase = Phase::SettingUp;
     });
     prepare::create(&program, clock)?;
@@ -45,7 +47,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let shared = Arc::new(Shared::new(
         clock,
-        since_1970.as_nanos() as u64,
+        run_id(since_1970, worker),
         options.stop.clone(),
         program.streams as usize,
         plan.connect_rate,
@@ -79,7 +81,10 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
     run.drain(plan.drain);
     let gauges = std::mem::take(&mut run.gauges);
     let counts = run.finish()?;
-    prepare::delete(&program, clock)?;
+    if worker.of == 1 {
+        // Of several workers none knows when the others are done.
+        prepare::delete(&program, clock)?;
+    }
     let meta = Meta {
         plan: plan.name.clone(),
         seed: plan.seed,
@@ -98,9 +103,15 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
-    let mut result = assemble(&program, counts, gauges, meta);
+    let mut result = assemble(&program, worker, counts, gauges, meta);
     result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
     result.notes = notes::notes(&result);
+    if worker.of > 1 && plan.streams.iter().any(|set| set.delete) {
+        let text = "streams that the plan deletes are still there: a worker of a distributed run \
+                    does not know when the others are done";
+        let (warning, code, text) = (false, "streams-kept".to_owned(), text.to_owned());
+        result.notes.push(Note { warning, code, text });
+    }
     Ok(result)
 }
 
@@ -230,6 +241,7 @@ fn specs(
     if groups.iter().any(|group| tail_of(group).is_none()) {
         roles.push(Role::Requests);
     }
+    let worker = Part { index: options.share.index, of: options.share.of.max(1) };
     let mut specs = Vec::new();
     for role in roles {
         let name = match role {
@@ -239,8 +251,9 @@ fn specs(
         specs.extend(cpus.iter().enumerate().map(|(index, cpu)| Spec {
             name: format!("{index} {name}"),
             role,
-            index: index as u32,
-            of: cpus.len() as u32,
+            part: Part { index: index as u32, of: cpus.len() as u32 },
+            worker,
+            jtl: options.jtl.clone().map(|sink| (sink, options.jtl_deliveries)),
             cpu: *cpu,
             most_connections,
             program: Arc::clone(program),
@@ -251,13 +264,21 @@ fn specs(
     specs
 }
 
-/// Connections that a plan may have at the same time.
-fn most_connections(plan: &Plan) -> usize {
+/// Tells the messages of this run, and of this worker, from all others.
+fn run_id(since_1970: Duration, worker: Part) -> u64 {
+    let nanos = since_1970.as_nanos() as u64;
+    let workers = u64::from(worker.of.next_power_of_two());
+    nanos - nanos % workers + u64::from(worker.index)
+}
+
+/// Connections that a worker's part of a plan may have at the same time.
+fn most_connections(plan: &Plan, worker: Part) -> usize {
     let of_group = |group: &Group| match &group.load {
         Load::Open { max_in_flight, .. } => (*max_in_flight).min(OPEN_CONNECTIONS),
         Load::Closed { stages, .. } => schedule::most_users(stages),
     };
-    plan.groups.iter().map(|group| of_group(group) as usize).sum()
+    let connections = plan.groups.iter().map(|group| worker.share(u64::from(of_group(group))));
+    connections.sum::<u64>() as usize
 }
 
 /// What an open group is expected to need; more are made if it does.

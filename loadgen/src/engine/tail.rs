@@ -14,7 +14,8 @@ use rand_distr::Exp1;
 use thalweg_proto::client::response::StreamFields;
 
 use super::core::{Core, ReaderEnd};
-use super::judge::{Who, judge};
+use super::judge::{Identity, judge};
+use super::sample_log::Who;
 use super::seen::Seen;
 use super::sse::{SseError, SseReader};
 use super::wire::{Connection, WireError};
@@ -33,6 +34,8 @@ const LONGEST_NAP_NS: u64 = 50_000_000;
 /// One live reader.
 pub(crate) struct Reader {
     pub(crate) core: Rc<Core>,
+    /// Index of its group.
+    pub(crate) group: u32,
     pub(crate) tail: Tail,
     pub(crate) label: usize,
     pub(crate) stream: u32,
@@ -78,6 +81,7 @@ impl Reader {
     #[expect(clippy::too_many_arguments, reason = "each is one fact about the reader")]
     pub(crate) fn new(
         core: Rc<Core>,
+        group: u32,
         tail: Tail,
         label: usize,
         stream: u32,
@@ -99,7 +103,7 @@ impl Reader {
         };
         let from_begin = core.shared.start_ns().is_none() || tail.from == From::Beginning;
         let state = State { offset, from_begin, ..State::default() };
-        Reader { core, tail, label, stream, path, fields, number, rng, until_ns, state }
+        Reader { core, group, tail, label, stream, path, fields, number, rng, until_ns, state }
     }
 
     /// Follows the stream until the run is over. `ready` is told when the server has confirmed it
@@ -207,11 +211,6 @@ impl Reader {
         leaves.then_some(End::Left(behaviour.away))
     }
 
-    fn who(&self) -> Who {
-        let Reader { label, stream, number, .. } = *self;
-        Who { label, stream, number, from_begin: self.state.from_begin }
-    }
-
     /// Until when a receive may take, because of a habit.
     fn patience(&self) -> Option<Duration> {
         let shared = &self.core.shared;
@@ -294,12 +293,18 @@ impl Reader {
         }
     }
 
+    fn identity(&self) -> Identity {
+        let Reader { group, label, stream, number, .. } = *self;
+        let who = Who { group, user: number + 1 };
+        Identity { who, label, stream, from_begin: self.state.from_begin }
+    }
+
     fn take(&mut self, sse: &mut SseReader, bytes: &[u8], now_ns: u64) -> Result<(), SseError> {
-        let who = self.who();
+        let of = self.identity();
         let Reader { core, state, .. } = self;
         let State { seen, offset, closed, again, .. } = state;
-        core.recorder.borrow_mut().labels[who.label].bytes_received += bytes.len() as u64;
-        sse.receive(bytes, offset, closed, &mut |data| judge(core, who, seen, again, data, now_ns))
+        core.recorder.borrow_mut().labels[of.label].bytes_received += bytes.len() as u64;
+        sse.receive(bytes, offset, closed, &mut |data| judge(core, of, seen, again, data, now_ns))
     }
 
     /// Reads what has come; 0 at the end of the connection.
@@ -337,10 +342,8 @@ impl Reader {
         };
         *buf = back;
         match read {
-            Ok(read) => match self.leaves() {
-                Some(end) if read == 0 => Err(end),
-                _ => Ok(read),
-            },
+            Ok(0) => self.leaves().map_or(Ok(0), Err),
+            Ok(read) => Ok(read),
             Err(error) => {
                 Err(self.leaves().unwrap_or(End::Failed(error.to_string(), "connection")))
             }
@@ -416,9 +419,9 @@ impl Reader {
             let message = format!("the answer is {}", response.status);
             return Err(End::Failed(message, "status"));
         }
-        let who = self.who();
+        let of = self.identity();
         let Reader { core, state, .. } = self;
-        core.recorder.borrow_mut().labels[who.label].bytes_received += response.bytes;
+        core.recorder.borrow_mut().labels[of.label].bytes_received += response.bytes;
         let fields = StreamFields::from_fields(&response.fields);
         if let Some(offset) = fields.next_offset {
             state.offset = offset.into();
@@ -429,7 +432,7 @@ impl Reader {
         state.got_on = true;
         // Nobody has a message before its last byte.
         let (body, ended_ns) = (&response.body, response.ended_ns);
-        judge(core, who, &mut state.seen, &mut state.again, body, ended_ns);
+        judge(core, of, &mut state.seen, &mut state.again, body, ended_ns);
         Ok(response.keep_alive)
     }
 }

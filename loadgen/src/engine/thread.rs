@@ -11,11 +11,15 @@ use std::time::Duration;
 use monoio::io::Canceller;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::core::{Core, GroupCount, Published, ReaderEnd};
-use super::groups::{start_load, start_readers};
+use super::core::{Core, GroupCount, Part, Published, ReaderEnd};
+use super::groups::start_load;
+use super::options::JtlDeliveries;
 use super::program::Program;
+use super::readers::start_readers;
 use super::recorder::Recorder;
+use super::sample_log::SampleLog;
 use super::shared::Shared;
+use crate::output::jtl::JtlSink;
 use crate::result::Times;
 use crate::user::Counter;
 use crate::{LoadError, net};
@@ -34,13 +38,15 @@ pub(crate) enum Role {
 pub(crate) struct Spec {
     pub(crate) name: String,
     pub(crate) role: Role,
-    pub(crate) index: u32,
-    pub(crate) of: u32,
+    /// Which thread of its role.
+    pub(crate) part: Part,
+    pub(crate) worker: Part,
     pub(crate) cpu: Option<usize>,
     pub(crate) most_connections: usize,
     pub(crate) program: Arc<Program>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) glance: Sender<Glance>,
+    pub(crate) jtl: Option<(JtlSink, JtlDeliveries)>,
 }
 
 /// What a thread shows four times a second.
@@ -125,18 +131,21 @@ async fn run_here(spec: Spec) -> Counts {
 fn core(spec: &Spec) -> Core {
     let labels = spec.program.labels.iter();
     let labels = labels.map(|label| (label.name.clone(), label.deliveries)).collect();
-    let stride = u64::from(spec.of);
+    let part = spec.part.within(spec.worker);
+    let log = spec.jtl.clone().map(|(sink, deliveries)| SampleLog::new(sink, deliveries));
     Core {
-        index: spec.index,
-        of: spec.of,
+        thread: spec.part,
+        part,
+        worker: spec.worker,
         program: Arc::clone(&spec.program),
         shared: Arc::clone(&spec.shared),
         recorder: RefCell::new(Recorder::new(labels)),
+        log: log.map(RefCell::new),
         published: RefCell::default(),
         readers: RefCell::default(),
         setup: RefCell::default(),
         canceller: RefCell::new(Canceller::new()),
-        counter: RefCell::new(Counter::new(u64::from(spec.index) + 1, stride)),
+        counter: RefCell::new(Counter::new(u64::from(part.index) + 1, u64::from(part.of))),
         groups: RefCell::new(vec![GroupCount::default(); spec.program.plan.groups.len()]),
         tasks: Cell::new(0),
         connections: Cell::new(0),
@@ -167,6 +176,7 @@ async fn follow(core: &Rc<Core>, spec: &Spec, measured_ns: u64) -> (u64, u64) {
         if now_ns >= next_glance_ns {
             next_glance_ns = now_ns + GLANCE_EVERY_NS;
             core.recorder.borrow_mut().roll(now_ns);
+            core.flush_log();
             // Nobody looks at it any more when the run is being put together.
             let _ = spec.glance.send(glance(core, &spec.name));
         }
@@ -214,6 +224,7 @@ async fn leave(core: &Rc<Core>) {
 fn counts(core: &Core, spec: Spec, (cpu_ms, wall_ms): (u64, u64)) -> Counts {
     let mut recorder = core.recorder.replace(Recorder::new(Vec::new()));
     recorder.close_second();
+    core.flush_log();
     Counts {
         name: spec.name,
         role: spec.role,

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::core::Core;
 use super::recorder::Ended;
+use super::sample_log::{Who, Within};
 use super::steps::{Op, Request};
 use super::wire::Connection;
 use crate::plan::OnError;
@@ -31,6 +32,7 @@ pub(crate) enum Flow {
 /// A virtual user.
 pub(crate) struct User {
     pub(crate) core: Rc<Core>,
+    pub(super) group: u32,
     pub(crate) on_error: OnError,
     /// Goes on to its next pause after the end of the load, as an iteration of an open group does.
     pub(crate) finishes: bool,
@@ -46,6 +48,8 @@ pub(crate) struct User {
     /// When the next operation was meant to start, if that is not as soon as it can.
     pub(crate) intended_ns: Option<u64>,
     paused_ns: u64,
+    /// Operations, and those of them that failed.
+    samples: u64,
     failed: u64,
     pub(super) request: Vec<u8>,
     pub(super) body: Vec<u8>,
@@ -56,6 +60,7 @@ pub(crate) struct User {
 impl User {
     pub(crate) fn new(
         core: &Rc<Core>,
+        group: u32,
         names: &Names,
         on_error: OnError,
         rng: Rng,
@@ -63,6 +68,7 @@ impl User {
     ) -> User {
         let mut user = User {
             core: Rc::clone(core),
+            group,
             on_error,
             finishes: false,
             variables: Variables::new(names),
@@ -74,6 +80,7 @@ impl User {
             producers: HashMap::new(),
             intended_ns: None,
             paused_ns: 0,
+            samples: 0,
             failed: 0,
             request: Vec::new(),
             body: Vec::new(),
@@ -82,6 +89,11 @@ impl User {
         let core = Rc::clone(core);
         names.begin(&mut user.context(&mut core.counter.borrow_mut()));
         user
+    }
+
+    /// For the sample log.
+    pub(super) fn who(&self) -> Who {
+        Who { group: self.group, user: self.number }
     }
 
     pub(super) fn context<'a>(&'a mut self, counter: &'a mut Counter) -> Context<'a> {
@@ -156,7 +168,7 @@ impl User {
         let clock = self.core.shared.clock;
         let begin_ns = self.intended_ns.unwrap_or_else(|| clock.now_ns());
         let paused_before = self.paused_ns;
-        let failed_before = self.failed;
+        let (samples_before, failed_before) = (self.samples, self.failed);
         let flow = self.run(ops).await;
         if flow == Flow::End {
             return flow;
@@ -176,6 +188,12 @@ impl User {
         let failed = flow != Flow::Go || self.failed > failed_before;
         let failure = failed.then_some(("transaction", "a step of it failed"));
         self.core.recorder.borrow_mut().ended(&ended, failure);
+        let within = Within {
+            samples: self.samples - samples_before,
+            failed: self.failed - failed_before,
+            paused_ns: paused,
+        };
+        self.core.log_transaction(self.who(), &ended, within, failure.map(|(_, text)| text));
         flow
     }
 
@@ -192,6 +210,7 @@ impl User {
         self.core.shared.in_flight.fetch_add(1, Relaxed);
         let outcome = self.attempt(request, stream, intended_ns).await;
         self.core.shared.in_flight.fetch_sub(1, Relaxed);
+        self.samples += 1;
         if self.finish(request, intended_ns, outcome) {
             return Flow::Go;
         }

@@ -17,6 +17,8 @@ pub mod units;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::PlanSource;
+
 pub use times::Times;
 
 /// Version of the serialized form.
@@ -89,6 +91,24 @@ pub struct Meta {
     /// What this generator reached in `calibrate` on this machine, if that is known.
     pub ceiling: Option<Ceiling>,
 }
+
+impl Meta {
+    /// Says which plan was run; `hash` is that of the resolved plan. A property whose name says
+    /// that it is a secret is left without its value.
+    pub fn describe(&mut self, source: &PlanSource, hash: &str) {
+        self.plan_text.clone_from(&source.text);
+        hash.clone_into(&mut self.plan_hash);
+        let properties = source.properties.iter().map(|(name, value)| {
+            let lower = name.to_ascii_lowercase();
+            let is_secret = SECRETS.iter().any(|word| lower.contains(word));
+            (name.clone(), if is_secret { "***".to_owned() } else { value.clone() })
+        });
+        self.properties = properties.collect();
+    }
+}
+
+/// What names of secrets have in them.
+const SECRETS: [&str; 6] = ["token", "secret", "password", "passwd", "bearer", "api_key"];
 
 /// A machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
