@@ -96,7 +96,7 @@ impl Pipeline {
         let mut burst = 0;
         let times = OpenSchedule::new(&stages, arrivals, schedule_rng(seed, group));
         for (iteration, at) in times.enumerate() {
-            if core.shared.is_stopping() {
+            if core.shared.is_too_late(begin_ns + at) {
                 break;
             }
             let mut rng = iteration_rng(seed, group, iteration as u64);
@@ -109,7 +109,7 @@ impl Pipeline {
             if core.shared.clock.now_ns() < intended_ns {
                 burst = 0;
                 sleep_until(&alarm, &core, intended_ns).await?;
-                if core.shared.is_stopping() {
+                if core.shared.is_too_late(intended_ns) {
                     break;
                 }
             } else {
@@ -119,9 +119,11 @@ impl Pipeline {
                     monoio::time::sleep(Duration::ZERO).await;
                 }
             }
-            core.count(group, intended_ns);
             let lane = &lanes[(index / threads % mine) as usize];
-            lane.room(max_in_flight).await;
+            if !lane.room(max_in_flight).await {
+                break;
+            }
+            core.count(group, intended_ns);
             let head =
                 head.entry(index).or_insert_with(|| lane.head(&names, set, index, group, seed));
             lane.send(head, set, index, intended_ns, &mut variables, &mut rng);
@@ -216,13 +218,16 @@ impl Lane {
         out
     }
 
-    /// Waits while too much is under way; the waiting counts as latency.
-    async fn room(&self, max_in_flight: u32) {
-        while self.waiting.borrow().len() >= max_in_flight as usize
-            && !self.core.shared.is_stopping()
-        {
+    /// Waits while too much is under way; the waiting counts as latency. `false`: the load has
+    /// ended meanwhile.
+    async fn room(&self, max_in_flight: u32) -> bool {
+        while self.waiting.borrow().len() >= max_in_flight as usize {
+            if self.core.shared.is_stopping() {
+                return false;
+            }
             monoio::time::sleep(Duration::from_millis(1)).await;
         }
+        true
     }
 
     fn send(
