@@ -48,7 +48,7 @@ fn producers() {
 
 #[test]
 fn mixed() {
-    check("mixed.toml", &["ramp=1s", "duration=2s", "rooms=50", "watchers=50"]);
+    check("mixed.toml", &["ramp=1s", "duration=2s", "rooms=50", "watchers=50", "slow=1m"]);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn churn() {
 
 #[test]
 fn browse() {
-    check("browse.toml", &["users=3"]);
+    check("browse.toml", &["users=3", "slow=1m"]);
 }
 
 #[test]
