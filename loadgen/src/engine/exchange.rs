@@ -10,7 +10,7 @@ use super::core::Core;
 use super::recorder::Ended;
 use super::sample_log::Said;
 use super::steps::{Kind, Request};
-use super::user::User;
+use super::user::{Producer, User};
 use super::wire::{Response, WireError};
 use crate::message::{Stamp, push_decimal};
 use crate::user::{Answer, extract, render};
@@ -159,10 +159,14 @@ impl User {
         }
         match &request.kind {
             Kind::Append { producer: true, .. } => {
-                let sequence = self.producers.get(&index).copied().unwrap_or(0);
-                let producer = format!("{}-{}", core.shared.run, self.source);
+                let stream =
+                    request.streams.as_ref().map_or(0, |(set, _)| core.program.stream(*set, index));
+                let Producer { epoch, sequence } = *self.producers.entry(stream).or_default();
+                self.producing = Some(stream);
+                let (run, source) = (core.shared.run, self.source);
                 let text = format!(
-                    "producer-id: {producer}\r\nproducer-epoch: 0\r\nproducer-seq: {sequence}\r\n"
+                    "producer-id: {run}-{source}\r\nproducer-epoch: {epoch}\r\n\
+                     producer-seq: {sequence}\r\n"
                 );
                 out.extend_from_slice(text.as_bytes());
             }
@@ -245,6 +249,9 @@ impl User {
         let message = failure.as_ref().map(|(_, message)| message.as_str());
         let said = Said::of(answer.as_ref(), message.unwrap_or_default());
         core.log(self.who(), &ended, said, message, || path_of(&self.request));
+        if let Some(stream) = self.producing.take() {
+            self.producers.entry(stream).or_default().advance(good);
+        }
         for (stream, sequence) in std::mem::take(&mut self.stamped) {
             if good {
                 core.acknowledged(stream);
