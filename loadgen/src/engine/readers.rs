@@ -92,7 +92,7 @@ pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) 
             }
         }
     }
-    core.count_users(index, users);
+    core.count_readers(index, users);
     started
 }
 
