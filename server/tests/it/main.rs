@@ -9,6 +9,7 @@ mod fanout;
 mod hostile;
 mod http;
 mod load;
+mod load_cross_check;
 mod scale;
 mod startup;
 mod subscriptions;
