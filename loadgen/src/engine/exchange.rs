@@ -128,7 +128,7 @@ impl User {
         if let Kind::Http { path, .. } = &request.kind {
             let mut out = Vec::new();
             render(path, &mut self.context(&mut core.counter.borrow_mut()), &mut out);
-            return core.program.absolute(&String::from_utf8_lossy(&out));
+            return core.program.absolute(&in_url(out));
         }
         let Some((set, _)) = &request.streams else { return core.program.target.path.clone() };
         let path = core.program.path(*set, index);
@@ -148,7 +148,9 @@ impl User {
         for (name, value) in &request.fields {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
+            let begin = out.len();
             render(value, &mut self.context(&mut counter), out);
+            on_one_line(&mut out[begin..]);
             out.extend_from_slice(b"\r\n");
         }
         let content_type =
@@ -299,6 +301,28 @@ impl Core {
     }
 }
 
+/// What variables brought into a path and may not be in a URL, percent-encoded: it would break the
+/// request.
+fn in_url(path: Vec<u8>) -> String {
+    let stays = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
+    match String::from_utf8(path) {
+        Ok(path) if path.bytes().all(|byte| stays(&byte)) => path,
+        other => {
+            let bytes = other.map_or_else(|error| error.into_bytes(), String::into_bytes);
+            let encoded = bytes.iter().map(|byte| match stays(byte) {
+                true => char::from(*byte).to_string(),
+                false => format!("%{byte:02X}"),
+            });
+            encoded.collect()
+        }
+    }
+}
+
+/// Line breaks that variables brought into a field, which would end it.
+pub(super) fn on_one_line(value: &mut [u8]) {
+    value.iter_mut().filter(|byte| b"\r\n\0".contains(byte)).for_each(|byte| *byte = b' ');
+}
+
 /// The path and query of a request, out of its bytes.
 fn path_of(request: &[u8]) -> String {
     let path = request.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
@@ -351,5 +375,21 @@ impl Outcome {
             first_byte_ns: self.first_byte_ns,
             answer: next.answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_do_not_break_requests() {
+        let check = |path: &str, want: &str| assert_eq!(in_url(path.into()), want, "{path}");
+        check("/a?b=c,d&e=%20'#", "/a?b=c,d&e=%20'#");
+        check("/ß \"x\"\r\nHost: y", "/%C3%9F%20%22x%22%0D%0AHost:%20y");
+        assert_eq!(in_url(b"/\xff".to_vec()), "/%FF");
+        let mut value = *b"a\r\nb: c\0";
+        on_one_line(&mut value);
+        assert_eq!(&value, b"a  b: c ");
     }
 }
