@@ -1,10 +1,12 @@
 //! The run's one clock, and an alarm that is more exact than the runtime's timers.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use monoio::net::UnixStream;
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::Timespec;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
@@ -39,6 +41,30 @@ impl Clock {
             monoio::time::sleep(Duration::from_nanos(at_ns - now)).await;
         }
     }
+}
+
+/// One turn of the runtime: the other tasks of this thread run, what has been received is taken,
+/// and timers that are due fire. The runtime's own shortest pause takes a millisecond.
+#[derive(Debug, Default)]
+pub(crate) struct Turn(OnceCell<Option<UnixStream>>);
+
+impl Turn {
+    pub(crate) async fn take(&self) {
+        match self.0.get_or_init(always_writable) {
+            Some(stream) if !monoio::utils::is_legacy() => {
+                // Done as soon as the ring has looked at it, together with all else that is.
+                let _ = stream.writable(false).await;
+            }
+            // On epoll that would not even be a turn.
+            _ => monoio::time::sleep(Duration::ZERO).await,
+        }
+    }
+}
+
+/// A counter that nobody counts up.
+fn always_writable() -> Option<UnixStream> {
+    let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok()?;
+    UnixStream::from_std(counter.into()).ok()
 }
 
 /// A timerfd: wakes within some ten microseconds of the time asked for.

@@ -278,7 +278,7 @@ impl Closed {
             user.iteration += 1;
             if shared.clock.now_ns() - before_ns < FAST_NS {
                 // Steps that did nothing must let others run.
-                monoio::time::sleep(Duration::ZERO).await;
+                core.turn.take().await;
             }
         }
         shared.users.fetch_sub(1, Relaxed);
@@ -344,7 +344,7 @@ impl Open {
             } else {
                 burst += 1;
                 if burst % 32 == 0 {
-                    monoio::time::sleep(Duration::ZERO).await;
+                    core.turn.take().await;
                 }
             }
             if core.shared.is_stopping() {
