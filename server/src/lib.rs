@@ -20,6 +20,7 @@ pub mod router;
 pub mod rt;
 pub mod serve;
 pub mod shard;
+mod signals;
 pub mod subscriptions;
 
 use http::StatusCode;

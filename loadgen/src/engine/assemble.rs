@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::core::{Part, Published, ReaderEnd};
 use super::program::Program;
-use super::recorder::LabelRecord;
+use super::recorder::{LabelRecord, MAX_NAMED_FAULTS};
 use super::thread::{Counts, Role};
 use crate::plan::{Load, Plan};
 use crate::result::{
@@ -15,9 +15,6 @@ use crate::result::{
     RESULT_FORMAT, RunResult, Times,
 };
 use crate::schedule;
-
-/// Faults that are named one by one.
-const MAX_NAMED_FAULTS: usize = 100;
 
 /// Puts a result together.
 pub(crate) fn assemble(
@@ -113,6 +110,7 @@ fn add(sum: &mut LabelRecord, part: &LabelRecord) {
     sum.damaged += part.damaged;
     sum.reconnects += part.reconnects;
     sum.failed_readers += part.failed_readers;
+    sum.faults.extend_from_slice(&part.faults);
 }
 
 fn delivery(label: &str, mode: &str, sum: LabelRecord) -> DeliveryResult {
@@ -134,13 +132,14 @@ fn delivery(label: &str, mode: &str, sum: LabelRecord) -> DeliveryResult {
         reader_max: Times::new(),
         reader_mean: Times::new(),
         setup: Times::new(),
-        faults: Vec::new(),
+        faults: sum.faults,
     }
 }
 
 /// What each reader should have got and did not.
 fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &AllPublished) {
     result.readers = ends.len() as u64;
+    let others = std::mem::take(&mut result.faults);
     for end in ends {
         if let Some(mean_ns) = end.seen.sum_ns.checked_div(end.seen.count) {
             result.reader_max.record(end.seen.max_ns);
@@ -159,6 +158,8 @@ fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &AllPublis
             }
         }
     }
+    result.faults.extend(others);
+    result.faults.truncate(MAX_NAMED_FAULTS);
     result.expected = result.delivered + result.lost;
 }
 

@@ -1,4 +1,4 @@
-//! The groups of a plan on one thread: who runs what, and when.
+//! The groups of a plan on one thread: who runs what, and when. Live readers are in `readers`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,121 +11,16 @@ use std::time::Duration;
 use super::clock::Alarm;
 use super::core::Core;
 use super::pipeline::{Pipeline, sleep_until};
+use super::readers::tail_of;
 use super::steps::{Compiler, Kind, Op, Request};
-use super::tail::Reader;
 use super::user::{Flow, User};
-use crate::LoadError;
-use crate::plan::{Arrivals, Group, Load, OnError, RateStage, Sampler, SamplerKind, Step, Tail};
+use crate::plan::{Arrivals, Group, Load, OnError, RateStage};
 use crate::schedule::{
-    Chooser, OpenSchedule, iteration_rng, lives, most_users, nanos, schedule_rng, user_rng,
+    OpenSchedule, iteration_rng, lives, most_users, nanos, schedule_rng, user_rng,
 };
-use crate::user::{Context, Names, Rows, Variables, render};
+use crate::user::{Names, Rows};
 
-/// The live reader of a group, if that is what its users are.
-pub(crate) fn tail_of(group: &Group) -> Option<(&Tail, &Sampler)> {
-    group.steps.iter().find_map(|step| match step {
-        Step::Sample(sampler) => match &sampler.kind {
-            SamplerKind::Tail(tail) => Some((tail, &**sampler)),
-            _ => None,
-        },
-        _ => None,
-    })
-}
-
-/// Refuses what the engine cannot run.
-pub(crate) fn check(group: &Group) -> Result<(), LoadError> {
-    match tail_of(group) {
-        Some(_) if group.steps.len() > 1 => {
-            Err(LoadError::Plan("a group with a tail step must have no other steps"))
-        }
-        Some(_) if matches!(group.load, Load::Open { .. }) => {
-            Err(LoadError::Plan("a group with a tail step must have users, not a rate"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Sets up the readers of this thread. Returns how many tasks will tell `ready`.
-pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) -> u32 {
-    let program = Arc::clone(&core.program);
-    let group = &program.plan.groups[index as usize];
-    let (Some((tail, sampler)), Load::Closed { stages, .. }) = (tail_of(group), &group.load) else {
-        return 0;
-    };
-    let label = program.label(&sampler.label, true);
-    let fields = reader_fields(core, sampler);
-    let mut chooser = {
-        let set = &program.plan.streams[tail.streams];
-        Chooser::new(&set.choice, set.count)
-    };
-    let end_ns = crate::schedule::users_duration_ns(stages);
-    let mut started = 0;
-    for number in 0..most_users(stages) {
-        let mut rng = user_rng(program.plan.seed, index, number);
-        let stream = chooser.choose(&mut rng, u64::from(number));
-        if !core.part.has(u64::from(number)) {
-            continue;
-        }
-        let path = program.path(tail.streams, stream);
-        let stream = program.stream(tail.streams, stream);
-        for life in lives(stages, number) {
-            let at_once = life.start == 0 && group.delay.is_zero();
-            let to_end = life.end >= end_ns;
-            let make = {
-                let (core, tail, path) = (Rc::clone(core), tail.clone(), path.clone());
-                let (fields, rng) = (fields.clone(), rng.clone());
-                move |until_ns| {
-                    Reader::new(
-                        core, index, tail, label, stream, path, fields, number, rng, until_ns,
-                    )
-                }
-            };
-            if at_once && to_end {
-                started += 1;
-                let ready = Rc::clone(ready);
-                let tell = move |_| ready.set(ready.get() + 1);
-                drop(monoio::spawn(make(u64::MAX).run(tell)));
-            } else {
-                let (core, delay_ns) = (Rc::clone(core), nanos(group.delay));
-                drop(monoio::spawn(async move {
-                    let _task = core.task();
-                    let begin_ns = started_at(&core).await + delay_ns;
-                    core.shared.clock.sleep_until(begin_ns + life.start).await;
-                    let until_ns = if to_end { u64::MAX } else { begin_ns + life.end };
-                    make(until_ns).run(|_| {}).await;
-                }));
-            }
-        }
-    }
-    core.count_users(index, started);
-    started
-}
-
-/// Fields of a reader's requests as whole lines.
-fn reader_fields(core: &Rc<Core>, sampler: &Sampler) -> String {
-    let mut names = Names::of(&core.program.plan);
-    let request = compiler(core, 0, 1, 0).request(sampler, &mut names);
-    let mut variables = Variables::new(&names);
-    let mut rng = user_rng(core.program.plan.seed, 0, 0);
-    let mut counter = core.counter.borrow_mut();
-    let mut context = Context {
-        variables: &mut variables,
-        rng: &mut rng,
-        user_number: 1,
-        counter: &mut counter,
-        now_unix_ms: 0,
-    };
-    names.begin(&mut context);
-    let mut out = Vec::new();
-    for (name, value) in &request.fields {
-        out.extend_from_slice(format!("{name}: ").as_bytes());
-        render(value, &mut context, &mut out);
-        out.extend_from_slice(b"\r\n");
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn compiler(core: &Rc<Core>, group: u32, users: u32, begin_ns: u64) -> Compiler<'_> {
+pub(super) fn compiler(core: &Rc<Core>, group: u32, users: u32, begin_ns: u64) -> Compiler<'_> {
     let (core, program) = (&**core, &*core.program);
     Compiler {
         program,
@@ -135,16 +30,6 @@ fn compiler(core: &Rc<Core>, group: u32, users: u32, begin_ns: u64) -> Compiler<
         cores: core.part.of,
         begin_ns,
         timers: 0,
-    }
-}
-
-/// When load begins.
-async fn started_at(core: &Core) -> u64 {
-    loop {
-        match core.shared.start_ns() {
-            Some(start_ns) => return start_ns,
-            None => monoio::time::sleep(Duration::from_millis(1)).await,
-        }
     }
 }
 
@@ -219,7 +104,7 @@ fn single_append(mut ops: Vec<Op>) -> Result<Request, Vec<Op>> {
     }
 }
 
-fn rows(core: &Core, names: &mut Names) -> RefCell<Vec<Rows>> {
+pub(super) fn rows(core: &Core, names: &mut Names) -> RefCell<Vec<Rows>> {
     let data = &core.program.plan.data;
     RefCell::new(
         data.iter().map(|data| Rows::new(data, names, core.part.index, core.part.of)).collect(),
@@ -227,7 +112,7 @@ fn rows(core: &Core, names: &mut Names) -> RefCell<Vec<Rows>> {
 }
 
 /// Sets the variables of the next row of each data set. `false`: one has no more.
-fn next_rows(core: &Core, rows: &RefCell<Vec<Rows>>, user: &mut User) -> bool {
+pub(super) fn next_rows(core: &Core, rows: &RefCell<Vec<Rows>>, user: &mut User) -> bool {
     let data = &core.program.plan.data;
     let mut rows = rows.borrow_mut();
     rows.iter_mut().zip(data).all(|(rows, data)| rows.next_row(data, &mut user.variables))

@@ -13,6 +13,8 @@ pub(crate) type LabelId = usize;
 
 /// Distinct kinds of failure that are kept by label; further ones count as `other`.
 const MAX_ERROR_KINDS: usize = 64;
+/// Faults of a label that are named one by one.
+pub(crate) const MAX_NAMED_FAULTS: usize = 100;
 /// Messages whose last reader is found out, by thread.
 const MAX_TRACKED_MESSAGES: usize = 1 << 20;
 
@@ -69,6 +71,8 @@ pub(crate) struct LabelRecord {
     pub(crate) damaged: u64,
     pub(crate) reconnects: u64,
     pub(crate) failed_readers: u64,
+    /// Repeated, reordered and damaged ones by name, as far as there is room.
+    pub(crate) faults: Vec<String>,
     /// The second under way.
     pub(crate) now: Second,
     /// The last whole one.
@@ -172,6 +176,14 @@ impl Recorder {
         if let Some(message) = messages.get_mut(at) {
             message.deliveries += 1;
             message.slowest_ns = message.slowest_ns.max(latency);
+        }
+    }
+
+    /// Names a delivery that was not as it should be.
+    pub(crate) fn fault(&mut self, label: LabelId, name: impl FnOnce() -> String) {
+        let faults = &mut self.labels[label].faults;
+        if faults.len() < MAX_NAMED_FAULTS {
+            faults.push(name());
         }
     }
 

@@ -14,11 +14,11 @@ use rand_distr::Exp1;
 use thalweg_proto::client::response::StreamFields;
 
 use super::core::{Core, ReaderEnd};
-use super::sample_log::{Delivery, Who};
-use super::seen::{Arrival, Seen};
+use super::judge::{Identity, judge};
+use super::sample_log::Who;
+use super::seen::Seen;
 use super::sse::{SseError, SseReader};
 use super::wire::Connection;
-use crate::message::stamps;
 use crate::plan::{From, Tail, TailMode};
 use crate::schedule::Rng;
 
@@ -386,56 +386,3 @@ impl Reader {
 
 /// A server may hold a long poll for this long on top of the plan's timeout.
 const LONG_POLL_PATIENCE: Duration = Duration::from_secs(60);
-
-/// Whose messages are counted, and where.
-#[derive(Clone, Copy)]
-struct Identity {
-    who: Who,
-    label: usize,
-    stream: u32,
-    /// It followed the stream before the first message.
-    from_begin: bool,
-}
-
-/// Counts the messages in `data`.
-fn judge(core: &Core, of: Identity, seen: &mut Seen, data: &[u8], now_ns: u64) {
-    let Identity { who, label, stream, from_begin } = of;
-    let logs = core.logs_deliveries_of(who.user - 1);
-    let mut bytes = data.len() as u64;
-    let mut recorder = core.recorder.borrow_mut();
-    let mut delivered = 0;
-    for stamp in stamps(data) {
-        let Some(stamp) = stamp else {
-            recorder.labels[label].damaged += 1;
-            continue;
-        };
-        if stamp.run != core.shared.run {
-            continue;
-        }
-        match seen.arrive(stamp.source, stamp.sequence, from_begin) {
-            Arrival::Repeated => {
-                recorder.labels[label].duplicated += 1;
-                continue;
-            }
-            Arrival::Late => recorder.labels[label].reordered += 1,
-            Arrival::Next => {}
-        }
-        delivered += 1;
-        if recorder.is_measured(stamp.intended_ns) {
-            let latency = now_ns.saturating_sub(stamp.intended_ns);
-            seen.count += 1;
-            seen.sum_ns += latency;
-            seen.max_ns = seen.max_ns.max(latency);
-        }
-        recorder.delivered(label, stream, &stamp, now_ns);
-        if logs {
-            drop(recorder);
-            let intended_ns = stamp.intended_ns;
-            let bytes = std::mem::take(&mut bytes);
-            let delivery = Delivery { label, stream, intended_ns, received_ns: now_ns, bytes };
-            core.log_delivery(who, &delivery);
-            recorder = core.recorder.borrow_mut();
-        }
-    }
-    core.shared.delivered.fetch_add(delivered, std::sync::atomic::Ordering::Relaxed);
-}

@@ -14,9 +14,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::clock::Turn;
 use super::core::{Core, GroupCount, Part, Published, ReaderEnd};
-use super::groups::{start_load, start_readers};
+use super::groups::start_load;
 use super::options::JtlDeliveries;
 use super::program::Program;
+use super::readers::start_readers;
 use super::recorder::Recorder;
 use super::sample_log::SampleLog;
 use super::shared::Shared;

@@ -18,4 +18,5 @@ mod view;
 pub use board::*;
 pub use history::{History, Moment};
 pub use screen::{Screen, draw};
+pub use terminal::give_back as give_back_terminal;
 pub use view::{LiveMode, LiveView, show};

@@ -61,7 +61,9 @@ pub(super) fn stop_key_within(wait: Duration) -> io::Result<bool> {
     })
 }
 
-fn give_back() {
+/// Leaves the full screen, if there is one: for a program that is about to exit without dropping
+/// its view. From any thread.
+pub fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // There is nobody left to tell.
         let _ = ratatui::try_restore();

@@ -30,3 +30,4 @@ pub use model::*;
 pub use source::{PlanFormat, PlanSource, ResolvedPlan};
 pub use template::TemplateError;
 pub use threshold::parse_thresholds;
+pub use units::parse_duration;

@@ -5,7 +5,7 @@
 //! Deliberately absent: whether a threshold holds.
 
 use super::element::Element;
-use super::{Metric, PlanError, Threshold, condition, units};
+use super::{Metric, Plan, PlanError, Threshold, condition, units, validate};
 
 /// Reads thresholds that are separated by commas: `p99<250ms,errors<0.1%`.
 ///
@@ -13,6 +13,17 @@ use super::{Metric, PlanError, Threshold, condition, units};
 /// Names the one that is not a threshold, and what would be right. A label is not looked up.
 pub fn parse_thresholds(text: &str) -> Result<Vec<Threshold>, PlanError> {
     text.split(',').map(|part| threshold(&Element::ROOT.key("threshold"), part)).collect()
+}
+
+impl Plan {
+    /// Adds thresholds to the plan's own, written as for [`parse_thresholds`].
+    ///
+    /// # Errors
+    /// Names the one that is not a threshold, or whose label or metric the plan does not have.
+    pub fn add_thresholds(&mut self, text: &str) -> Result<(), PlanError> {
+        self.thresholds.extend(parse_thresholds(text)?);
+        validate::structure(self)
+    }
 }
 
 /// Reads one.

@@ -18,6 +18,14 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(read).ok()
 }
 
+/// Reads a duration as plans have it: `30s`, `250ms`, `1m30s`.
+///
+/// # Errors
+/// Says what would be right.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| format!("expected {DURATION}"))
+}
+
 /// What [`duration`] reads.
 pub(crate) const DURATION: &str = r#"a duration such as "30s", "250ms" or "1m30s""#;
 

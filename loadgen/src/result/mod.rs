@@ -218,7 +218,8 @@ pub struct DeliveryResult {
     pub reader_mean: Times,
     /// Connect to confirmation.
     pub setup: Times,
-    /// What went wrong, by name: `reader 17 of stream 0 lost message 4711`. A bounded number.
+    /// What went wrong, by name: `reader 17 of stream 0 lost message 4711 of source 0`. What was
+    /// lost comes first. A bounded number.
     pub faults: Vec<String>,
 }
 

@@ -56,17 +56,17 @@ const CODES: [&str; 12] = [
 fn faults(delivery: &DeliveryResult, notes: &mut Vec<Note>) {
     let DeliveryResult { label, expected, faults, .. } = delivery;
     let kinds = [
-        ("lost", delivery.lost, "were lost"),
-        ("duplicated", delivery.duplicated, "arrived again"),
-        ("reordered", delivery.reordered, "arrived out of order"),
-        ("damaged", delivery.damaged, "arrived damaged"),
+        ("lost", delivery.lost, "were lost", " lost message "),
+        ("duplicated", delivery.duplicated, "arrived again", " again"),
+        ("reordered", delivery.reordered, "arrived out of order", " out of order"),
+        ("damaged", delivery.damaged, "arrived damaged", " damaged "),
     ];
-    let mut example = faults.first().map_or(String::new(), |fault| format!("; first: {fault}"));
-    for (code, count, what) in kinds.into_iter().filter(|kind| kind.1 > 0) {
+    for (code, count, what, name) in kinds.into_iter().filter(|kind| kind.1 > 0) {
+        let first = faults.iter().find(|fault| fault.contains(name));
+        let example = first.map_or(String::new(), |fault| format!("; first: {fault}"));
         let (count, expected) = (units::count(count), units::count(*expected));
         let text = format!("{label}: {count} of {expected} deliveries {what}{example}");
         notes.push(warning(code, text));
-        example.clear();
     }
     if delivery.failed_readers > 0 {
         let (failed, readers) = (delivery.failed_readers, delivery.readers);

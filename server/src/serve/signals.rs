@@ -1,9 +1,9 @@
 //! Waiting for the signal to stop. A second one ends the process at once.
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use tokio::signal::unix::{SignalKind, signal};
+use crate::signals;
 
 /// SIGTERM and SIGINT, caught.
 pub(super) struct Signals(Receiver<()>);
@@ -12,8 +12,15 @@ impl Signals {
     /// Catches them from now on: before anybody is told that the server is ready.
     pub(super) fn catch() -> Signals {
         let (sender, receiver) = mpsc::channel();
-        let spawned = thread::Builder::new().name("signals".to_owned());
-        if spawned.spawn(move || listen(&sender)).is_err() || receiver.recv().is_err() {
+        let mut stopping = false;
+        let caught = signals::catch(move |_| {
+            if stopping || sender.send(()).is_err() {
+                tracing::warn!("stopping at once");
+                std::process::exit(1);
+            }
+            stopping = true;
+        });
+        if !caught {
             tracing::error!("signals cannot be caught: they end this server at once");
         }
         Signals(receiver)
@@ -25,29 +32,4 @@ impl Signals {
             thread::park();
         }
     }
-}
-
-/// Reports once that signals are caught, then the first one.
-fn listen(sender: &Sender<()>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return;
-    };
-    runtime.block_on(async {
-        let terminate = signal(SignalKind::terminate());
-        let interrupt = signal(SignalKind::interrupt());
-        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return };
-        if sender.send(()).is_err() {
-            return;
-        }
-        for round in 0.. {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if round > 0 || sender.send(()).is_err() {
-                tracing::warn!("stopping at once");
-                std::process::exit(1);
-            }
-        }
-    });
 }

@@ -1,22 +1,32 @@
 //! `thalweg load`: the load generator from the command line.
 //!
-//! The result goes to stdout, progress to stderr (or to a full screen on a terminal). Deliberately
-//! absent: everything that is measured and how; that is `thalweg_loadgen`.
+//! The words of a command ([`run`], [`fanout`], [`capacity`]) become a [`plan::Ready`] plan;
+//! [`execute`] makes the run, here or on workers; [`results`] puts what came of it where it was
+//! asked for. The result goes to stdout, progress to stderr, or to a full screen on a terminal.
+//!
+//! Deliberately absent: everything that is measured and how; that is `thalweg_loadgen`.
 
+mod capacity;
+mod compare;
+mod describe;
+mod execute;
+mod exit;
 mod fanout;
-mod text;
+mod generator;
+mod interrupt;
+mod plan;
+mod report;
+mod results;
+mod run;
+mod worker;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use thalweg_loadgen::plan::toml;
 
-/// How `thalweg load` ended, for `--help`.
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  every message arrived once and in order
-  1  messages were lost, repeated or reordered, or operations failed
-  2  wrong usage
-  3  the run could not be made";
+use exit::{EXIT_CODES, Exit, Failure};
 
 /// The arguments of `thalweg load`.
 #[derive(Args, Debug)]
@@ -26,16 +36,55 @@ pub struct LoadArgs {
     pub command: LoadCommand,
 }
 
-/// What to measure.
+/// What to measure, and what to do with what was.
 #[derive(Subcommand, Debug)]
 pub enum LoadCommand {
+    /// Run a plan: ours in TOML, or JMeter's
+    #[command(after_help = EXIT_CODES)]
+    Run(Box<run::RunArgs>),
     /// One publisher at a fixed rate, many live readers: does each get everything, and how soon?
     #[command(after_help = EXIT_CODES)]
-    Fanout(fanout::FanoutArgs),
+    Fanout(Box<fanout::FanoutArgs>),
+    /// Search for the highest load at which an objective holds
+    #[command(after_help = EXIT_CODES)]
+    Capacity(Box<capacity::CapacityArgs>),
+    /// Show a result again: as text, and as the HTML report
+    #[command(after_help = EXIT_CODES)]
+    Report(report::ReportArgs),
+    /// Compare two results: what became better or worse, and whether that is more than chance
+    #[command(after_help = EXIT_CODES)]
+    Compare(compare::CompareArgs),
+    /// Make a part of the load of runs that are started elsewhere with --workers
+    #[command(after_help = EXIT_CODES)]
+    Worker(worker::WorkerArgs),
+    /// Print the JSON schema of plans
+    Schema,
 }
 
 pub(super) fn main(args: &LoadArgs) -> ExitCode {
-    match &args.command {
+    let done = match &args.command {
+        LoadCommand::Run(args) => run::main(args),
         LoadCommand::Fanout(args) => fanout::main(args),
+        LoadCommand::Capacity(args) => capacity::main(args),
+        LoadCommand::Report(args) => report::main(args),
+        LoadCommand::Compare(args) => compare::main(args),
+        LoadCommand::Worker(args) => worker::main(args),
+        LoadCommand::Schema => {
+            say(&toml::schema());
+            Ok(Exit::Passed)
+        }
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(Failure { exit, message }) => {
+            eprintln!("thalweg: {message}");
+            exit.into()
+        }
     }
+}
+
+/// To stdout. Who reads it may leave; that is no reason to fail.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,7 +1,5 @@
 //! The sample log of a process that is killed at full speed has whole rows only.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
-
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -28,7 +26,7 @@ fn a_killed_process_leaves_whole_rows() {
 /// This test again, as the process that writes.
 fn start(path: &Path) -> Child {
     Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "writes_until_it_is_killed", "--ignored"])
+        .args(["--exact", "jtl_kill::writes_until_it_is_killed", "--ignored"])
         .env(PATH, path)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

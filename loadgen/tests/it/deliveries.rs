@@ -1,0 +1,128 @@
+//! One message in 100,000 that is dropped, repeated, delayed or damaged on its way to one reader
+//! is counted, named, and fails the run.
+
+use thalweg_loadgen::output::text;
+use thalweg_loadgen::result::RunResult;
+
+use crate::runs::{delivery, faults, passed, plan, run};
+use crate::stub::{Faults, Harm, Stub};
+
+const READERS: u64 = 200;
+const MESSAGES: u64 = 1000;
+
+/// 200,000 deliveries, of which the 100,000th comes to harm.
+fn check(harm: Harm, want: [u64; 5], named: &str, code: &str) {
+    let stub = Stub::with(Faults { harm: Some((100_003, harm)), ..Faults::default() });
+    let text = format!(
+        r#"
+        drain = "500ms"
+
+        [[streams]]
+        name = "x"
+
+        [[groups]]
+        rate = 50
+        duration = "2s"
+        steps = [{{ append_batch = {{ messages = 10 }} }}]
+
+        [[groups]]
+        users = {READERS}
+        hold = "2s"
+        steps = [{{ label = "deliver", tail = {{}} }}]
+        "#
+    );
+    let result = run(&plan(&stub, &text));
+    let log = stub.log();
+    assert!(log.deliveries >= READERS * MESSAGES - 1 && log.harmed.len() == 1);
+    let sequence = sequence(&log.harmed[0].message);
+    let deliver = delivery(&result, "deliver");
+    assert_eq!(faults(deliver), want, "{:?}", deliver.faults);
+    assert_eq!(deliver.expected, READERS * MESSAGES);
+    assert_eq!(deliver.delivered, deliver.expected - want[0]);
+    let named = named.replace("#", &sequence);
+    let found = deliver.faults.iter().find(|fault| fault.ends_with(&named));
+    let Some(found) = found else { panic!("{named} is not in {:?}", deliver.faults) };
+    assert_eq!(deliver.faults.len(), 1, "{:?}", deliver.faults);
+    says_so(&result, code, found);
+}
+
+/// The run failed, and its note and its text name what happened.
+fn says_so(result: &RunResult, code: &str, fault: &str) {
+    assert!(!passed(result), "{:?}", result.verdicts);
+    let note = result.notes.iter().find(|note| note.code == code).expect(code);
+    assert!(note.warning && note.text.contains(fault), "{}", note.text);
+    let text = text::text(result);
+    // It breaks lines where there is room.
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.join(" ").contains(fault), "{text}");
+}
+
+/// Of a message.
+fn sequence(message: &[u8]) -> String {
+    String::from_utf8_lossy(message).split('.').nth(2).expect("a stamp").to_owned()
+}
+
+#[test]
+fn a_dropped_message() {
+    check(Harm::Drop, [1, 0, 0, 0, 0], " of stream 0 lost message # of source 0", "lost");
+}
+
+#[test]
+fn a_repeated_message() {
+    let named = " of stream 0 got message # of source 0 again";
+    check(Harm::Repeat, [0, 1, 0, 0, 0], named, "duplicated");
+}
+
+#[test]
+fn a_delayed_message() {
+    let named = " of stream 0 got message # of source 0 out of order";
+    check(Harm::Delay, [0, 0, 1, 0, 0], named, "reordered");
+}
+
+/// The message is there, but nobody can read its stamp: it is lost as well.
+#[test]
+fn a_damaged_message() {
+    let stub = Stub::with(Faults { harm: Some((77, Harm::Damage)), ..Faults::default() });
+    let result = run(&plan(&stub, FEW));
+    let deliver = delivery(&result, "deliver");
+    assert_eq!(faults(deliver), [1, 0, 0, 1, 0], "{:?}", deliver.faults);
+    assert!(deliver.faults[0].contains(" lost message "), "{:?}", deliver.faults);
+    assert!(deliver.faults[1].ends_with(" got a damaged message"), "{:?}", deliver.faults);
+    says_so(&result, "damaged", &deliver.faults[1]);
+}
+
+/// Each reader has a stream of its own, so that its path says who it is.
+#[test]
+fn the_right_reader_is_named() {
+    for harm in [Harm::Drop, Harm::Repeat, Harm::Delay, Harm::Damage] {
+        let stub = Stub::with(Faults { harm: Some((47, harm)), ..Faults::default() });
+        let result = run(&plan(&stub, FEW));
+        let harmed = stub.log().harmed[0].clone();
+        let stream: u32 = harmed.stream.rsplit('/').next().unwrap().parse().unwrap();
+        let want = format!("reader {} of stream {stream} ", stream + 1);
+        let deliver = delivery(&result, "deliver");
+        assert!(!deliver.faults.is_empty());
+        for fault in &deliver.faults {
+            assert!(fault.starts_with(&want), "{harm:?}: {fault}, not {want}");
+        }
+    }
+}
+
+const FEW: &str = r#"
+    drain = "300ms"
+
+    [[streams]]
+    name = "x"
+    count = 10
+    choice = "round-robin"
+
+    [[groups]]
+    rate = 400
+    duration = "300ms"
+    steps = [{ append = {} }]
+
+    [[groups]]
+    users = 10
+    hold = "300ms"
+    steps = [{ label = "deliver", tail = {} }]
+"#;

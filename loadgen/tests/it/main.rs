@@ -1,0 +1,10 @@
+//! The load generator over real sockets: one test binary for the whole crate.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod deliveries;
+mod jmeter;
+mod jtl_kill;
+mod runs;
+mod stall;
+mod stub;

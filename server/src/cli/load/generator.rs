@@ -1,0 +1,105 @@
+//! Who makes the load: threads of this process, or workers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use thalweg_loadgen::LoadError;
+use thalweg_loadgen::capacity::Scaling;
+use thalweg_loadgen::distributed::{Job, Token, controller};
+use thalweg_loadgen::engine::{self, Cores, RunOptions, Share};
+use thalweg_loadgen::plan::Plan;
+use thalweg_loadgen::result::{RunResult, thresholds};
+
+use super::exit::Failure;
+use super::plan::Ready;
+
+/// Threads of a generator.
+#[derive(Args, Debug)]
+pub(super) struct CoreArgs {
+    /// Threads that send, and as many that take deliveries [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    cores: Option<u16>,
+    /// The same, each kept on one of these processors
+    #[arg(long, value_name = "CPU,...", value_delimiter = ',', conflicts_with = "cores")]
+    pin: Option<Vec<usize>>,
+}
+
+impl CoreArgs {
+    pub(super) fn cores(&self) -> Cores {
+        match &self.pin {
+            Some(cpus) => Cores::Pinned(cpus.clone()),
+            None => Cores::Count(self.cores.map_or(1, usize::from)),
+        }
+    }
+}
+
+/// Where the load comes from.
+#[derive(Args, Debug)]
+pub(super) struct GeneratorArgs {
+    #[command(flatten)]
+    cores: CoreArgs,
+    /// Let these make the load together instead: addresses of `thalweg load worker`
+    #[arg(
+        long,
+        value_name = "HOST:PORT,...",
+        value_delimiter = ',',
+        conflicts_with_all = ["cores", "pin"]
+    )]
+    workers: Vec<String>,
+    /// File with the secret that the workers know
+    #[arg(long, value_name = "FILE", requires = "workers")]
+    token_file: Option<PathBuf>,
+}
+
+impl GeneratorArgs {
+    pub(super) fn generator(&self) -> Result<Generator, Failure> {
+        let token = self.token_file.as_deref().map(read_token).transpose()?;
+        Ok(Generator { cores: self.cores.cores(), workers: self.workers.clone(), token })
+    }
+}
+
+/// What makes the load.
+pub(super) struct Generator {
+    pub(super) cores: Cores,
+    workers: Vec<String>,
+    token: Option<Token>,
+}
+
+impl Generator {
+    /// Makes a run, and judges the thresholds of `plan`: the ready one, or what a search made of
+    /// it by `scaling`.
+    pub(super) fn run(
+        &self,
+        ready: &Ready,
+        plan: &Plan,
+        scaling: Option<Scaling>,
+        options: &RunOptions,
+    ) -> Result<RunResult, LoadError> {
+        if self.workers.is_empty() {
+            return engine::run(plan, options);
+        }
+        let mut overrides = ready.overrides.clone();
+        // Repeats of a search differ by it.
+        overrides.seed = Some(plan.seed);
+        let job = Job {
+            source: ready.source.clone(),
+            overrides,
+            scaling,
+            share: Share::default(),
+            rows: options.jtl.is_some(),
+            jtl_deliveries: options.jtl_deliveries,
+        };
+        let mut result = controller::run(&self.workers, self.token.as_ref(), &job, options)?;
+        result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
+        Ok(result)
+    }
+}
+
+/// The secret in a file.
+pub(super) fn read_token(file: &Path) -> Result<Token, Failure> {
+    let wrong =
+        |reason: String| Failure::usage(format!("--token-file {}: {reason}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    Token::new(&text).ok_or_else(|| wrong("it is empty; expected a secret".to_owned()))
+}
