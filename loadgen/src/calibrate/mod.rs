@@ -152,7 +152,7 @@ fn check(result: &RunResult) -> Result<(), LoadError> {
 /// What happened in the seconds of the load; what came after it is checked but not counted.
 fn measured(kind: Kind, result: &RunResult, cores: u32, server_busy: f64) -> Figure {
     let (name, count) = match kind {
-        Kind::Requests => ("requests, one at a time on 64 connections", requests(result)),
+        Kind::Requests => ("requests, one at a time on 256 connections", requests(result)),
         Kind::Pipelined => ("appends, pipelined on 16 connections", requests(result)),
         Kind::Deliveries => {
             let delivered: u64 = result.deliveries.iter().map(|all| all.delivered).sum();

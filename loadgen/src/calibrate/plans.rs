@@ -60,7 +60,7 @@ fn in_flight(group: &mut Group, most: u32) {
 
 const PAYLOAD_BYTES: u32 = 100;
 /// Per core: connections that wait for each answer.
-const CONNECTIONS: u32 = 64;
+const CONNECTIONS: u32 = 256;
 /// Per core: connections with several requests under way.
 const LANES: u32 = 16;
 const PIPELINE_DEPTH: u32 = 64;

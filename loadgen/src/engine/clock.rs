@@ -1,6 +1,6 @@
 //! The run's one clock, and an alarm that is more exact than the runtime's timers.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -67,12 +67,15 @@ fn always_writable() -> Option<UnixStream> {
     UnixStream::from_std(counter.into()).ok()
 }
 
-/// A timerfd: wakes within some ten microseconds of the time asked for.
+/// Wakes within some microseconds of the time asked for: a timerfd that fires a little early, and
+/// turns of the runtime until it is time.
 pub(crate) struct Alarm {
     clock: Clock,
     timer: OwnedFd,
     /// The same descriptor as something that the runtime can wait for.
     waiter: UnixStream,
+    /// How long before the time the timer is set to fire.
+    early_ns: Cell<u64>,
 }
 
 impl Alarm {
@@ -81,20 +84,37 @@ impl Alarm {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         let waiter =
             UnixStream::from_std(std::os::unix::net::UnixStream::from(timer.try_clone()?))?;
-        Ok(Alarm { clock, timer, waiter })
+        Ok(Alarm { clock, timer, waiter, early_ns: Cell::new(MOST_EARLY_NS) })
     }
 
-    /// Pauses until a time.
-    pub(crate) async fn sleep_until(&self, at_ns: u64) -> io::Result<()> {
+    /// Pauses until a time, exactly.
+    pub(crate) async fn sleep_until(&self, turn: &Turn, at_ns: u64) -> io::Result<()> {
+        let now_ns = self.clock.now_ns();
+        let wait_ns = at_ns.saturating_sub(now_ns);
+        // Of short pauses only a part may go into turns, which keep a processor busy.
+        let early_ns = self.early_ns.get().min(wait_ns / LEAST_ASLEEP);
+        self.nap_until(at_ns - early_ns.min(at_ns)).await?;
+        if wait_ns > 0 {
+            let late_ns = self.clock.now_ns().saturating_sub(at_ns - early_ns);
+            self.early_ns.set(next_early(self.early_ns.get(), late_ns));
+        }
+        while self.clock.now_ns() < at_ns {
+            turn.take().await;
+        }
+        Ok(())
+    }
+
+    /// Pauses until about a time: later by what it takes to wake up.
+    pub(crate) async fn nap_until(&self, at_ns: u64) -> io::Result<()> {
         loop {
-            let now = self.clock.now_ns();
-            if at_ns <= now {
+            let now_ns = self.clock.now_ns();
+            if at_ns <= now_ns {
                 return Ok(());
             }
-            let wait = at_ns - now;
+            let wait_ns = at_ns - now_ns;
             let it_value = Timespec {
-                tv_sec: (wait / 1_000_000_000) as i64,
-                tv_nsec: (wait % 1_000_000_000) as i64,
+                tv_sec: (wait_ns / 1_000_000_000) as i64,
+                tv_nsec: (wait_ns % 1_000_000_000) as i64,
             };
             let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
             let spec = Itimerspec { it_interval, it_value };
@@ -103,5 +123,34 @@ impl Alarm {
             // Nothing to read: it was woken for another reason, and the loop looks again.
             let _ = rustix::io::read(&self.timer, &mut [0_u8; 8]);
         }
+    }
+}
+
+/// How early the timer is to fire next time, after it fired so late: a slow wake-up counts at
+/// once, and is forgotten slowly.
+fn next_early(early_ns: u64, late_ns: u64) -> u64 {
+    let wanted = (late_ns + EARLY_MARGIN_NS).min(MOST_EARLY_NS);
+    wanted.max(early_ns - early_ns.saturating_sub(wanted) / 64)
+}
+
+/// What waking a thread up takes on an idle machine, with room to spare.
+const MOST_EARLY_NS: u64 = 400_000;
+const EARLY_MARGIN_NS: u64 = 20_000;
+/// Of a pause, all but one part in so many is slept.
+const LEAST_ASLEEP: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_wake_ups_are_remembered_for_a_while() {
+        assert_eq!(next_early(50_000, 200_000), 220_000);
+        assert_eq!(next_early(50_000, u64::MAX / 2), MOST_EARLY_NS);
+        let mut early_ns = MOST_EARLY_NS;
+        (0..10).for_each(|_| early_ns = next_early(early_ns, 30_000));
+        assert!(early_ns > 300_000, "{early_ns}");
+        (0..1000).for_each(|_| early_ns = next_early(early_ns, 30_000));
+        assert!((50_000..51_000).contains(&early_ns), "{early_ns}");
     }
 }

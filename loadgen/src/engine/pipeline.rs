@@ -32,6 +32,7 @@ use crate::user::{Answer, Context, Names, Variables, render};
 const MAX_CONNECTIONS: u32 = 32;
 const READ_BYTES: usize = 16 * 1024;
 const LOOK: Duration = Duration::from_millis(50);
+const LONGEST_NAP_NS: u64 = 100_000_000;
 
 /// An open group whose only step is an append.
 pub(crate) struct Pipeline {
@@ -152,7 +153,10 @@ pub(super) async fn sleep_until(alarm: &Alarm, core: &Core, at_ns: u64) -> std::
         if at_ns <= now_ns || core.shared.is_stopping() {
             return Ok(());
         }
-        alarm.sleep_until(at_ns.min(now_ns + 100_000_000)).await?;
+        match now_ns + LONGEST_NAP_NS < at_ns {
+            true => alarm.nap_until(now_ns + LONGEST_NAP_NS).await?,
+            false => alarm.sleep_until(&core.turn, at_ns).await?,
+        }
     }
 }
 
