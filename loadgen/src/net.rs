@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use monoio::io::AsyncWriteRent;
 use monoio::net::TcpStream;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -90,10 +91,13 @@ pub(crate) async fn connect(
     }
     // The ring waits by itself and takes a non-blocking socket at its word.
     socket.set_nonblocking(monoio::utils::is_legacy())?;
-    let stream = TcpStream::from_std(socket.into())?;
-    // A refused connection shows in the first write.
+    let mut stream = TcpStream::from_std(socket.into())?;
     stream.writable(false).await?;
-    Ok(stream)
+    match stream.peer_addr() {
+        Ok(_) => Ok(stream),
+        // Nobody is there: a write takes nothing and says why.
+        Err(error) => Err(stream.write(vec![0]).await.0.err().unwrap_or(error)),
+    }
 }
 
 const EINPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();

@@ -14,6 +14,7 @@ mod hub;
 mod plans;
 mod saved;
 mod server;
+mod text;
 mod wire;
 
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,6 @@
 //! The run's one clock, and an alarm that is more exact than the runtime's timers.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -74,8 +74,6 @@ pub(crate) struct Alarm {
     timer: OwnedFd,
     /// The same descriptor as something that the runtime can wait for.
     waiter: UnixStream,
-    /// How long before the time the timer is set to fire.
-    early_ns: Cell<u64>,
 }
 
 impl Alarm {
@@ -84,20 +82,13 @@ impl Alarm {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         let waiter =
             UnixStream::from_std(std::os::unix::net::UnixStream::from(timer.try_clone()?))?;
-        Ok(Alarm { clock, timer, waiter, early_ns: Cell::new(MOST_EARLY_NS) })
+        Ok(Alarm { clock, timer, waiter })
     }
 
     /// Pauses until a time, exactly.
     pub(crate) async fn sleep_until(&self, turn: &Turn, at_ns: u64) -> io::Result<()> {
-        let now_ns = self.clock.now_ns();
-        let wait_ns = at_ns.saturating_sub(now_ns);
-        // Of short pauses only a part may go into turns, which keep a processor busy.
-        let early_ns = self.early_ns.get().min(wait_ns / LEAST_ASLEEP);
-        self.nap_until(at_ns - early_ns.min(at_ns)).await?;
-        if wait_ns > 0 {
-            let late_ns = self.clock.now_ns().saturating_sub(at_ns - early_ns);
-            self.early_ns.set(next_early(self.early_ns.get(), late_ns));
-        }
+        let wait_ns = at_ns.saturating_sub(self.clock.now_ns());
+        self.nap_until(at_ns - early_ns(wait_ns)).await?;
         while self.clock.now_ns() < at_ns {
             turn.take().await;
         }
@@ -126,16 +117,15 @@ impl Alarm {
     }
 }
 
-/// How early the timer is to fire next time, after it fired so late: a slow wake-up counts at
-/// once, and is forgotten slowly.
-fn next_early(early_ns: u64, late_ns: u64) -> u64 {
-    let wanted = (late_ns + EARLY_MARGIN_NS).min(MOST_EARLY_NS);
-    wanted.max(early_ns - early_ns.saturating_sub(wanted) / 64)
+/// How long before the end of a pause its timer fires. Turns keep a processor busy, so a short
+/// pause has only a part for them.
+fn early_ns(wait_ns: u64) -> u64 {
+    (wait_ns / LEAST_ASLEEP).min(MOST_EARLY_NS)
 }
 
-/// What waking a thread up takes on an idle machine, with room to spare.
-const MOST_EARLY_NS: u64 = 400_000;
-const EARLY_MARGIN_NS: u64 = 20_000;
+/// More than waking up takes, also behind a short job of another thread; less than the scheduler's
+/// slice, so that who is awake by then is still running when it is time.
+const MOST_EARLY_NS: u64 = 1_000_000;
 /// Of a pause, all but one part in so many is slept.
 const LEAST_ASLEEP: u64 = 10;
 
@@ -144,13 +134,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_wake_ups_are_remembered_for_a_while() {
-        assert_eq!(next_early(50_000, 200_000), 220_000);
-        assert_eq!(next_early(50_000, u64::MAX / 2), MOST_EARLY_NS);
-        let mut early_ns = MOST_EARLY_NS;
-        (0..10).for_each(|_| early_ns = next_early(early_ns, 30_000));
-        assert!(early_ns > 300_000, "{early_ns}");
-        (0..1000).for_each(|_| early_ns = next_early(early_ns, 30_000));
-        assert!((50_000..51_000).contains(&early_ns), "{early_ns}");
+    fn most_of_a_pause_is_slept() {
+        let check = |wait_ns, want| assert_eq!(early_ns(wait_ns), want, "{wait_ns}");
+        check(0, 0);
+        check(1_000_000, 100_000);
+        check(10_000_000, MOST_EARLY_NS);
+        check(u64::MAX, MOST_EARLY_NS);
+    }
+
+    #[test]
+    fn an_alarm_never_fires_early() {
+        let late = crate::net::block_on(async {
+            let clock = Clock::start();
+            let (alarm, turn) = (Alarm::new(clock).unwrap(), Turn::default());
+            let mut late = Vec::new();
+            for pause_ns in [0, 1, 20_000, 300_000, 3_000_000] {
+                let at_ns = clock.now_ns() + pause_ns;
+                alarm.sleep_until(&turn, at_ns).await.unwrap();
+                late.push(clock.now_ns().checked_sub(at_ns));
+            }
+            late
+        });
+        assert!(late.unwrap().iter().all(Option::is_some));
     }
 }

@@ -153,7 +153,7 @@ impl Closed {
             core.count(self.group, before_ns);
             match user.run(&self.ops).await {
                 Flow::Go | Flow::NextIteration => {}
-                Flow::StopUser => break,
+                Flow::StopUser | Flow::End => break,
                 Flow::StopRun => {
                     shared.stop.stop();
                     break;
@@ -169,7 +169,7 @@ impl Closed {
     }
 }
 
-const NAP_NS: u64 = 50_000_000;
+pub(super) const NAP_NS: u64 = 50_000_000;
 const FAST_NS: u64 = 2_000;
 
 /// An open group on this thread whose iterations are more than one append.
@@ -231,10 +231,9 @@ impl Open {
                     core.turn.take().await;
                 }
             }
-            if core.shared.is_stopping() {
+            if core.shared.is_too_late(intended_ns) {
                 break;
             }
-            core.count(self.group, intended_ns);
             let now_ns = core.shared.clock.now_ns();
             core.recorder.borrow_mut().late(intended_ns, now_ns);
             self.start(iteration as u64, intended_ns);
@@ -257,7 +256,9 @@ impl Open {
         self.users.set(number);
         self.core.count_users(self.group, number);
         let rng = user_rng(self.core.program.plan.seed, self.group, number);
-        User::new(&self.core, self.group, &self.names, self.on_error, rng, number)
+        let mut user = User::new(&self.core, self.group, &self.names, self.on_error, rng, number);
+        user.finishes = true;
+        user
     }
 
     async fn iterate(self: Rc<Self>, mut user: User, iteration: u64, intended_ns: u64) {
@@ -272,12 +273,14 @@ impl Open {
                 core.shared.stop.stop();
                 return;
             }
+            core.count(self.group, intended_ns);
             core.shared.users.fetch_add(1, Relaxed);
             if user.run(&self.ops).await == Flow::StopRun {
                 core.shared.stop.stop();
             }
             core.shared.users.fetch_sub(1, Relaxed);
-            next = self.queue.borrow_mut().pop_front();
+            let goes_on = !core.shared.is_stopping();
+            next = self.queue.borrow_mut().pop_front().filter(|_| goes_on);
         }
         self.idle.borrow_mut().push(user);
     }

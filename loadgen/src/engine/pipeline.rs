@@ -102,7 +102,7 @@ impl Pipeline {
         let mut burst = 0;
         let times = OpenSchedule::new(&stages, arrivals, schedule_rng(seed, group));
         for (iteration, at) in times.enumerate() {
-            if core.shared.is_stopping() {
+            if core.shared.is_too_late(begin_ns + at) {
                 break;
             }
             let mut rng = iteration_rng(seed, group, iteration as u64);
@@ -115,7 +115,7 @@ impl Pipeline {
             if core.shared.clock.now_ns() < intended_ns {
                 burst = 0;
                 sleep_until(&alarm, &core, intended_ns).await?;
-                if core.shared.is_stopping() {
+                if core.shared.is_too_late(intended_ns) {
                     break;
                 }
             } else {
@@ -125,9 +125,11 @@ impl Pipeline {
                     core.turn.take().await;
                 }
             }
-            core.count(group, intended_ns);
             let lane = &lanes[(index / threads % mine) as usize];
-            lane.room(max_in_flight).await;
+            if !lane.room(max_in_flight).await {
+                break;
+            }
+            core.count(group, intended_ns);
             let head =
                 head.entry(index).or_insert_with(|| lane.head(&names, set, index, group, seed));
             lane.send(head, set, index, intended_ns, &mut variables, &mut rng);
@@ -226,10 +228,14 @@ impl Lane {
         out
     }
 
-    /// Waits while too much is under way; the waiting counts as latency.
-    async fn room(&self, max_in_flight: u32) {
+    /// Waits while too much is under way; the waiting counts as latency. `false`: the load has
+    /// ended meanwhile.
+    async fn room(&self, max_in_flight: u32) -> bool {
         let most = max_in_flight.max(1) as usize;
-        while self.waiting.borrow().len() >= most && !self.core.shared.is_stopping() {
+        while self.waiting.borrow().len() >= most {
+            if self.core.shared.is_stopping() {
+                return false;
+            }
             let answered = poll_fn(|context| match self.waiting.borrow().len() < most {
                 true => Poll::Ready(()),
                 false => {
@@ -237,9 +243,10 @@ impl Lane {
                     Poll::Pending
                 }
             });
-            // Now and then it looks whether the run was stopped.
+            // Now and then it looks whether the load has ended.
             let _ = monoio::time::timeout(LOOK, answered).await;
         }
+        true
     }
 
     fn send(

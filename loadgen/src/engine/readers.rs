@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::groups::{compiler, next_rows, rows};
+use super::groups::{NAP_NS, compiler, next_rows, rows};
 use super::steps::{Op, Request};
 use super::tail::Reader;
 use super::user::{Flow, User};
@@ -79,7 +79,13 @@ pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) 
                     let core = Rc::clone(&entrance.core);
                     let _task = core.task();
                     let begin_ns = started_at(&core).await + delay_ns;
-                    core.shared.clock.sleep_until(begin_ns + life.start).await;
+                    let (clock, at_ns) = (core.shared.clock, begin_ns + life.start);
+                    while clock.now_ns() < at_ns && !core.shared.is_stopping() {
+                        clock.sleep_until(at_ns.min(clock.now_ns() + NAP_NS)).await;
+                    }
+                    if core.shared.is_stopping() {
+                        return;
+                    }
                     let until_ns = if to_end { u64::MAX } else { begin_ns + life.end };
                     entrance.admit(number, stream, until_ns, |_| {}).await;
                 }));
@@ -178,7 +184,9 @@ impl Entrance {
             None => match self.before(number).await {
                 Some(begun) => begun,
                 None => {
-                    core.recorder.borrow_mut().labels[self.label].failed_readers += 1;
+                    if !core.shared.is_stopping() {
+                        core.recorder.borrow_mut().labels[self.label].failed_readers += 1;
+                    }
                     return ready(false);
                 }
             },

@@ -10,6 +10,8 @@ use super::options::Stop;
 
 /// Not decided yet.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
+/// How late an iteration may still be started after the end of the load.
+const GRACE_NS: u64 = 100_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -84,6 +86,13 @@ impl Shared {
     /// Whether no new operation may begin.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed) || self.stop.is_stopped()
+    }
+
+    /// Whether an iteration that was due at `intended_ns` is not started any more. What was due
+    /// when the load ended still is, unless this thread is far behind.
+    pub(crate) fn is_too_late(&self, intended_ns: u64) -> bool {
+        let behind = || self.clock.now_ns() > intended_ns.saturating_add(GRACE_NS);
+        self.stop.is_stopped() || (self.is_stopping() && behind())
     }
 
     pub(crate) fn end_load(&self) {

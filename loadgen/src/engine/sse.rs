@@ -31,16 +31,20 @@ pub(crate) enum SseError {
     Event(#[from] EventTooLarge),
     #[error("the connection ended before the answer's head")]
     NoAnswer,
+    #[error("the answer was cut off: {0}")]
+    Cut(CodecError),
+    #[error("the answer ended before its first control event")]
+    NoControl,
 }
 
 impl SseError {
     /// What failures are counted by.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            SseError::Malformed(_) | SseError::Event(_) => "malformed answer",
+            SseError::Malformed(_) | SseError::Event(_) | SseError::NoControl => "malformed answer",
             SseError::Refused(_) => "status",
             SseError::Base64 => "encoding",
-            SseError::NoAnswer => "connection",
+            SseError::NoAnswer | SseError::Cut(_) => "connection",
         }
     }
 }
@@ -52,6 +56,8 @@ pub(crate) struct SseReader {
     /// What has been received and is not understood yet: part of a head or of a chunk's frame.
     input: BytesMut,
     live: bool,
+    /// Data since the last control event: the position does not include it yet.
+    unconfirmed: String,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +72,11 @@ impl SseReader {
     /// Whether a control event has come: the server will tell what is published from now on.
     pub(crate) fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Data that the next request will bring again, because no control event came after it.
+    pub(crate) fn unconfirmed(&self) -> &str {
+        &self.unconfirmed
     }
 
     /// Whether the answer is complete: go on with a new request.
@@ -93,9 +104,13 @@ impl SseReader {
         parser.push(&body)?;
         while let Some(event) = parser.next_event() {
             match event.name.as_str() {
-                "data" => data(event.data.as_bytes()),
+                "data" => {
+                    data(event.data.as_bytes());
+                    self.unconfirmed.push_str(&event.data);
+                }
                 "control" => {
                     self.live = true;
+                    self.unconfirmed = String::new();
                     *closed |= event.data.contains(CLOSED);
                     if let Some(next) = next_offset(&event.data) {
                         offset.clear();
@@ -111,6 +126,7 @@ impl SseReader {
         }
         if progress == Progress::Done {
             self.wire = Wire::Ended;
+            return if self.live { Ok(()) } else { Err(SseError::NoControl) };
         }
         Ok(())
     }
@@ -118,12 +134,12 @@ impl SseReader {
     /// The connection ended. An error if that cut the answer off.
     pub(crate) fn finish(&mut self) -> Result<(), SseError> {
         match &mut self.wire {
-            Wire::Events(wire) => wire.0.finish()?,
+            Wire::Events(wire) => wire.0.finish().map_err(SseError::Cut)?,
             Wire::Head => return Err(SseError::NoAnswer),
             Wire::Ended => {}
         }
         self.wire = Wire::Ended;
-        Ok(())
+        if self.live { Ok(()) } else { Err(SseError::NoControl) }
     }
 
     fn head(&mut self) -> Result<bool, SseError> {
@@ -217,6 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn data_is_confirmed_by_a_control_event() {
+        let data = "event: data\ndata:[1]\n\n".to_owned();
+        let answer = chunked(&[event("0", "a"), data, event("2", "b")]);
+        let control = answer.windows(14).rposition(|at| at == b"event: control").unwrap();
+        let check = |length: usize, want: &str| {
+            let (reader, ..) = feed(&answer[..length], 5).unwrap();
+            assert_eq!(reader.unconfirmed(), want, "{length}");
+        };
+        check(answer.len(), "");
+        check(control, "[1][2]");
+    }
+
+    #[test]
     fn refusals() {
         let check = |answer: &str, want: &str| {
             let error = feed(answer.as_bytes(), 3).unwrap_err();
@@ -225,6 +254,7 @@ mod tests {
         check("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "404");
         check("HTTP/1.1 200 OK\r\nstream-sse-data-encoding: base64\r\n\r\n", "base64");
         check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", "malformed");
+        check("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx", "before its first control event");
         check("SSH-2.0-x\r\n\r\n", "malformed");
     }
 }

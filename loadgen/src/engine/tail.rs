@@ -18,15 +18,18 @@ use super::judge::{Identity, judge};
 use super::sample_log::Who;
 use super::seen::Seen;
 use super::sse::{SseError, SseReader};
-use super::wire::Connection;
+use super::wire::{Connection, WireError};
+use crate::message::{Stamp, stamps};
 use crate::plan::{From, Tail, TailMode};
-use crate::schedule::Rng;
+use crate::schedule::{Rng, nanos};
 
 /// Bytes of a reader's own buffer: one event of the usual size.
 const READ_BYTES: usize = 1024;
 /// Attempts in a row to connect before a reader gives up, and the pause after one.
 const ATTEMPTS: u32 = 10;
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+/// Between two looks at whether the run is over.
+const LONGEST_NAP_NS: u64 = 50_000_000;
 
 /// One live reader.
 pub(crate) struct Reader {
@@ -55,6 +58,10 @@ struct State {
     live: bool,
     was_live: bool,
     closed: bool,
+    /// Something good has come over the connection.
+    got_on: bool,
+    /// Messages that the server had not confirmed when the connection ended: it sends them again.
+    again: Vec<Stamp>,
     /// Storms that it has been through.
     storms: u64,
     leave_ns: Option<u64>,
@@ -117,12 +124,14 @@ impl Reader {
                 TailMode::LongPoll | TailMode::CatchUp { .. } => self.poll(&mut ready).await,
             };
             self.set_live(false);
+            if std::mem::take(&mut self.state.got_on) {
+                failures = 0;
+            }
             match end {
                 End::Over => break,
-                End::Answer => failures = 0,
+                End::Answer => {}
                 End::Left(away) => {
-                    failures = 0;
-                    monoio::time::sleep(away).await;
+                    self.nap(away).await;
                 }
                 End::Failed(message, kind) => {
                     self.core.recorder.borrow_mut().error(self.label, kind, &message);
@@ -243,9 +252,24 @@ impl Reader {
             return End::Failed(error.to_string(), "connection");
         }
         let mut sse = SseReader::default();
+        let end = self.events(&mut stream, &mut sse, ready, since_ns).await;
+        self.state.again.extend(stamps(sse.unconfirmed()).flatten());
+        end
+    }
+
+    async fn events(
+        &mut self,
+        stream: &mut TcpStream,
+        sse: &mut SseReader,
+        ready: &mut Option<impl FnOnce(bool)>,
+        since_ns: u64,
+    ) -> End {
+        let clock = self.core.shared.clock;
         let mut buf = Vec::with_capacity(READ_BYTES);
+        let timeout = self.core.program.plan.timeout;
+        let mut confirm_ns = Some(clock.now_ns().saturating_add(nanos(timeout)));
         loop {
-            match self.receive(&mut stream, &mut buf).await {
+            match self.receive(stream, &mut buf, confirm_ns).await {
                 Ok(0) => match sse.finish() {
                     Ok(()) => return End::Answer,
                     Err(error) => return End::Failed(error.to_string(), error.kind()),
@@ -253,11 +277,13 @@ impl Reader {
                 Ok(_) => {}
                 Err(end) => return end,
             }
-            let now_ns = self.core.shared.clock.now_ns();
-            if let Err(error) = self.take(&mut sse, &buf, now_ns) {
+            let now_ns = clock.now_ns();
+            if let Err(error) = self.take(sse, &buf, now_ns) {
                 return End::Failed(error.to_string(), error.kind());
             }
             if sse.is_live() && !self.state.live {
+                confirm_ns = None;
+                self.state.got_on = true;
                 self.confirmed(ready, since_ns);
             }
             if self.state.closed || sse.is_ended() {
@@ -276,14 +302,22 @@ impl Reader {
     fn take(&mut self, sse: &mut SseReader, bytes: &[u8], now_ns: u64) -> Result<(), SseError> {
         let of = self.identity();
         let Reader { core, state, .. } = self;
-        let State { seen, offset, closed, .. } = state;
+        let State { seen, offset, closed, again, .. } = state;
         core.recorder.borrow_mut().labels[of.label].bytes_received += bytes.len() as u64;
-        sse.receive(bytes, offset, closed, &mut |data| judge(core, of, seen, data, now_ns))
+        sse.receive(bytes, offset, closed, &mut |data| judge(core, of, seen, again, data, now_ns))
     }
 
     /// Reads what has come; 0 at the end of the connection.
-    async fn receive(&mut self, stream: &mut TcpStream, buf: &mut Vec<u8>) -> Result<usize, End> {
-        let patience = self.patience();
+    /// Fails at `confirm_ns`.
+    async fn receive(
+        &mut self,
+        stream: &mut TcpStream,
+        buf: &mut Vec<u8>,
+        confirm_ns: Option<u64>,
+    ) -> Result<usize, End> {
+        let clock = self.core.shared.clock;
+        let confirm = confirm_ns.map(|at| Duration::from_nanos(at.saturating_sub(clock.now_ns())));
+        let patience = self.patience().into_iter().chain(confirm).min();
         let mut own = std::mem::take(buf);
         own.clear();
         let handle = self.core.canceller.borrow().handle();
@@ -294,16 +328,22 @@ impl Reader {
                 Ok(read) => read,
                 Err(_) => {
                     buf.reserve(READ_BYTES);
-                    return Err(self.leaves().unwrap_or(End::Left(Duration::ZERO)));
+                    let late = confirm_ns.is_some_and(|at| clock.now_ns() >= at);
+                    let otherwise = match late {
+                        true => {
+                            let error = WireError::Timeout(self.core.program.plan.timeout);
+                            End::Failed(error.to_string(), error.kind())
+                        }
+                        false => End::Left(Duration::ZERO),
+                    };
+                    return Err(self.leaves().unwrap_or(otherwise));
                 }
             },
         };
         *buf = back;
         match read {
-            Ok(read) => match self.leaves() {
-                Some(end) if read == 0 => Err(end),
-                _ => Ok(read),
-            },
+            Ok(0) => self.leaves().map_or(Ok(0), Err),
+            Ok(read) => Ok(read),
             Err(error) => {
                 Err(self.leaves().unwrap_or(End::Failed(error.to_string(), "connection")))
             }
@@ -313,7 +353,16 @@ impl Reader {
     /// A slow reader takes its time.
     async fn throttle(&self, bytes: usize) {
         if let Some(rate) = self.tail.behaviour.bytes_per_second {
-            monoio::time::sleep(Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)).await;
+            self.nap(Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)).await;
+        }
+    }
+
+    /// Pauses, but not beyond the end of the run.
+    async fn nap(&self, length: Duration) {
+        let clock = self.core.shared.clock;
+        let until_ns = clock.now_ns().saturating_add(nanos(length));
+        while clock.now_ns() < until_ns && !self.is_over() {
+            clock.sleep_until(until_ns.min(clock.now_ns() + LONGEST_NAP_NS)).await;
         }
     }
 
@@ -343,7 +392,7 @@ impl Reader {
                 Ok(true) => {}
             }
             if let TailMode::CatchUp { pause } = self.tail.mode {
-                monoio::time::sleep(pause).await;
+                self.nap(pause).await;
             }
         }
     }
@@ -351,7 +400,8 @@ impl Reader {
     /// One answer; whether the connection may be used again.
     async fn page(&mut self, connection: &mut Connection, live: &str) -> Result<bool, End> {
         let clock = self.core.shared.clock;
-        let timeout = self.core.program.plan.timeout + LONG_POLL_PATIENCE;
+        let patience = if live.is_empty() { Duration::ZERO } else { LONG_POLL_PATIENCE };
+        let timeout = self.core.program.plan.timeout + patience;
         let timeout = self.patience().map_or(timeout, |patience| patience.min(timeout));
         let request = self.request(live);
         let cancel = self.core.canceller.borrow().handle();
@@ -379,7 +429,10 @@ impl Reader {
         state.cursor =
             fields.cursor.map(Into::into).filter(|_| self.tail.mode == TailMode::LongPoll);
         state.closed |= fields.closed && fields.up_to_date;
-        judge(core, of, &mut state.seen, &response.body, response.first_byte_ns);
+        state.got_on = true;
+        // Nobody has a message before its last byte.
+        let (body, ended_ns) = (&response.body, response.ended_ns);
+        judge(core, of, &mut state.seen, &mut state.again, body, ended_ns);
         Ok(response.keep_alive)
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Flow {
     NextIteration,
     StopUser,
     StopRun,
+    /// The load has ended.
+    End,
 }
 
 /// A virtual user.
@@ -32,6 +34,8 @@ pub(crate) struct User {
     pub(crate) core: Rc<Core>,
     pub(super) group: u32,
     pub(crate) on_error: OnError,
+    /// Goes on to its next pause after the end of the load, as an iteration of an open group does.
+    pub(crate) finishes: bool,
     pub(crate) variables: Variables,
     pub(crate) rng: Rng,
     /// Within its group, from 1.
@@ -66,6 +70,7 @@ impl User {
             core: Rc::clone(core),
             group,
             on_error,
+            finishes: false,
             variables: Variables::new(names),
             rng,
             number,
@@ -110,7 +115,7 @@ impl User {
                     Op::Request(request) => self.operation(request).await,
                     Op::Pause(pacer) => {
                         self.pause(pacer).await;
-                        Flow::Go
+                        if self.core.shared.is_stopping() { Flow::End } else { Flow::Go }
                     }
                     Op::Loop(times, ops) => self.repeat(*times, ops).await,
                     Op::If(condition, ops) => {
@@ -165,6 +170,9 @@ impl User {
         let paused_before = self.paused_ns;
         let (samples_before, failed_before) = (self.samples, self.failed);
         let flow = self.run(ops).await;
+        if flow == Flow::End {
+            return flow;
+        }
         let paused = if include_pauses { 0 } else { self.paused_ns - paused_before };
         let ended_ns = clock.now_ns().saturating_sub(paused).max(begin_ns);
         let ended = Ended {
@@ -191,8 +199,9 @@ impl User {
 
     /// One measured operation.
     async fn operation(&mut self, request: &Request) -> Flow {
-        if self.core.shared.is_stopping() {
-            return Flow::StopUser;
+        let shared = &self.core.shared;
+        if shared.stop.is_stopped() || (shared.is_stopping() && !self.finishes) {
+            return Flow::End;
         }
         let clock = self.core.shared.clock;
         let now_ns = clock.now_ns();

@@ -29,6 +29,8 @@ pub(crate) enum WireError {
     Broken(#[from] io::Error),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    #[error("the answer was cut off: {0}")]
+    Cut(CodecError),
     #[error("the answer is malformed: {0}")]
     Malformed(#[from] CodecError),
 }
@@ -38,7 +40,7 @@ impl WireError {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             WireError::Connect(_) => "connect",
-            WireError::Broken(_) => "connection",
+            WireError::Broken(_) | WireError::Cut(_) => "connection",
             WireError::Timeout(_) => "timeout",
             WireError::Malformed(_) => "malformed answer",
         }
@@ -163,12 +165,16 @@ impl Connection {
         timeout: Duration,
         cancel: &CancelHandle,
     ) -> (Result<Response, WireError>, Vec<u8>) {
-        let (sent, request) = self.stream.write_all(request).await;
-        if let Err(error) = sent {
-            return (Err(error.into()), request);
-        }
-        let answer = monoio::time::timeout(timeout, self.answer(clock, method, cancel)).await;
-        (answer.unwrap_or(Err(WireError::Timeout(timeout))), request)
+        let exchanged = monoio::time::timeout(timeout, async {
+            let (sent, request) = self.stream.write_all(request).await;
+            match sent {
+                Ok(_) => (self.answer(clock, method, cancel).await, Some(request)),
+                Err(error) => (Err(error.into()), Some(request)),
+            }
+        });
+        let timed_out = (Err(WireError::Timeout(timeout)), None);
+        let (answer, request) = exchanged.await.unwrap_or(timed_out);
+        (answer, request.unwrap_or_default())
     }
 
     async fn answer(
@@ -185,7 +191,7 @@ impl Connection {
             let now_ns = clock.now_ns();
             self.buf = buf;
             if read? == 0 {
-                let ended = self.answers.finish(now_ns)?;
+                let ended = self.answers.finish(now_ns).map_err(WireError::Cut)?;
                 return ended.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
             self.answers.push(&self.buf, now_ns);

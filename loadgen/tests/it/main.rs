@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod broken;
 mod deliveries;
 mod jmeter;
 mod jtl_kill;
 mod runs;
+mod schedule;
 mod stall;
 mod stub;
