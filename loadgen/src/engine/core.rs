@@ -10,6 +10,7 @@ use std::sync::Arc;
 use monoio::io::Canceller;
 use monoio::net::TcpStream;
 
+use super::clock::Turn;
 use super::program::Program;
 use super::recorder::Recorder;
 use super::sample_log::SampleLog;
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) worker: Part,
     pub(crate) program: Arc<Program>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) turn: Turn,
     pub(crate) recorder: RefCell<Recorder>,
     pub(crate) log: Option<RefCell<SampleLog>>,
     /// By stream and source: what was published.

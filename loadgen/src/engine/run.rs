@@ -65,10 +65,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         gauges: Vec::new(),
         next_gauge_ms: 0,
         measured_ns: None,
-        threads: specs
-            .into_iter()
-            .map(|spec| std::thread::spawn(move || thread::run(spec)))
-            .collect(),
+        threads: specs.into_iter().map(thread::spawn).collect::<Result<_, _>>()?,
     };
     drop(sender);
     let setup_begin_ns = clock.now_ns();
@@ -101,6 +98,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         peak_rss_bytes: peak_rss_bytes(),
         cpu_ms: cpu_ms() - cpu_before,
         interrupted,
+        ceiling: options.ceiling,
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
@@ -213,6 +211,7 @@ impl Run<'_> {
             progress.phase_ms = length_ns.map(|length| length / 1_000_000);
             (progress.users, progress.readers) = (gauge.users, gauge.readers);
             progress.in_flight = gauge.in_flight;
+            progress.delivered = shared.delivered.load(Relaxed);
         });
         self.latest.show(self.glances.try_iter(), &self.program, &self.options.board);
     }
