@@ -20,7 +20,7 @@ pub struct Stamp {
     pub source: u32,
     /// From 0, without gaps.
     pub sequence: u32,
-    /// When it was meant to be sent, in nanoseconds of the run's clock.
+    /// When it was meant to be sent, in nanoseconds of `CLOCK_MONOTONIC` of the publisher's machine.
     pub intended_ns: u64,
 }
 

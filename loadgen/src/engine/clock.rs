@@ -3,30 +3,35 @@
 use std::cell::OnceCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use monoio::net::UnixStream;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::Timespec;
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, clock_gettime,
+    timerfd_create, timerfd_settime,
 };
 
-/// Nanoseconds of `CLOCK_MONOTONIC` since the run's origin; the same on every thread.
+/// Nanoseconds of `CLOCK_MONOTONIC`: the same on every thread, and in every process of the machine,
+/// so that others can judge our messages too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    origin: Instant,
+    /// Milliseconds since 1970 at this clock's zero.
     unix_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Clock { origin: Instant::now(), unix_ms: now.as_millis() as u64 }
+        let clock = Clock { unix_ms: 0 };
+        let unix_ms = (now.as_millis() as u64).saturating_sub(clock.now_ns() / 1_000_000);
+        Clock { unix_ms }
     }
 
     pub(crate) fn now_ns(self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 
     /// Milliseconds since 1970 of a time of this clock.

@@ -166,6 +166,12 @@ impl Core {
         group.users = group.users.max(users);
     }
 
+    /// Live readers of a group: each is a user with one iteration, which lasts as long as it does.
+    pub(crate) fn count_readers(&self, group: u32, readers: u32) {
+        let group = &mut self.groups.borrow_mut()[group as usize];
+        (group.users, group.started) = (readers, u64::from(readers));
+    }
+
     /// Keeps count of a task; dropped when it ends.
     pub(crate) fn task(self: &Rc<Self>) -> Task {
         self.tasks.set(self.tasks.get() + 1);

@@ -6,6 +6,7 @@ mod broken;
 mod deliveries;
 mod jmeter;
 mod jtl_kill;
+mod readers;
 mod runs;
 mod schedule;
 mod stall;

@@ -1,8 +1,8 @@
 //! `thalweg load`: the load generator from the command line.
 //!
-//! The words of a command ([`run`], [`fanout`], [`capacity`]) become a [`plan::Ready`] plan;
-//! [`execute`] makes the run, here or on workers; [`results`] puts what came of it where it was
-//! asked for. The result goes to stdout, progress to stderr, or to a full screen on a terminal.
+//! The words of a command (`run`, `fanout`, `capacity`) become a ready `plan`; `execute` makes the
+//! run, here or on workers; `results` puts what came of it where it was asked for. The result goes
+//! to stdout, progress to stderr, or to a full screen on a terminal.
 //!
 //! Deliberately absent: everything that is measured and how; that is `thalweg_loadgen`.
 

@@ -166,7 +166,7 @@ fn other_assertions() {
         let elements = element("JSONPathAssertion", "J", &properties(&all), "");
         let all = only(&sampler("/", "", &elements)).assertions;
         match &all[1] {
-            crate::plan::Assertion::JsonPath { path, equals, not } => {
+            crate::plan::Assertion::JsonPath { path, equals, members: true, not } => {
                 format!("{path} {:?} {not}", equals.as_ref().map(written))
             }
             other => panic!("{other:?}"),
