@@ -10,7 +10,7 @@ use super::{Counts, PlanFile, check_both, table};
 #[test]
 fn both_programs_run_it() {
     let file = PlanFile::new(&everything(), &[("rows.csv", ROWS)]);
-    let properties = [("threads", "3"), ("loops", "4"), ("colour", "grün")];
+    let properties = [("threads", "3"), ("loops", "4"), ("colour", "green")];
     check_both(&file.path, &properties, &want());
 }
 
@@ -249,7 +249,7 @@ fn holding() -> Vec<(&'static str, String)> {
         data("Has one", SUBSTRING_OR, &["nope", "drei"]),
         data("Has not", NOT_SUBSTRING, &["nope"]),
         data("Is wholly", MATCHES, &["(?s).*\"list\":\\[1,2\\.5,\"drei\"\\].*"]),
-        data("Finds", CONTAINS, &["\"x-both\":\"pl.n\"", "gr.+n"]),
+        data("Finds", CONTAINS, &["\"x-both\":\"pl.n\"", "gr.+n\""]),
         of_status("Is", response("response_data", EQUALS, &["{\"status\":200}"])),
         of_status(
             "Has field",

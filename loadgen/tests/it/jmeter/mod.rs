@@ -13,7 +13,8 @@ mod log;
 mod pace;
 mod stub;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use judge::{Count, judge};
@@ -77,13 +78,30 @@ fn check_both(file: &Path, properties: &[(&str, &str)], want: &Counts) {
     let port = stub.port().to_string();
     let with = |port| [&[("port", port)], properties].concat();
     let result = run(file, &with(&port));
-    assert_eq!(counts(&result), *want, "counted here: {:#?}", result.errors);
+    assert_same(&counts(&result), want, "counted here");
     let theirs = Stub::start();
     let port = theirs.port().to_string();
     if let Some(counted) = run_in_jmeter(file, &with(&port)) {
-        assert_eq!(counted, *want, "counted by JMeter");
-        assert_eq!(stub.requests(), theirs.requests(), "sent by us, and by JMeter");
+        assert_same(&counted, want, "counted by JMeter");
+        assert_same(&theirs.requests(), &stub.requests(), "sent by JMeter");
     }
+}
+
+/// Shows only what differs: the tables are long.
+#[track_caller]
+fn assert_same<V: PartialEq + Debug>(
+    got: &BTreeMap<String, V>,
+    want: &BTreeMap<String, V>,
+    what: &str,
+) {
+    let keys: BTreeSet<&String> = got.keys().chain(want.keys()).collect();
+    let differ: Vec<String> = keys
+        .into_iter()
+        .map(|key| (key, got.get(key), want.get(key)))
+        .filter(|(_, got, want)| got != want)
+        .map(|(key, got, want)| format!("{key}: {got:?}, not {want:?}"))
+        .collect();
+    assert!(differ.is_empty(), "{what}:\n{}", differ.join("\n"));
 }
 
 /// What was counted, as JMeter would list it: without labels that nothing ran under.

@@ -90,9 +90,9 @@ impl Request {
 }
 
 fn line(reader: &mut impl BufRead) -> Option<String> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
-    Some(line)
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line).ok().filter(|length| *length > 0)?;
+    Some(String::from_utf8_lossy(&line).into_owned())
 }
 
 fn serve(mut connection: TcpStream, shared: &Shared) {
@@ -168,7 +168,7 @@ fn reply(status: &str, offset: usize, body: &str) -> String {
         _ => (format!("Content-Length: {}\r\n", body.len()), body),
     };
     format!(
-        "HTTP/1.1 {status} It is {status}\r\nContent-Type: application/json\r\n\
+        "HTTP/1.1 {status} It is {status}\r\nContent-Type: application/json; charset=utf-8\r\n\
          Location: /echo\r\nStream-Next-Offset: {offset}\r\n{length}\r\n{body}"
     )
 }
