@@ -219,7 +219,7 @@ impl Layout {
 }
 
 /// CPU time by wall time of a core that was the limit.
-const FULLY_BUSY: f64 = 0.95;
+const FULLY_BUSY: f64 = 0.9;
 
 #[cfg(test)]
 mod tests {

@@ -87,13 +87,13 @@ mod tests {
             cpus: vec![2, 3],
             apart: true,
             ceiling: Ceiling { cores: 2, ..Ceiling::default() },
-            figures: vec![figure("requests", 0.97), figure("deliveries", 0.89)],
+            figures: vec![figure("requests", 0.97), figure("deliveries", 0.80)],
         };
         let text = calibration.text();
         assert!(text.contains("2 cores (CPU 2, 3); the null server has others"), "{text}");
         assert!(text.contains(" 100,000 "), "{text}");
         assert_eq!(text.matches("WARNING").count(), 1, "{text}");
-        assert!(text.contains("deliveries: the generator was busy for 89.0 %"), "{text}");
+        assert!(text.contains("deliveries: the generator was busy for 80.0 %"), "{text}");
         (calibration.apart, calibration.cpus) = (false, Vec::new());
         let text = calibration.text();
         assert!(text.contains("2 cores, not pinned"), "{text}");
