@@ -5,8 +5,6 @@
 //!
 //! Deliberately absent: what has not come; that is decided at the end (`assemble`).
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::core::Core;
 use super::recorder::LabelId;
 use super::sample_log::{Delivery, Who};
@@ -43,7 +41,6 @@ pub(super) fn judge(
     let logs = core.logs_deliveries_of(who.user - 1);
     let mut bytes = data.len() as u64;
     let mut recorder = core.recorder.borrow_mut();
-    let mut delivered = 0;
     for stamp in stamps(data) {
         let Some(stamp) = stamp else {
             recorder.labels[label].damaged += 1;
@@ -73,7 +70,6 @@ pub(super) fn judge(
             }
             Arrival::Next => {}
         }
-        delivered += 1;
         if recorder.is_measured(stamp.intended_ns) {
             let latency = now_ns.saturating_sub(stamp.intended_ns);
             seen.count += 1;
@@ -90,5 +86,4 @@ pub(super) fn judge(
             recorder = core.recorder.borrow_mut();
         }
     }
-    core.shared.delivered.fetch_add(delivered, Relaxed);
 }

@@ -11,3 +11,4 @@ mod runs;
 mod schedule;
 mod stall;
 mod stub;
+mod users;
