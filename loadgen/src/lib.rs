@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calibrate;
 pub mod capacity;
 pub mod compare;
 pub mod distributed;

@@ -19,11 +19,28 @@ const CONNECTIONS_PER_SOURCE: usize = 20_000;
 const RESERVED_DESCRIPTORS: u64 = 64;
 /// Submission entries of the ring; every reader may be woken at once.
 const RING_ENTRIES: u32 = 8192;
+
 /// Runs on this thread: on io_uring, or on epoll where that is not allowed.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, LoadError> {
-    let builder = monoio::RuntimeBuilder::<monoio::FusionDriver>::new();
-    let runtime = builder.with_entries(RING_ENTRIES).enable_timer().build();
+    let runtime = runtime(&cooperative()).or_else(|_| runtime(&io_uring::IoUring::builder()));
     Ok(runtime.map_err(LoadError::Runtime)?.block_on(future))
+}
+
+type Runtime = monoio::FusionRuntime<
+    monoio::time::TimeDriver<monoio::IoUringDriver>,
+    monoio::time::TimeDriver<monoio::LegacyDriver>,
+>;
+
+fn runtime(ring: &io_uring::Builder) -> io::Result<Runtime> {
+    let builder = monoio::RuntimeBuilder::<monoio::FusionDriver>::new();
+    builder.with_entries(RING_ENTRIES).uring_builder(ring.clone()).enable_timer().build()
+}
+
+/// A ring that does not interrupt its thread for each thing that is done. Older kernels refuse it.
+fn cooperative() -> io_uring::Builder {
+    let mut ring = io_uring::IoUring::builder();
+    ring.setup_coop_taskrun().setup_taskrun_flag().setup_single_issuer();
+    ring
 }
 
 /// Raises the soft descriptor limit as far as it goes, and checks that it is enough.

@@ -22,9 +22,9 @@ impl Target {
     pub fn parse(url: &str) -> Result<Target, LoadError> {
         let refused = |reason: &str| LoadError::Url { url: url.to_owned(), reason: reason.into() };
         let rest = url.strip_prefix("http://").ok_or_else(|| refused("the scheme is not http"))?;
-        let slash = rest.find('/').ok_or_else(|| refused("it has no path"))?;
-        let (host, path) = rest.split_at(slash);
-        if path.contains(['?', '#', ' ']) {
+        // A server may have its streams right below its root.
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if rest.contains(['?', '#', ' ']) {
             return Err(refused("it has a query, a fragment or a space"));
         }
         let with_port = match host.rsplit_once(':') {
@@ -53,7 +53,10 @@ mod tests {
         check("http://127.0.0.1/v1/", Some(("127.0.0.1:80", "127.0.0.1", "/v1")));
         check("http://[::1]:9/a", Some(("[::1]:9", "[::1]:9", "/a")));
         check("https://127.0.0.1/a", None);
-        check("http://127.0.0.1", None);
+        check("http://127.0.0.1", Some(("127.0.0.1:80", "127.0.0.1", "")));
+        check("http://127.0.0.1:4437", Some(("127.0.0.1:4437", "127.0.0.1:4437", "")));
+        check("http://127.0.0.1?b", None);
+        check("http://", None);
         check("http://127.0.0.1/a?b", None);
         check("http://127.0.0.1:99999/a", None);
         check("127.0.0.1/a", None);

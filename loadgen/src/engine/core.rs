@@ -10,6 +10,7 @@ use std::sync::Arc;
 use monoio::io::Canceller;
 use monoio::net::TcpStream;
 
+use super::clock::Turn;
 use super::owed::{Ledger, Place, owed};
 use super::program::Program;
 use super::recorder::Recorder;
@@ -30,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) worker: Part,
     pub(crate) program: Arc<Program>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) turn: Turn,
     pub(crate) recorder: RefCell<Recorder>,
     pub(crate) log: Option<RefCell<SampleLog>>,
     /// By stream and source: what was published.
@@ -216,6 +218,12 @@ impl Core {
     pub(crate) fn count_users(&self, group: u32, users: u32) {
         let group = &mut self.groups.borrow_mut()[group as usize];
         group.users = group.users.max(users);
+    }
+
+    /// Live readers of a group: each is a user with one iteration, which lasts as long as it does.
+    pub(crate) fn count_readers(&self, group: u32, readers: u32) {
+        let group = &mut self.groups.borrow_mut()[group as usize];
+        (group.users, group.started) = (readers, u64::from(readers));
     }
 
     /// Keeps count of a task; dropped when it ends.

@@ -9,7 +9,7 @@ use super::core::Core;
 use super::recorder::Ended;
 use super::sample_log::Said;
 use super::steps::{Kind, Request};
-use super::user::User;
+use super::user::{Producer, User};
 use super::wire::{Response, WireError};
 use crate::message::{Stamp, push_decimal};
 use crate::user::{Answer, extract, render};
@@ -127,7 +127,7 @@ impl User {
         if let Kind::Http { path, .. } = &request.kind {
             let mut out = Vec::new();
             render(path, &mut self.context(&mut core.counter.borrow_mut()), &mut out);
-            return core.program.absolute(&String::from_utf8_lossy(&out));
+            return core.program.absolute(&in_url(out));
         }
         let Some((set, _)) = &request.streams else { return core.program.target.path.clone() };
         let path = core.program.path(*set, index);
@@ -147,7 +147,9 @@ impl User {
         for (name, value) in &request.fields {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
+            let begin = out.len();
             render(value, &mut self.context(&mut counter), out);
+            on_one_line(&mut out[begin..]);
             out.extend_from_slice(b"\r\n");
         }
         let content_type =
@@ -158,10 +160,14 @@ impl User {
         }
         match &request.kind {
             Kind::Append { producer: true, .. } => {
-                let sequence = self.producers.get(&index).copied().unwrap_or(0);
-                let producer = format!("{}-{}", core.shared.run, self.source);
+                let stream =
+                    request.streams.as_ref().map_or(0, |(set, _)| core.program.stream(*set, index));
+                let Producer { epoch, sequence } = *self.producers.entry(stream).or_default();
+                self.producing = Some(stream);
+                let (run, source) = (core.shared.run, self.source);
                 let text = format!(
-                    "producer-id: {producer}\r\nproducer-epoch: 0\r\nproducer-seq: {sequence}\r\n"
+                    "producer-id: {run}-{source}\r\nproducer-epoch: {epoch}\r\n\
+                     producer-seq: {sequence}\r\n"
                 );
                 out.extend_from_slice(text.as_bytes());
             }
@@ -244,6 +250,9 @@ impl User {
         let message = failure.as_ref().map(|(_, message)| message.as_str());
         let said = Said::of(answer.as_ref(), message.unwrap_or_default());
         core.log(self.who(), &ended, said, message, || path_of(&self.request));
+        if let Some(stream) = self.producing.take() {
+            self.producers.entry(stream).or_default().advance(good);
+        }
         for (stream, sequence) in std::mem::take(&mut self.stamped) {
             if !good {
                 core.refuse(stream, self.source, sequence);
@@ -280,6 +289,28 @@ impl Core {
             *server = Some(fields.get("server").unwrap_or_default().to_owned());
         }
     }
+}
+
+/// What variables brought into a path and may not be in a URL, percent-encoded: it would break the
+/// request.
+fn in_url(path: Vec<u8>) -> String {
+    let stays = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte);
+    match String::from_utf8(path) {
+        Ok(path) if path.bytes().all(|byte| stays(&byte)) => path,
+        other => {
+            let bytes = other.map_or_else(|error| error.into_bytes(), String::into_bytes);
+            let encoded = bytes.iter().map(|byte| match stays(byte) {
+                true => char::from(*byte).to_string(),
+                false => format!("%{byte:02X}"),
+            });
+            encoded.collect()
+        }
+    }
+}
+
+/// Line breaks that variables brought into a field, which would end it.
+pub(super) fn on_one_line(value: &mut [u8]) {
+    value.iter_mut().filter(|byte| b"\r\n\0".contains(byte)).for_each(|byte| *byte = b' ');
 }
 
 /// The path and query of a request, out of its bytes.
@@ -334,5 +365,21 @@ impl Outcome {
             first_byte_ns: self.first_byte_ns,
             answer: next.answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_do_not_break_requests() {
+        let check = |path: &str, want: &str| assert_eq!(in_url(path.into()), want, "{path}");
+        check("/a?b=c,d&e=%20'#", "/a?b=c,d&e=%20'#");
+        check("/ß \"x\"\r\nHost: y", "/%C3%9F%20%22x%22%0D%0AHost:%20y");
+        assert_eq!(in_url(b"/\xff".to_vec()), "/%FF");
+        let mut value = *b"a\r\nb: c\0";
+        on_one_line(&mut value);
+        assert_eq!(&value, b"a  b: c ");
     }
 }

@@ -6,7 +6,6 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use super::clock::Alarm;
 use super::core::Core;
@@ -163,7 +162,7 @@ impl Closed {
             user.iteration += 1;
             if shared.clock.now_ns() - before_ns < FAST_NS {
                 // Steps that did nothing must let others run.
-                monoio::time::sleep(Duration::ZERO).await;
+                core.turn.take().await;
             }
         }
         shared.users.fetch_sub(1, Relaxed);
@@ -229,7 +228,7 @@ impl Open {
             } else {
                 burst += 1;
                 if burst % 32 == 0 {
-                    monoio::time::sleep(Duration::ZERO).await;
+                    core.turn.take().await;
                 }
             }
             if core.shared.is_too_late(intended_ns) {

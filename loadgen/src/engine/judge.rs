@@ -5,6 +5,8 @@
 //!
 //! Deliberately absent: what has not come; that is decided at the end (`assemble`).
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::core::Core;
 use super::recorder::LabelId;
 use super::sample_log::{Delivery, Who};
@@ -41,6 +43,7 @@ pub(super) fn judge(
     let logs = core.logs_deliveries_of(who.user - 1);
     let mut bytes = data.len() as u64;
     let mut recorder = core.recorder.borrow_mut();
+    let mut delivered = 0;
     for stamp in stamps(data) {
         let Some(stamp) = stamp else {
             recorder.labels[label].damaged += 1;
@@ -70,6 +73,7 @@ pub(super) fn judge(
             }
             Arrival::Next => {}
         }
+        delivered += 1;
         if recorder.is_measured(stamp.intended_ns) {
             let latency = now_ns.saturating_sub(stamp.intended_ns);
             seen.count += 1;
@@ -86,4 +90,5 @@ pub(super) fn judge(
             recorder = core.recorder.borrow_mut();
         }
     }
+    core.shared.delivered.fetch_add(delivered, Relaxed);
 }

@@ -41,3 +41,5 @@ mod wire;
 pub use machine::machine;
 pub use options::{Barrier, Cores, JtlDeliveries, RunOptions, Share, Stop};
 pub use run::run;
+#[cfg(test)]
+pub(crate) use sse::SseReader;

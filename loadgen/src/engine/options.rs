@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::live::Board;
 use crate::output::jtl::JtlSink;
+use crate::result::Ceiling;
 
 /// What a run needs besides its plan.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,8 @@ pub struct RunOptions {
     pub board: Board,
     /// Ends the run early.
     pub stop: Stop,
+    /// What the generator can do on this machine, if that is known: for the notes.
+    pub ceiling: Option<Ceiling>,
     /// Where every request is logged.
     pub jtl: Option<JtlSink>,
     /// Which deliveries are logged there too.

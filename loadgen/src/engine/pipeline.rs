@@ -7,8 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::Method;
@@ -29,6 +31,8 @@ use crate::user::{Answer, Context, Names, Variables, render};
 /// Connections of one group on one thread, at most.
 const MAX_CONNECTIONS: u32 = 32;
 const READ_BYTES: usize = 16 * 1024;
+const LOOK: Duration = Duration::from_millis(50);
+const LONGEST_NAP_NS: u64 = 100_000_000;
 
 /// An open group whose only step is an append.
 pub(crate) struct Pipeline {
@@ -50,6 +54,8 @@ struct Lane {
     outgoing: RefCell<Vec<u8>>,
     writing: Cell<bool>,
     waiting: RefCell<VecDeque<Sent>>,
+    /// Who waits for fewer requests to be under way.
+    blocked: RefCell<Option<Waker>>,
     writes: RefCell<Option<OwnedWriteHalf<TcpStream>>>,
     /// Which connection this is; answers of an earlier one are not ours any more.
     generation: Cell<u64>,
@@ -118,7 +124,7 @@ impl Pipeline {
                 burst += 1;
                 if burst % 32 == 0 {
                     // Behind: answers must be taken all the same.
-                    monoio::time::sleep(Duration::ZERO).await;
+                    core.turn.take().await;
                 }
             }
             let lane = &lanes[(index / threads % mine) as usize];
@@ -158,7 +164,10 @@ pub(super) async fn sleep_until(alarm: &Alarm, core: &Core, at_ns: u64) -> std::
         if at_ns <= now_ns || core.shared.is_stopping() {
             return Ok(());
         }
-        alarm.sleep_until(at_ns.min(now_ns + 100_000_000)).await?;
+        match now_ns + LONGEST_NAP_NS < at_ns {
+            true => alarm.nap_until(now_ns + LONGEST_NAP_NS).await?,
+            false => alarm.sleep_until(&core.turn, at_ns).await?,
+        }
     }
 }
 
@@ -183,6 +192,7 @@ impl Lane {
             outgoing: RefCell::default(),
             writing: Cell::new(false),
             waiting: RefCell::default(),
+            blocked: RefCell::default(),
             writes: RefCell::new(None),
             generation: Cell::new(0),
             free_ns: Cell::new(0),
@@ -229,17 +239,26 @@ impl Lane {
     }
 
     fn is_full(&self, max_in_flight: u32) -> bool {
-        self.waiting.borrow().len() >= max_in_flight as usize
+        self.waiting.borrow().len() >= max_in_flight.max(1) as usize
     }
 
     /// Waits while too much is under way; the waiting counts as latency. `false`: the load has
     /// ended meanwhile.
     async fn room(&self, max_in_flight: u32) -> bool {
+        let most = max_in_flight.max(1) as usize;
         while self.is_full(max_in_flight) {
             if self.core.shared.is_stopping() {
                 return false;
             }
-            monoio::time::sleep(Duration::from_millis(1)).await;
+            let answered = poll_fn(|context| match self.waiting.borrow().len() < most {
+                true => Poll::Ready(()),
+                false => {
+                    *self.blocked.borrow_mut() = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            });
+            // Now and then it looks whether the load has ended.
+            let _ = monoio::time::timeout(LOOK, answered).await;
         }
         true
     }
@@ -390,6 +409,7 @@ impl Lane {
         let Some(sent) = self.waiting.borrow_mut().pop_front() else { return };
         let core = &self.core;
         core.shared.in_flight.fetch_sub(1, Relaxed);
+        self.unblock();
         core.saw_server(&response.fields);
         let elapsed_ns = response.ended_ns.saturating_sub(sent.intended_ns);
         let status = response.status.as_u16();
@@ -421,6 +441,13 @@ impl Lane {
             let path = || self.core.program.stream_path(sent.stream);
             self.core.log(self.who, &ended, Said::nothing(kind, message), Some(message), path);
             self.settle(&sent, false);
+        }
+        self.unblock();
+    }
+
+    fn unblock(&self) {
+        if let Some(waker) = self.blocked.borrow_mut().take() {
+            waker.wake();
         }
     }
 

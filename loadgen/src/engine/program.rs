@@ -68,8 +68,9 @@ impl Program {
     /// The path and query of a whole URL, an absolute path, or a path below the target.
     pub(crate) fn absolute(&self, path: &str) -> String {
         match path.split_once("://") {
+            // A URL may be in a query, too.
+            _ if path.starts_with('/') => path.to_owned(),
             Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]).to_owned(),
-            None if path.starts_with('/') => path.to_owned(),
             None => format!("{}/{path}", self.target.path),
         }
     }

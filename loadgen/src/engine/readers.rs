@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
+use super::exchange::on_one_line;
 use super::groups::{NAP_NS, compiler, next_rows, rows};
 use super::steps::{Op, Request};
 use super::tail::Reader;
@@ -92,7 +93,7 @@ pub(crate) fn start_readers(core: &Rc<Core>, index: u32, ready: &Rc<Cell<u32>>) 
             }
         }
     }
-    core.count_users(index, users);
+    core.count_readers(index, users);
     started
 }
 
@@ -214,7 +215,9 @@ impl Entrance {
         for (name, value) in &self.request.fields {
             lines.extend_from_slice(name.as_bytes());
             lines.extend_from_slice(b": ");
+            let begin = lines.len();
             render(value, &mut context, &mut lines);
+            on_one_line(&mut lines[begin..]);
             lines.extend_from_slice(b"\r\n");
         }
         let mut tail = self.tail.clone();

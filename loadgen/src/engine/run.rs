@@ -18,6 +18,7 @@ use super::shared::Shared;
 use super::show::Latest;
 use super::thread::{self, Counts, Glance, Role, Spec};
 use crate::live::Phase;
+use crate::plan::limits::MAX_DURATION;
 use crate::plan::{Group, Load, Plan};
 use crate::result::{Gauge, Meta, Note, RunResult, notes, thresholds};
 use crate::schedule;
@@ -64,10 +65,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         gauges: Vec::new(),
         next_gauge_ms: 0,
         measured_ns: None,
-        threads: specs
-            .into_iter()
-            .map(|spec| std::thread::spawn(move || thread::run(spec)))
-            .collect(),
+        threads: specs.into_iter().map(thread::spawn).collect::<Result<_, _>>()?,
     };
     drop(sender);
     let setup_begin_ns = clock.now_ns();
@@ -100,6 +98,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         peak_rss_bytes: peak_rss_bytes(),
         cpu_ms: cpu_ms() - cpu_before,
         interrupted,
+        ceiling: options.ceiling,
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
@@ -153,13 +152,10 @@ impl Run<'_> {
         self.measured_ns = Some(measured_ns);
         shared.begin(start_ns);
         let idle = |now_ns: u64| now_ns > start_ns + CALM_NS && shared.busy.load(Relaxed) == 0;
-        let open = |group: &Group| matches!(group.load, Load::Open { .. });
-        let only_readers = plan.groups.iter().all(|group| tail_of(group).is_some());
-        // A rate lasts until the end of its last stage, users may be done before.
-        let may_end_early = !only_readers && !plan.groups.iter().any(open);
+        let may_end_ns = start_ns.saturating_add(least_length_ns(plan));
         loop {
             let now_ns = shared.clock.now_ns();
-            let over = now_ns >= end_ns || (may_end_early && idle(now_ns));
+            let over = now_ns >= end_ns || (now_ns >= may_end_ns && idle(now_ns));
             if shared.is_stopping() || over {
                 break;
             }
@@ -217,6 +213,7 @@ impl Run<'_> {
             progress.phase_ms = length_ns.map(|length| length / 1_000_000);
             (progress.users, progress.readers) = (gauge.users, gauge.readers);
             progress.in_flight = gauge.in_flight;
+            progress.delivered = shared.delivered.load(Relaxed);
         });
         self.latest.show(self.glances.try_iter(), &self.program, &self.options.board);
     }
@@ -310,17 +307,37 @@ fn readers(plan: &Plan) -> u64 {
 
 /// From the begin of the load to the end of the last group.
 fn length_ns(plan: &Plan) -> u64 {
-    let ends = plan.groups.iter().map(|group| {
-        let length = match &group.load {
-            Load::Open { stages, .. } => schedule::duration_ns(stages),
-            Load::Closed { stages, iterations } => match schedule::users_duration_ns(stages) {
-                0 if iterations.is_some() => u64::MAX,
-                length => length,
-            },
-        };
-        length.saturating_add(schedule::nanos(group.delay))
-    });
-    ends.max().unwrap_or(0)
+    plan.groups.iter().map(end_ns).max().unwrap_or(0)
+}
+
+/// The same, but no longer than it has to be: a rate lasts until the end of its last stage, users
+/// may be done before.
+fn least_length_ns(plan: &Plan) -> u64 {
+    let only_readers = plan.groups.iter().all(|group| tail_of(group).is_some());
+    let open = |group: &Group| matches!(group.load, Load::Open { .. });
+    if !only_readers && !plan.groups.iter().any(open) {
+        return 0;
+    }
+    // Groups that last until their users are done have an end that is never reached.
+    let timed = |group: &&Group| match &group.load {
+        Load::Closed { stages, iterations: Some(_) } => {
+            schedule::users_duration_ns(stages) < schedule::nanos(MAX_DURATION)
+        }
+        _ => true,
+    };
+    plan.groups.iter().filter(timed).map(end_ns).max().unwrap_or(0)
+}
+
+/// When a group ends, from the begin of the load.
+fn end_ns(group: &Group) -> u64 {
+    let length = match &group.load {
+        Load::Open { stages, .. } => schedule::duration_ns(stages),
+        Load::Closed { stages, iterations } => match schedule::users_duration_ns(stages) {
+            0 if iterations.is_some() => u64::MAX,
+            length => length,
+        },
+    };
+    length.saturating_add(schedule::nanos(group.delay))
 }
 
 /// What all threads counted, or the first error of one.

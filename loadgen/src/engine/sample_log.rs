@@ -90,10 +90,11 @@ impl<'a> Said<'a> {
         let is_text = |value: &str| {
             ["text/", "json", "xml", "javascript"].iter().any(|part| value.contains(part))
         };
-        let data_type = match fields.get(CONTENT_TYPE.as_str()) {
-            _ if body.is_empty() => DataType::None,
-            Some(value) if !is_text(value) => DataType::Binary,
-            _ => DataType::Text,
+        let content_type = || fields.get(CONTENT_TYPE.as_str());
+        let data_type = match body.is_empty() {
+            true => DataType::None,
+            false if content_type().is_some_and(|value| !is_text(value)) => DataType::Binary,
+            false => DataType::Text,
         };
         let message = status.canonical_reason().unwrap_or_default();
         Said { code: ResponseCode::Status(status.as_u16()), message, data_type }

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) users: AtomicU64,
     pub(crate) readers: AtomicU64,
     pub(crate) in_flight: AtomicU64,
+    /// Messages that came to live readers, to be shown.
+    pub(crate) delivered: AtomicU64,
     /// What threads published that make no load any more, and how many they are.
     pub(crate) handed_in: AtomicU32,
     books: Mutex<Vec<HashMap<(u32, u32), Published>>>,
@@ -71,6 +73,7 @@ impl Shared {
             users: AtomicU64::new(0),
             readers: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
             handed_in: AtomicU32::new(0),
             books: Mutex::default(),
             ledger: OnceLock::new(),

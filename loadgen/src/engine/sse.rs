@@ -8,6 +8,8 @@
 //!
 //! Deliberately absent: connections, the clock, and what the messages mean.
 
+use std::sync::LazyLock;
+
 use bytes::BytesMut;
 use http::{Method, StatusCode};
 use memchr::memmem;
@@ -159,13 +161,15 @@ impl SseReader {
 
 /// The value of `streamNextOffset`. Tokens are URL-safe, so there are no escapes in it.
 fn next_offset(control: &str) -> Option<&str> {
-    let at = memmem::find(control.as_bytes(), NEXT_OFFSET)?;
+    let at = NEXT_OFFSET_FINDER.find(control.as_bytes())?;
     let value = control[at + NEXT_OFFSET.len()..].trim_start().strip_prefix(':')?;
     let value = value.trim_start().strip_prefix('"')?;
     value.split_once('"').map(|(offset, _)| offset)
 }
 
 const NEXT_OFFSET: &[u8] = b"\"streamNextOffset\"";
+static NEXT_OFFSET_FINDER: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(NEXT_OFFSET));
 const CLOSED: &str = "\"streamClosed\":true";
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use monoio::io::Canceller;
 use rustix::time::{ClockId, clock_gettime};
 
+use super::clock::Turn;
 use super::core::{Core, GroupCount, Part, Published, ReaderEnd};
 use super::groups::start_load;
 use super::options::JtlDeliveries;
@@ -87,8 +89,14 @@ const GLANCE_EVERY_NS: u64 = 250_000_000;
 /// How long tasks may take to notice the end.
 const LEAVE_NS: u64 = 10_000_000_000;
 
+/// Starts a thread that runs to the end of the run. It has a name, for `top -H` and the like.
+pub(crate) fn spawn(spec: Spec) -> Result<JoinHandle<Result<Counts, LoadError>>, LoadError> {
+    let thread = std::thread::Builder::new().name(format!("load {}", spec.name));
+    thread.spawn(move || run(spec)).map_err(LoadError::Runtime)
+}
+
 /// Runs a thread to the end of the run.
-pub(crate) fn run(spec: Spec) -> Result<Counts, LoadError> {
+fn run(spec: Spec) -> Result<Counts, LoadError> {
     if let Some(cpu) = spec.cpu {
         let mut set = rustix::thread::CpuSet::new();
         set.set(cpu);
@@ -139,6 +147,7 @@ fn core(spec: &Spec) -> Core {
         worker: spec.worker,
         program: Arc::clone(&spec.program),
         shared: Arc::clone(&spec.shared),
+        turn: Turn::default(),
         recorder: RefCell::new(Recorder::new(labels)),
         log: log.map(RefCell::new),
         published: RefCell::default(),

@@ -29,6 +29,24 @@ pub(crate) enum Flow {
     End,
 }
 
+/// What the next append of an idempotent producer carries.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Producer {
+    pub(super) epoch: u64,
+    pub(super) sequence: u64,
+}
+
+impl Producer {
+    /// Whether a message that failed was stored is not known, and no message is sent twice: under
+    /// the same number the next one could be taken for it. So it begins anew in another epoch.
+    pub(super) fn advance(&mut self, good: bool) {
+        match good {
+            true => self.sequence += 1,
+            false => *self = Producer { epoch: self.epoch + 1, sequence: 0 },
+        }
+    }
+}
+
 /// A virtual user.
 pub(crate) struct User {
     pub(crate) core: Rc<Core>,
@@ -43,8 +61,10 @@ pub(crate) struct User {
     pub(crate) iteration: u64,
     pub(super) source: u32,
     pub(super) connection: Option<Connection>,
-    /// By stream: the next `Producer-Seq`.
-    pub(super) producers: HashMap<u32, u64>,
+    /// By stream: where the user stands as a producer.
+    pub(super) producers: HashMap<u32, Producer>,
+    /// The stream to which the request under way appends as a producer.
+    pub(super) producing: Option<u32>,
     /// When the next operation was meant to start, if that is not as soon as it can.
     pub(crate) intended_ns: Option<u64>,
     paused_ns: u64,
@@ -78,6 +98,7 @@ impl User {
             source: core.shared.source(),
             connection: None,
             producers: HashMap::new(),
+            producing: None,
             intended_ns: None,
             paused_ns: 0,
             samples: 0,
@@ -146,7 +167,7 @@ impl User {
             round += 1;
             if round % 64 == 0 {
                 // A loop of nothing but pauses of zero must let others run.
-                monoio::time::sleep(std::time::Duration::ZERO).await;
+                self.core.turn.take().await;
             }
         }
         Flow::Go

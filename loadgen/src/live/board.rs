@@ -29,6 +29,9 @@ pub struct Progress {
     pub readers_wanted: u64,
     /// Requests without an answer.
     pub in_flight: u64,
+    /// Messages that live readers have received, warm-up included.
+    #[serde(default)]
+    pub delivered: u64,
     /// In the plan's order, operations first.
     pub labels: Vec<LabelProgress>,
     /// Threads.
@@ -100,6 +103,11 @@ impl Board {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).phase
+    }
+
+    /// Messages that live readers have received.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).delivered
     }
 
     /// Changes it.

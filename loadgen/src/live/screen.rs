@@ -100,6 +100,7 @@ mod tests {
             readers: 10_000,
             readers_wanted: 10_000,
             in_flight: 3,
+            delivered: 0,
             labels: vec![label("publish", false), label("tail", true)],
             cores: (0..2).map(core).collect(),
             errors: vec![error("status 503"), error("timeout")],

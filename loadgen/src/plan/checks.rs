@@ -41,6 +41,8 @@ pub enum Assertion {
         path: Box<serde_json_path::JsonPath>,
         /// Its text or JSON; existence is enough otherwise.
         equals: Option<Template>,
+        /// Of a list, a member that is equal is enough.
+        members: bool,
         /// The opposite must hold.
         not: bool,
     },

@@ -303,6 +303,7 @@ fn meta() -> Meta {
         interrupted: false,
         ceiling: Some(Ceiling {
             requests_per_second: 64_000.0,
+            pipelined_per_second: 150_000.0,
             deliveries_per_second: 180_000.0,
             cores: 1,
         }),

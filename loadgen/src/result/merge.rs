@@ -104,6 +104,7 @@ fn add_meta(to: &mut Meta, from: Meta) {
     // What the slowest can do per core: a warning too many, rather than one too few.
     to.ceiling = to.ceiling.zip(from.ceiling).map(|(one, other)| Ceiling {
         requests_per_second: one.requests_per_second.min(other.requests_per_second),
+        pipelined_per_second: one.pipelined_per_second.min(other.pipelined_per_second),
         deliveries_per_second: one.deliveries_per_second.min(other.deliveries_per_second),
         cores: one.cores + other.cores,
     });

@@ -126,8 +126,11 @@ pub struct Machine {
 /// What the generator can do against a server that does nothing, per core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
-    /// Checked requests per second.
+    /// Checked requests per second, each connection with one under way.
     pub requests_per_second: f64,
+    /// Checked appends per second of an open group, several under way on each connection.
+    #[serde(default)]
+    pub pipelined_per_second: f64,
     /// Checked SSE deliveries per second.
     pub deliveries_per_second: f64,
     /// Cores that it was measured on.

@@ -4,7 +4,7 @@
 //! Pure: the same result has the same notes. Deliberately absent: what only the engine knows; it
 //! adds its own.
 
-use super::{DeliveryResult, GroupResult, Note, RunResult, Times, units};
+use super::{CoreResult, DeliveryResult, GroupResult, Note, RunResult, Times, units};
 
 /// All that the numbers say, most important first.
 #[must_use]
@@ -105,7 +105,7 @@ fn late(result: &RunResult, notes: &mut Vec<Note>) {
 }
 
 fn busy(result: &RunResult, notes: &mut Vec<Note>) {
-    let busy = |core: &&super::CoreResult| core.cpu_ms as f64 > MOST_BUSY * core.wall_ms as f64;
+    let busy = |core: &&CoreResult| core.cpu_ms as f64 > MOST_BUSY * core.wall_ms as f64;
     let cores: Vec<String> = result
         .cores
         .iter()
@@ -126,22 +126,33 @@ fn busy(result: &RunResult, notes: &mut Vec<Note>) {
     }
 }
 
+/// What `calibrate` found is what one thread of each kind can do on a processor of its own, so the
+/// busiest thread counts.
 fn near_ceiling(result: &RunResult, notes: &mut Vec<Note>) {
     let Some(ceiling) = result.meta.ceiling else { return };
-    let per_core = 1.0 / (result.seconds() * result.cores.len().max(1) as f64);
-    let operations: u64 = result.plain_operations().map(|operation| operation.total()).sum();
-    let deliveries: u64 = result.deliveries.iter().map(|delivery| delivery.delivered).sum();
-    let part = |count: u64, most: f64| {
-        if most > 0.0 { count as f64 * per_core / most } else { 0.0 }
+    let open = result.groups.iter().any(|group| group.open);
+    let requests_per_second = match open {
+        true => ceiling.requests_per_second.max(ceiling.pipelined_per_second),
+        false => ceiling.requests_per_second,
     };
-    let used = part(operations, ceiling.requests_per_second)
-        + part(deliveries, ceiling.deliveries_per_second);
+    // Threads count transactions too, which are sums of requests.
+    let all: u64 = result.operations.iter().map(|operation| operation.total()).sum();
+    let plain: u64 = result.plain_operations().map(|operation| operation.total()).sum();
+    let requests = plain as f64 / all.max(1) as f64;
+    let part = |count: f64, core: &CoreResult, most: f64| {
+        if most > 0.0 { count * 1e3 / core.wall_ms.max(1) as f64 / most } else { 0.0 }
+    };
+    let used = result.cores.iter().map(|core| {
+        part(core.operations as f64 * requests, core, requests_per_second)
+            + part(core.deliveries as f64, core, ceiling.deliveries_per_second)
+    });
+    let used = used.fold(0.0, f64::max);
     if used >= NEAR_CEILING {
         let text = format!(
             "this is {} of what the generator can do on this machine (calibrate: {} requests/s \
              or {} deliveries/s per core): the server may be able to do more",
             units::percent(used),
-            units::rate(ceiling.requests_per_second),
+            units::rate(requests_per_second),
             units::rate(ceiling.deliveries_per_second),
         );
         notes.push(warning("near-ceiling", text));

@@ -42,7 +42,7 @@ pub fn of(plan: &Plan) -> Vec<Threshold> {
         match may_lose {
             false => all.push(none(Metric::Errors, None)),
             true => {
-                all.extend(others.iter().map(|label| none(Metric::Errors, Some(label.clone()))))
+                all.extend(others.into_iter().map(|label| none(Metric::Errors, Some(label))));
             }
         }
     }

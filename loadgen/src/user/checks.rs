@@ -57,6 +57,7 @@ enum Check {
 struct JsonCheck {
     path: Box<JsonPath>,
     equals: Option<Compiled>,
+    members: bool,
     not: bool,
 }
 
@@ -72,9 +73,10 @@ impl Checks {
                 Check::Header { name: name.clone(), text: CompiledText::new(text, names) }
             }
             Assertion::Body(text) => Check::Body(CompiledText::new(text, names)),
-            Assertion::JsonPath { path, equals, not } => Check::JsonPath(JsonCheck {
+            Assertion::JsonPath { path, equals, members, not } => Check::JsonPath(JsonCheck {
                 path: path.clone(),
                 equals: equals.as_ref().map(|equals| compile(equals, names)),
+                members: *members,
                 not: *not,
             }),
             Assertion::Duration(most) => Check::Duration(nanos(*most)),
@@ -159,7 +161,11 @@ impl JsonCheck {
             };
         };
         let wanted = rendered(wanted, context);
-        if found.iter().any(|value| is(value, &wanted)) != self.not {
+        let has = |value: &Value| match value {
+            Value::Array(members) if self.members => members.iter().any(|one| is(one, &wanted)),
+            _ => false,
+        };
+        if found.iter().any(|value| is(value, &wanted) || has(value)) != self.not {
             return Ok(());
         }
         let wanted = quoted(&wanted);

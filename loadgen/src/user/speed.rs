@@ -106,6 +106,6 @@ fn checks() {
     checked("an expression in a body of 1 kB", &[Assertion::Body(find)]);
     checked(
         "JSON of 1 kB",
-        &[Assertion::JsonPath { path, equals: Some(template("1")), not: false }],
+        &[Assertion::JsonPath { path, equals: Some(template("1")), members: false, not: false }],
     );
 }

@@ -4,6 +4,7 @@
 
 mod broken;
 mod deliveries;
+mod examples;
 mod jmeter;
 mod jtl_kill;
 mod readers;

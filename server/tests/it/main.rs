@@ -8,6 +8,7 @@ mod extensions;
 mod fanout;
 mod hostile;
 mod http;
+mod load;
 mod load_cross_check;
 mod scale;
 mod startup;

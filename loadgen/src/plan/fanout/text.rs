@@ -118,7 +118,7 @@ mod tests {
         check(|o| (o.rate, o.connect_rate) = (0.000_001, 9_999_999.75));
         check(|o| (o.duration, o.warm_up) = (Duration::from_nanos(1), Duration::ZERO));
         check(|o| {
-            (o.duration, o.warm_up) = (Duration::from_millis(1500), Duration::from_micros(7))
+            (o.duration, o.warm_up) = (Duration::from_millis(1500), Duration::from_micros(7));
         });
         check(|o| (o.duration, o.drain) = (Duration::from_secs(7 * 86_400), Duration::ZERO));
         check(|o| o.mode = TailMode::LongPoll);

@@ -92,7 +92,8 @@ fn json(reader: &Reader<'_>, element: &Element<'_>) -> Result<Assertion, Fault> 
         }
         Some(expected)
     };
-    Ok(Assertion::JsonPath { path: Box::new(path), equals, not })
+    // JMeter compares a list with the value, and each of its members.
+    Ok(Assertion::JsonPath { path: Box::new(path), equals, members: true, not })
 }
 
 /// A JSON path. JMeter's are of an older dialect; what both have is taken.

@@ -10,7 +10,7 @@ use crate::plan::{Piece, Template};
 pub(super) enum Keep {
     /// Letters, digits and `.-*_`; a space is `+`. As browsers encode forms.
     Form,
-    /// The same, but what looks encoded already stays so.
+    /// The same, of a text that is encoded already, perhaps in another way.
     EncodedForm,
     /// All that may be in a URL.
     Url,
@@ -33,12 +33,14 @@ pub(super) fn has_variables(template: &Template) -> bool {
 /// Encodes a text.
 pub(super) fn encoded(text: &str, keep: Keep) -> String {
     let mut out = String::with_capacity(text.len());
-    let bytes = text.as_bytes();
+    let bytes = match keep {
+        Keep::EncodedForm => decoded(text.as_bytes()),
+        Keep::Form | Keep::Url => text.into(),
+    };
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
             b' ' if keep != Keep::Url => out.push('+'),
-            b'%' if keep != Keep::Form && is_escape(&bytes[at..]) => out.push('%'),
-            b'+' if keep == Keep::EncodedForm => out.push('+'),
+            b'%' if keep == Keep::Url && escaped(&bytes[at..]).is_some() => out.push('%'),
             _ if stays(byte, keep) => out.push(char::from(byte)),
             _ => {
                 out.push('%');
@@ -58,8 +60,25 @@ fn stays(byte: u8, keep: Keep) -> bool {
         }
 }
 
-fn is_escape(bytes: &[u8]) -> bool {
-    matches!(bytes, [_, a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+/// What a form's text stands for; a percent sign that is no escape stands for itself.
+fn decoded(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
+    while let Some((&first, after)) = rest.split_first() {
+        let escape = if first == b'%' { escaped(rest) } else { None };
+        out.push(match first {
+            b'+' => b' ',
+            _ => escape.unwrap_or(first),
+        });
+        rest = if escape.is_some() { &rest[3..] } else { after };
+    }
+    out
+}
+
+/// The byte that an escape at the beginning stands for.
+fn escaped(bytes: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = bytes else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    Some((digit(high)? * 16 + digit(low)?) as u8)
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -73,7 +92,8 @@ mod tests {
         let check = |text: &str, keep, want: &str| assert_eq!(encoded(text, keep), want, "{text}");
         check("a b&c=é*", Keep::Form, "a+b%26c%3D%C3%A9*");
         check("a+b%20%zz", Keep::Form, "a%2Bb%2520%25zz");
-        check("a+b%20%zz", Keep::EncodedForm, "a+b%20%25zz");
+        check("a+b%20%zz", Keep::EncodedForm, "a+b+%25zz");
+        check("x%2Fy%c3%a9%", Keep::EncodedForm, "x%2Fy%C3%A9%25");
         check("/a b?x=1,2&y=%20\"\r\n", Keep::Url, "/a%20b?x=1,2&y=%20%22%0D%0A");
     }
 }

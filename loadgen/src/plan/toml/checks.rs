@@ -96,14 +96,14 @@ fn json_assertion(
     let raw = match raw {
         Either::Leaf(text) => {
             let path = json_path(at, &r.leaf(at, text)?)?;
-            return Ok(Assertion::JsonPath { path, equals: None, not: false });
+            return Ok(Assertion::JsonPath { path, equals: None, members: false, not: false });
         }
         Either::Table(raw) => raw,
     };
     let path = json_path(&at.key("path"), &r.need(at, "path", &raw.path)?)?;
     let equals = raw.equals.as_ref().map(|text| r.template(&at.key("equals"), text));
     let not = r.get(at, "not", &raw.not)?.unwrap_or(false);
-    Ok(Assertion::JsonPath { path, equals: equals.transpose()?, not })
+    Ok(Assertion::JsonPath { path, equals: equals.transpose()?, members: false, not })
 }
 
 fn text_check(

@@ -142,6 +142,7 @@ fn json() {
     let path = |path: &str, equals: Option<&str>, not| Assertion::JsonPath {
         path: Box::new(JsonPath::parse(path).unwrap()),
         equals: equals.map(template),
+        members: false,
         not,
     };
     let body = r#"{"a": "value", "n": 5, "l": [1, 2.0], "o": {"x": 1, "y": 2}, "z": null}"#;
@@ -163,6 +164,12 @@ fn json() {
     check(path("$.b", Some("1"), true), body, Ok(()));
     check(path("$.n", Some("5"), true), body, Err(r#"assertion: $.n is "5""#));
     check(path("$.a", None, true), "{", Ok(()));
+    let mut member = path("$.l", Some("2"), false);
+    check(member.clone(), body, Err(r#"assertion: $.l is "[1,2.0]", not "2""#));
+    if let Assertion::JsonPath { members, .. } = &mut member {
+        *members = true;
+    }
+    check(member, body, Ok(()));
     let got = judged(&[path("$.a", None, false)], 200, b"{").unwrap_err();
     assert!(got.starts_with("assertion: the body is not JSON (EOF"), "{got}");
     let deep = "[".repeat(100_000);

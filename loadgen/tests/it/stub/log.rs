@@ -26,7 +26,6 @@ pub(crate) struct Log {
 #[derive(Clone, Debug)]
 pub(crate) struct Logged {
     pub(crate) at: Instant,
-    pub(crate) connection: u64,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,

@@ -116,7 +116,6 @@ impl Server {
             let Some(request) = connection.next_request() else { break };
             self.shared.log().requests.push(Logged {
                 at: Instant::now(),
-                connection: id,
                 method: request.method.clone(),
                 path: request.path.clone(),
                 query: request.query.clone(),

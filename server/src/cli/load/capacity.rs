@@ -100,7 +100,7 @@ pub(super) fn main(args: &CapacityArgs) -> Result<Exit, Failure> {
     if let Some(dir) = &args.output {
         take_directory(dir)?;
     }
-    let run_options = RunOptions { cores: generator.cores.clone(), ..RunOptions::default() };
+    let run_options = generator.options();
     let endpoint = args.watch.endpoint(&run_options.board)?;
     stop_on_signal(&run_options.stop);
     let report = search(args, &ready, &generator, &options, &run_options)?;

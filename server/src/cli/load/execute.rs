@@ -1,7 +1,7 @@
 //! One run, from a ready plan to its result: the view, the signals, the log and the endpoint around
 //! it.
 
-use thalweg_loadgen::engine::{RunOptions, Stop};
+use thalweg_loadgen::engine::Stop;
 use thalweg_loadgen::live::{Board, LiveMode, show};
 use thalweg_loadgen::output::jtl::JtlWriter;
 use thalweg_loadgen::output::metrics::{self, MetricsServer};
@@ -20,7 +20,7 @@ pub(super) fn execute(
     results: &ResultArgs,
 ) -> Result<Exit, Failure> {
     results.check()?;
-    let mut options = RunOptions { cores: generator.cores.clone(), ..RunOptions::default() };
+    let mut options = generator.options();
     let log = match &results.log {
         None => None,
         Some(file) => {

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use thalweg_loadgen::LoadError;
 use thalweg_loadgen::capacity::Scaling;
 use thalweg_loadgen::distributed::{Job, Token, controller};
 use thalweg_loadgen::engine::{self, Cores, RunOptions, Share};
 use thalweg_loadgen::plan::Plan;
 use thalweg_loadgen::result::{RunResult, thresholds};
+use thalweg_loadgen::{LoadError, calibrate};
 
 use super::exit::Failure;
 use super::plan::Ready;
@@ -67,6 +67,11 @@ pub(super) struct Generator {
 }
 
 impl Generator {
+    /// For a run in this process.
+    pub(super) fn options(&self) -> RunOptions {
+        options(self.cores.clone())
+    }
+
     /// Makes a run, and judges the thresholds of `plan`: the ready one, or what a search made of
     /// it by `scaling`.
     pub(super) fn run(
@@ -94,6 +99,12 @@ impl Generator {
         result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
         Ok(result)
     }
+}
+
+/// For a run with these threads. What `calibrate` found before is for the notes.
+pub(super) fn options(cores: Cores) -> RunOptions {
+    let ceiling = calibrate::saved(&engine::machine());
+    RunOptions { cores, ceiling, ..RunOptions::default() }
 }
 
 /// The secret in a file.

@@ -1,11 +1,12 @@
 //! `thalweg load`: the load generator from the command line.
 //!
-//! The words of a command ([`run`], [`fanout`], [`capacity`]) become a [`plan::Ready`] plan;
-//! [`execute`] makes the run, here or on workers; [`results`] puts what came of it where it was
-//! asked for. The result goes to stdout, progress to stderr, or to a full screen on a terminal.
+//! The words of a command (`run`, `fanout`, `capacity`) become a ready `plan`; `execute` makes the
+//! run, here or on workers; `results` puts what came of it where it was asked for. The result goes
+//! to stdout, progress to stderr, or to a full screen on a terminal.
 //!
 //! Deliberately absent: everything that is measured and how; that is `thalweg_loadgen`.
 
+mod calibrate;
 mod capacity;
 mod compare;
 mod describe;
@@ -54,6 +55,9 @@ pub enum LoadCommand {
     /// Compare two results: what became better or worse, and whether that is more than chance
     #[command(after_help = EXIT_CODES)]
     Compare(compare::CompareArgs),
+    /// Measure what this generator can do on this machine, against a server that does nothing
+    #[command(after_help = EXIT_CODES)]
+    Calibrate(calibrate::CalibrateArgs),
     /// Make a part of the load of runs that are started elsewhere with --workers
     #[command(after_help = EXIT_CODES)]
     Worker(worker::WorkerArgs),
@@ -68,6 +72,7 @@ pub(super) fn main(args: &LoadArgs) -> ExitCode {
         LoadCommand::Capacity(args) => capacity::main(args),
         LoadCommand::Report(args) => report::main(args),
         LoadCommand::Compare(args) => compare::main(args),
+        LoadCommand::Calibrate(args) => calibrate::main(args),
         LoadCommand::Worker(args) => worker::main(args),
         LoadCommand::Schema => {
             say(&toml::schema());

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use clap::Args;
 use thalweg_loadgen::distributed::run_job;
 use thalweg_loadgen::distributed::worker::{Worker, WorkerOptions};
-use thalweg_loadgen::engine::{self, RunOptions};
+use thalweg_loadgen::engine;
 
 use super::exit::{Exit, Failure};
-use super::generator::{CoreArgs, read_token};
+use super::generator::{CoreArgs, options, read_token};
 use super::interrupt::stop_on_signal;
 use super::say;
 
@@ -40,7 +40,7 @@ pub(super) fn main(args: &WorkerArgs) -> Result<Exit, Failure> {
                 .to_owned(),
         ));
     }
-    let run = RunOptions { cores: args.cores.cores(), ..RunOptions::default() };
+    let run = options(args.cores.cores());
     let stop = run.stop.clone();
     let options = WorkerOptions {
         token,

@@ -35,7 +35,13 @@ fn every_example_takes_the_properties_that_it_names() {
         source.unwrap().resolve().unwrap();
     };
     check("fanout.toml", &[("readers", "10000"), ("rate", "0.5"), ("mode", "catch-up")]);
-    check("producers.toml", &[("streams", "5"), ("per_user", "600/min")]);
+    check("fanout.toml", &[("duration", "2s"), ("warm_up", "0s")]);
+    let stages = [("start", "1s"), ("climb", "1s"), ("stay", "1s"), ("end", "1s")];
+    check("append-rate.toml", &[&stages[..], &[("peak", "600"), ("warm_up", "0s")]].concat());
+    check("churn.toml", &[("readers", "5"), ("duration", "2s"), ("warm_up", "0s")]);
+    let mixed = [("ramp", "1s"), ("duration", "2s"), ("rooms", "10"), ("watchers", "5")];
+    check("mixed.toml", &mixed);
+    check("producers.toml", &[("streams", "5"), ("per_user", "600/min"), ("hold", "1s")]);
     check("browse.toml", &[("users", "50"), ("base", "/s"), ("target", "http://h:1/s")]);
 }
 
