@@ -4,6 +4,7 @@
 
 mod broken;
 mod deliveries;
+mod examples;
 mod jmeter;
 mod jtl_kill;
 mod readers;
@@ -11,3 +12,4 @@ mod runs;
 mod schedule;
 mod stall;
 mod stub;
+mod users;
