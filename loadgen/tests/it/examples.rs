@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thalweg_loadgen::plan::{Load, Plan, SamplerKind, Step, TailMode, Timer};
 
-use crate::runs::{errors, example, is_whole, passed, run};
+use crate::runs::{errors, example, is_whole, passed, run, side_by_side};
 use crate::stub::Stub;
 
 /// A thirtieth of the time, and few of everything.
@@ -75,9 +75,9 @@ fn check(name: &str, properties: &[(&str, &str)], labels: &[&str]) {
 
 #[test]
 fn fanout() {
-    for mode in ["sse", "long-poll", "catch-up"] {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
         check("fanout.toml", &[("rate", "50"), ("mode", mode)], &["append", "deliver"]);
-    }
+    });
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::runs::{delivery, errors, faults, is_whole, ms, operation, passed, plan, run, run_on};
+use crate::runs::{
+    delivery, errors, faults, is_whole, ms, operation, passed, plan, run, run_on, side_by_side,
+};
 use crate::stub::{Faults, Stub};
 
 /// They have more to get than what was published since they came, and the drain waits for it.
@@ -71,7 +73,7 @@ fn habits(stub: &Stub, users: u32, habits: &str) -> thalweg_loadgen::plan::Plan 
 
 #[test]
 fn churning_readers() {
-    for mode in ["sse", "long-poll", "catch-up"] {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
         let stub = Stub::start();
         let habit = format!(r#"mode = "{mode}", stay = "200ms", away = "50ms""#);
         let result = run(&habits(&stub, 30, &habit));
@@ -83,14 +85,14 @@ fn churning_readers() {
         // Each stays for 250 ms on average, of 2 s.
         assert!(habit.reconnects > 60, "{mode}: {}", habit.reconnects);
         assert_eq!(delivery(&result, "steady").reconnects, 0, "{mode}");
-    }
+    });
 }
 
 /// All leave at 0.8 s and 1.6 s, and come back one by one.
 #[test]
 fn a_reconnect_storm() {
     const READERS: u64 = 60;
-    for mode in ["sse", "long-poll"] {
+    side_by_side(["sse", "long-poll"], |mode| {
         let stub = Stub::start();
         let habit = format!(r#"mode = "{mode}", storm_every = "800ms""#);
         let result = run_on(&habits(&stub, READERS as u32, &habit), 2);
@@ -104,7 +106,7 @@ fn a_reconnect_storm() {
         let longest = ms(&habit.reader_max, 100.0);
         assert!(longest >= 250.0, "{mode}: {longest} ms");
         assert!(stub.log().accepted >= 3 * READERS, "{mode}");
-    }
+    });
 }
 
 /// Their sockets fill up, and only theirs.
@@ -150,7 +152,7 @@ fn slow_readers() {
 /// Readers of several streams each get theirs alone, whatever way they read.
 #[test]
 fn every_way_of_reading() {
-    for mode in ["sse", "long-poll", "catch-up"] {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
         for from in ["now", "beginning"] {
             let stub = Stub::start();
             let text = format!(
@@ -179,13 +181,13 @@ fn every_way_of_reading() {
             assert_eq!(delivery.delivered, 3 * (2 * 15 + 4 * 14) + 2 * 14, "{mode}, {from}");
             assert_eq!((delivery.readers, delivery.mode.as_str()), (20, mode));
         }
-    }
+    });
 }
 
 /// A stream that is closed ends its readers, and the run does not wait for more.
 #[test]
 fn a_stream_is_closed() {
-    for mode in ["sse", "long-poll", "catch-up"] {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
         let stub = Stub::start();
         let text = format!(
             r#"
@@ -209,5 +211,5 @@ fn a_stream_is_closed() {
         assert_eq!((deliver.delivered, deliver.reconnects), (5 * 20, 0), "{mode}");
         assert_eq!(operation(&result, "close").succeeded, 1);
         assert_eq!(errors(&result), [], "{mode}");
-    }
+    });
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use thalweg_loadgen::result::RunResult;
 
-use crate::runs::{delivery, errors, is_whole, ms, operation, passed, plan, run, with_data};
+use crate::runs::{
+    delivery, errors, is_whole, ms, operation, passed, plan, run, side_by_side, with_data,
+};
 use crate::stub::{Faults, Reply, Stub, Target, Then};
 
 /// Of an operation: good and failed ones.
@@ -273,7 +275,7 @@ fn slow_answers_time_out() {
 fn max_in_flight_is_reached() {
     let one = "steps = [{ append = {} }]";
     let several = "steps = [{ append = {} }, { head = {} }]";
-    for steps in [one, several] {
+    side_by_side([one, several], |steps| {
         let answer_after = Duration::from_millis(100);
         let stub = Stub::with(Faults { answer_after, ..Faults::default() });
         let text = format!(
@@ -303,5 +305,5 @@ fn max_in_flight_is_reached() {
         assert!(ms(&result.lateness, 50.0) < 50.0, "{} ms", ms(&result.lateness, 50.0));
         let text = result.notes.iter().find(|note| note.code == "in-flight-limit");
         assert!(text.is_some_and(|note| note.warning && note.text.contains("group publish")));
-    }
+    });
 }
