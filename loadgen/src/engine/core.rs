@@ -140,10 +140,20 @@ impl Following {
 }
 
 impl Core {
+    /// Returns when the connect rate allows another connection.
+    pub(crate) async fn connect_slot(&self) {
+        self.shared.clock.sleep_until(self.shared.connect_slot()).await;
+    }
+
     /// A new connection, when the connect rate allows it, and how long it took.
     pub(crate) async fn connect(&self) -> Result<(TcpStream, u64), WireError> {
+        self.connect_slot().await;
+        self.connect_now().await
+    }
+
+    /// A new connection, and how long it took.
+    async fn connect_now(&self) -> Result<(TcpStream, u64), WireError> {
         let clock = self.shared.clock;
-        clock.sleep_until(self.shared.connect_slot()).await;
         let index = self.connections.get() * self.thread.of as usize + self.thread.index as usize;
         self.connections.set(self.connections.get() + 1);
         let before = clock.now_ns();
@@ -157,7 +167,13 @@ impl Core {
     }
 
     pub(crate) async fn open(&self) -> Result<(Connection, u64), WireError> {
-        let (stream, took) = self.connect().await?;
+        self.connect_slot().await;
+        self.open_now().await
+    }
+
+    /// The same for who has waited for the connect rate already.
+    pub(crate) async fn open_now(&self) -> Result<(Connection, u64), WireError> {
+        let (stream, took) = self.connect_now().await?;
         Ok((Connection::new(stream), took))
     }
 

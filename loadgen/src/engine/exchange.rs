@@ -67,7 +67,7 @@ impl User {
         let mut connect_ns = None;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => match core.open().await {
+            None => match core.open_now().await {
                 Ok((connection, took)) => {
                     connect_ns = Some(took);
                     connection
