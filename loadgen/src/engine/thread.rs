@@ -249,13 +249,19 @@ fn counts(core: &Core, spec: Spec, (cpu_ms, wall_ms): (u64, u64)) -> Counts {
     let mut recorder = core.recorder.replace(Recorder::new(Vec::new()));
     recorder.close_second();
     core.flush_log();
+    let (readers, setup) = (core.readers.take(), core.setup.take());
+    for (label, confirmed) in &setup {
+        // What a reader that did not end in time got is not known: the run must not pass.
+        let ended = readers.iter().filter(|end| end.label == *label).count() as u64;
+        recorder.labels[*label].failed_readers += confirmed.count().saturating_sub(ended);
+    }
     Counts {
         name: spec.name,
         role: spec.role,
         recorder,
         published: core.published.take(),
-        readers: core.readers.take(),
-        setup: core.setup.take(),
+        readers,
+        setup,
         groups: core.groups.take(),
         server: core.server.take(),
         cpu_ms,
