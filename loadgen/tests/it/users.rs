@@ -2,8 +2,9 @@
 //! values taken out of answers; and what a plan says about time.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use thalweg_loadgen::engine::{self, RunOptions};
 use thalweg_loadgen::result::RunResult;
 
 use crate::runs::{
@@ -306,4 +307,60 @@ fn max_in_flight_is_reached() {
         let text = result.notes.iter().find(|note| note.code == "in-flight-limit");
         assert!(text.is_some_and(|note| note.warning && note.text.contains("group publish")));
     });
+}
+
+/// Whoever sleeps, waits or has not come yet ends with a run that is stopped.
+#[test]
+fn a_run_that_is_stopped() {
+    let stub = Stub::start();
+    let text = r#"
+        drain = "100ms"
+
+        [[streams]]
+        name = "x"
+
+        [[groups]]
+        rate = 100
+        duration = "60s"
+        steps = [{ append = {} }]
+
+        [[groups]]
+        users = 2
+        hold = "60s"
+        steps = [{ head = {} }, { pause = "60s" }]
+
+        [[groups]]
+        delay = "30s"
+        users = 5
+        hold = "30s"
+        steps = [{ label = "late", tail = {} }]
+
+        [[groups]]
+        users = 5
+        hold = "60s"
+        steps = [{ label = "away", tail = { stay = "10ms", away = "60s", gap_free = false } }]
+
+        [[groups]]
+        users = 5
+        hold = "60s"
+        steps = [{ label = "polling", tail = { mode = "catch-up", pause = "60s", gap_free = false } }]
+    "#;
+    let options = RunOptions::default();
+    let stop = options.stop.clone();
+    let begin = Instant::now();
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while stub.log().appends < 30 {
+                std::thread::yield_now();
+            }
+            stop.stop();
+        });
+        engine::run(&plan(&stub, text), &options).expect("a result")
+    });
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert!(result.meta.interrupted);
+    assert_eq!(errors(&result), []);
+    assert_eq!(counts(&result, "head"), (2, 0));
+    let readers = ["late", "away", "polling"].map(|label| delivery(&result, label).readers);
+    assert_eq!(readers, [0, 5, 5]);
 }
