@@ -1,18 +1,19 @@
 //! One result out of what the threads counted.
 //!
-//! Invariant: what a reader should have got is decided here, from what was acknowledged, and not
-//! while the run is under way.
+//! Invariant: what a reader should have got is decided at the end, from what was acknowledged
+//! ([`super::owed`]), and not while the run is under way.
 
 use std::collections::HashMap;
 
-use super::core::{Part, Published, ReaderEnd};
+use super::core::{Part, ReaderEnd};
+use super::owed::{Ledger, ledger, owed};
 use super::program::Program;
 use super::recorder::{LabelRecord, MAX_NAMED_FAULTS};
 use super::thread::{Counts, Role};
 use crate::plan::{Load, Plan};
 use crate::result::{
-    CoreResult, DeliveryResult, ErrorCount, Gauge, GroupResult, Interval, Meta, OperationResult,
-    RESULT_FORMAT, RunResult, Times,
+    CoreResult, DeliveryResult, ErrorCount, Gauge, GroupResult, Interval, Meta, Note,
+    OperationResult, RESULT_FORMAT, RunResult, Times, units,
 };
 use crate::schedule;
 
@@ -24,7 +25,7 @@ pub(crate) fn assemble(
     gauges: Vec<Gauge>,
     meta: Meta,
 ) -> RunResult {
-    let published = published(&mut counts);
+    let published = ledger(counts.iter_mut().map(|count| std::mem::take(&mut count.published)));
     let mut lateness = Times::new();
     counts.iter().for_each(|count| lateness.merge(&count.recorder.lateness));
     let (operations, deliveries) = labels(program, &counts, &published);
@@ -44,24 +45,10 @@ pub(crate) fn assemble(
     }
 }
 
-type AllPublished = HashMap<u32, Vec<(u32, Published)>>;
-
-/// By stream, what each source published.
-fn published(counts: &mut [Counts]) -> AllPublished {
-    let mut all: AllPublished = HashMap::new();
-    for count in counts {
-        for ((stream, source), mut published) in count.published.drain() {
-            published.refused.sort_unstable();
-            all.entry(stream).or_default().push((source, published));
-        }
-    }
-    all
-}
-
 fn labels(
     program: &Program,
     counts: &[Counts],
-    published: &AllPublished,
+    published: &Ledger,
 ) -> (Vec<OperationResult>, Vec<DeliveryResult>) {
     let (mut operations, mut deliveries) = (Vec::new(), Vec::new());
     for (id, label) in program.labels.iter().enumerate() {
@@ -137,7 +124,7 @@ fn delivery(label: &str, mode: &str, sum: LabelRecord) -> DeliveryResult {
 }
 
 /// What each reader should have got and did not.
-fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &AllPublished) {
+fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &Ledger) {
     result.readers = ends.len() as u64;
     let others = std::mem::take(&mut result.faults);
     for end in ends {
@@ -146,7 +133,7 @@ fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &AllPublis
             result.reader_mean.record(mean_ns);
         }
         for (source, published) in published.get(&end.stream).into_iter().flatten() {
-            for sequence in missing(end, *source, published) {
+            for sequence in owed(&end.seen, end.place(), *source, published) {
                 result.lost += 1;
                 if result.faults.len() < MAX_NAMED_FAULTS {
                     let ReaderEnd { number, stream, .. } = end;
@@ -161,30 +148,6 @@ fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &AllPublis
     result.faults.extend(others);
     result.faults.truncate(MAX_NAMED_FAULTS);
     result.expected = result.delivered + result.lost;
-}
-
-/// Acknowledged and measured messages that this reader should have and has not.
-fn missing(end: &ReaderEnd, source: u32, published: &Published) -> Vec<u32> {
-    let Some(measured) = published.first_measured else { return Vec::new() };
-    let seen = end.seen.sources().iter().find(|seen| seen.source == source);
-    let first = match seen {
-        _ if end.from_begin => 0,
-        Some(seen) => seen.first,
-        // It came late, and nothing says whether it should have got anything.
-        None => return Vec::new(),
-    };
-    let until = match (end.to_end, seen) {
-        (true, _) => published.sent,
-        (false, Some(seen)) => seen.next,
-        (false, None) => return Vec::new(),
-    };
-    let wanted = first.max(measured)..until;
-    let missing = match seen {
-        Some(seen) => seen.missing(wanted),
-        None => wanted.collect(),
-    };
-    let acknowledged = |sequence: &u32| published.refused.binary_search(sequence).is_err();
-    missing.into_iter().filter(acknowledged).collect()
 }
 
 /// Time until the last reader had each message, of messages that all readers got.
@@ -244,6 +207,24 @@ fn groups(plan: &Plan, worker: Part, counts: &[Counts], meta: &Meta) -> Vec<Grou
         }
     });
     groups.collect()
+}
+
+/// A note on each open group that reached its `max_in_flight`.
+pub(crate) fn held_up(plan: &Plan, counts: &[Counts]) -> Vec<Note> {
+    let notes = plan.groups.iter().enumerate().filter_map(|(index, group)| {
+        let Load::Open { max_in_flight, .. } = group.load else { return None };
+        let waited: u64 = counts.iter().map(|count| count.groups[index].waited).sum();
+        let text = format!(
+            "group {}: {} iterations had to wait, because max_in_flight ({}) were under way; their \
+             waiting is part of their times",
+            group.name,
+            units::count(waited),
+            units::count(u64::from(max_in_flight)),
+        );
+        let note = Note { warning: true, code: "in-flight-limit".to_owned(), text };
+        (waited > 0).then_some(note)
+    });
+    notes.collect()
 }
 
 /// Arrivals of an open group after the warm-up.

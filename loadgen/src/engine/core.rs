@@ -11,6 +11,7 @@ use monoio::io::Canceller;
 use monoio::net::TcpStream;
 
 use super::clock::Turn;
+use super::owed::{Ledger, Place, owed};
 use super::program::Program;
 use super::recorder::Recorder;
 use super::sample_log::SampleLog;
@@ -35,6 +36,9 @@ pub(crate) struct Core {
     pub(crate) log: Option<RefCell<SampleLog>>,
     /// By stream and source: what was published.
     pub(crate) published: RefCell<HashMap<(u32, u32), Published>>,
+    /// Readers that have not left, each under a number of its own.
+    pub(crate) following: RefCell<HashMap<u64, Following>>,
+    pub(crate) next_reader: Cell<u64>,
     /// What became of each reader.
     pub(crate) readers: RefCell<Vec<ReaderEnd>>,
     pub(crate) setup: RefCell<HashMap<usize, crate::result::Times>>,
@@ -78,6 +82,8 @@ impl Part {
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct GroupCount {
     pub(crate) started: u64,
+    /// That had to wait, because as many as may be were under way.
+    pub(crate) waited: u64,
     pub(crate) users: u32,
     pub(crate) first_ns: u64,
     pub(crate) last_ns: u64,
@@ -107,11 +113,47 @@ pub(crate) struct ReaderEnd {
     pub(crate) seen: Seen,
 }
 
+impl ReaderEnd {
+    pub(crate) fn place(&self) -> Place {
+        Place { from_begin: self.from_begin, to_end: self.to_end }
+    }
+}
+
+/// A reader that has not left.
+#[derive(Debug)]
+pub(crate) struct Following {
+    pub(crate) stream: u32,
+    pub(crate) place: Place,
+    pub(crate) seen: Rc<RefCell<Seen>>,
+}
+
+impl Following {
+    /// Whether it has all that it should have.
+    fn is_whole(&self, ledger: &Ledger) -> bool {
+        let published = ledger.get(&self.stream);
+        let seen = self.seen.borrow();
+        published
+            .into_iter()
+            .flatten()
+            .all(|(source, published)| owed(&seen, self.place, *source, published).is_empty())
+    }
+}
+
 impl Core {
+    /// Returns when the connect rate allows another connection.
+    pub(crate) async fn connect_slot(&self) {
+        self.shared.clock.sleep_until(self.shared.connect_slot()).await;
+    }
+
     /// A new connection, when the connect rate allows it, and how long it took.
     pub(crate) async fn connect(&self) -> Result<(TcpStream, u64), WireError> {
+        self.connect_slot().await;
+        self.connect_now().await
+    }
+
+    /// A new connection, and how long it took.
+    async fn connect_now(&self) -> Result<(TcpStream, u64), WireError> {
         let clock = self.shared.clock;
-        clock.sleep_until(self.shared.connect_slot()).await;
         let index = self.connections.get() * self.thread.of as usize + self.thread.index as usize;
         self.connections.set(self.connections.get() + 1);
         let before = clock.now_ns();
@@ -125,7 +167,13 @@ impl Core {
     }
 
     pub(crate) async fn open(&self) -> Result<(Connection, u64), WireError> {
-        let (stream, took) = self.connect().await?;
+        self.connect_slot().await;
+        self.open_now().await
+    }
+
+    /// The same for who has waited for the connect rate already.
+    pub(crate) async fn open_now(&self) -> Result<(Connection, u64), WireError> {
+        let (stream, took) = self.connect_now().await?;
         Ok((Connection::new(stream), took))
     }
 
@@ -149,6 +197,21 @@ impl Core {
         }
     }
 
+    /// Takes note of a reader; its number, and what it has seen.
+    pub(crate) fn follow(&self, stream: u32, place: Place) -> (u64, Rc<RefCell<Seen>>) {
+        let id = self.next_reader.get();
+        self.next_reader.set(id + 1);
+        let seen = Rc::default();
+        let following = Following { stream, place, seen: Rc::clone(&seen) };
+        self.following.borrow_mut().insert(id, following);
+        (id, seen)
+    }
+
+    /// Whether all readers of this thread have all that they should have.
+    pub(crate) fn are_readers_whole(&self, ledger: &Ledger) -> bool {
+        self.following.borrow().values().all(|reader| reader.is_whole(ledger))
+    }
+
     /// Counts an iteration that is due at `intended_ns`, or starts at it.
     pub(crate) fn count(&self, group: u32, intended_ns: u64) {
         if self.recorder.borrow().is_measured(intended_ns) {
@@ -157,6 +220,13 @@ impl Core {
             group.started += 1;
             group.first_ns = if group.started == 1 { now_ns } else { group.first_ns };
             group.last_ns = now_ns;
+        }
+    }
+
+    /// Counts an iteration that has to wait for others to end.
+    pub(crate) fn count_waiting(&self, group: u32, intended_ns: u64) {
+        if self.recorder.borrow().is_measured(intended_ns) {
+            self.groups.borrow_mut()[group as usize].waited += 1;
         }
     }
 

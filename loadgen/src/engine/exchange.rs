@@ -1,7 +1,6 @@
 //! One operation of a virtual user: its requests, its answer, and what is made of it.
 
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use http::Method;
 use thalweg_proto::client::response::StreamFields;
@@ -68,7 +67,7 @@ impl User {
         let mut connect_ns = None;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => match core.open().await {
+            None => match core.open_now().await {
                 Ok((connection, took)) => {
                     connect_ns = Some(took);
                     connection
@@ -255,9 +254,7 @@ impl User {
             self.producers.entry(stream).or_default().advance(good);
         }
         for (stream, sequence) in std::mem::take(&mut self.stamped) {
-            if good {
-                core.acknowledged(stream);
-            } else {
+            if !good {
                 core.refuse(stream, self.source, sequence);
             }
         }
@@ -285,13 +282,6 @@ impl User {
 }
 
 impl Core {
-    /// Makes deliveries due to all who follow the stream.
-    pub(super) fn acknowledged(&self, stream: u32) {
-        let followers = &self.shared.followers;
-        let due = followers.get(stream as usize).map_or(0, |count| count.load(Relaxed));
-        self.shared.due.fetch_add(u64::from(due), Relaxed);
-    }
-
     /// Remembers what the server calls itself.
     pub(super) fn saw_server(&self, fields: &thalweg_proto::http1::Fields) {
         let mut server = self.server.borrow_mut();

@@ -246,7 +246,10 @@ impl Open {
         let user = match idle {
             Some(user) => user,
             None if self.users.get() < self.most => self.user(),
-            None => return self.queue.borrow_mut().push_back((iteration, intended_ns)),
+            None => {
+                self.core.count_waiting(self.group, intended_ns);
+                return self.queue.borrow_mut().push_back((iteration, intended_ns));
+            }
         };
         drop(monoio::spawn(Rc::clone(self).iterate(user, iteration, intended_ns)));
     }

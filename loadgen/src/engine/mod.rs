@@ -20,6 +20,7 @@ mod groups;
 mod judge;
 mod machine;
 mod options;
+mod owed;
 mod pipeline;
 mod prepare;
 mod program;

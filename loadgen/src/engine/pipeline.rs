@@ -59,6 +59,8 @@ struct Lane {
     writes: RefCell<Option<OwnedWriteHalf<TcpStream>>>,
     /// Which connection this is; answers of an earlier one are not ours any more.
     generation: Cell<u64>,
+    /// Until when all were held up because too much was under way.
+    free_ns: Cell<u64>,
     /// The server closed the connection while something was being written.
     lost: Cell<bool>,
     request: Rc<Request>,
@@ -99,7 +101,7 @@ impl Pipeline {
         let mut variables = Variables::new(&names);
         begin(&names, &core, &mut variables, iteration_rng(seed, group, u64::MAX));
         let mut head = HashMap::new();
-        let mut burst = 0;
+        let (mut burst, mut free_ns) = (0, 0);
         let times = OpenSchedule::new(&stages, arrivals, schedule_rng(seed, group));
         for (iteration, at) in times.enumerate() {
             if core.shared.is_too_late(begin_ns + at) {
@@ -126,10 +128,17 @@ impl Pipeline {
                 }
             }
             let lane = &lanes[(index / threads % mine) as usize];
-            if !lane.room(max_in_flight).await {
-                break;
+            if lane.is_full(max_in_flight) {
+                if !lane.room(max_in_flight).await {
+                    break;
+                }
+                free_ns = core.shared.clock.now_ns();
             }
             core.count(group, intended_ns);
+            if intended_ns < free_ns {
+                core.count_waiting(group, intended_ns);
+            }
+            lane.free_ns.set(free_ns);
             let head =
                 head.entry(index).or_insert_with(|| lane.head(&names, set, index, group, seed));
             lane.send(head, set, index, intended_ns, &mut variables, &mut rng);
@@ -186,6 +195,7 @@ impl Lane {
             blocked: RefCell::default(),
             writes: RefCell::new(None),
             generation: Cell::new(0),
+            free_ns: Cell::new(0),
             lost: Cell::new(false),
             request: Rc::clone(request),
             // The same on every thread: a stream is only ever written by one of them.
@@ -228,11 +238,15 @@ impl Lane {
         out
     }
 
+    fn is_full(&self, max_in_flight: u32) -> bool {
+        self.waiting.borrow().len() >= max_in_flight.max(1) as usize
+    }
+
     /// Waits while too much is under way; the waiting counts as latency. `false`: the load has
     /// ended meanwhile.
     async fn room(&self, max_in_flight: u32) -> bool {
         let most = max_in_flight.max(1) as usize;
-        while self.waiting.borrow().len() >= most {
+        while self.is_full(max_in_flight) {
             if self.core.shared.is_stopping() {
                 return false;
             }
@@ -270,7 +284,8 @@ impl Lane {
         let bytes = (outgoing.len() - before) as u64;
         drop(outgoing);
         let sent_ns = core.shared.clock.now_ns();
-        core.recorder.borrow_mut().late(intended_ns, sent_ns);
+        // What waits for the server's answers is not late by our fault.
+        core.recorder.borrow_mut().late(intended_ns.max(self.free_ns.get()), sent_ns);
         self.waiting.borrow_mut().push_back(Sent { intended_ns, sent_ns, bytes, stream, messages });
         core.shared.in_flight.fetch_add(1, Relaxed);
         self.flush();
@@ -450,12 +465,9 @@ impl Lane {
     }
 
     fn settle(&self, sent: &Sent, good: bool) {
-        let Some((first, count)) = sent.messages else { return };
+        let Some((first, count)) = sent.messages.filter(|_| !good) else { return };
         for sequence in first..first + count {
-            match good {
-                true => self.core.acknowledged(sent.stream),
-                false => self.core.refuse(sent.stream, self.source, sequence),
-            }
+            self.core.refuse(sent.stream, self.source, sequence);
         }
     }
 }

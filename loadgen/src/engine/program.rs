@@ -20,7 +20,6 @@ pub(crate) struct Program {
     pub(crate) labels: Vec<Label>,
     /// Where each set begins in the list of all streams.
     first_stream: Vec<u32>,
-    pub(crate) streams: u32,
 }
 
 impl Program {
@@ -36,7 +35,7 @@ impl Program {
             first
         });
         let first_stream = first_stream.collect();
-        Ok(Program { plan: plan.clone(), target, labels, first_stream, streams })
+        Ok(Program { plan: plan.clone(), target, labels, first_stream })
     }
 
     /// The number of a label, which every step of the plan has.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use super::assemble::assemble;
+use super::assemble::{assemble, held_up};
 use super::clock::Clock;
 use super::core::Part;
 use super::machine::{cpu_ms, machine, peak_rss_bytes};
@@ -50,7 +50,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         clock,
         run_id(since_1970, worker),
         options.stop.clone(),
-        program.streams as usize,
+        reader_threads(plan, options),
         plan.connect_rate,
         plan.groups.len() as u32,
     ));
@@ -102,9 +102,11 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
+    let held_up = held_up(plan, &counts);
     let mut result = assemble(&program, worker, counts, gauges, meta);
     result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
     result.notes = notes::notes(&result);
+    result.notes.extend(held_up);
     if worker.of > 1 && plan.streams.iter().any(|set| set.delete) {
         let text = "streams that the plan deletes are still there: a worker of a distributed run \
                     does not know when the others are done";
@@ -177,12 +179,12 @@ impl Run<'_> {
         let begin_ns = self.shared.clock.now_ns();
         let length_ns = schedule::nanos(drain);
         let shared = Arc::clone(&self.shared);
-        let open = || {
-            let due = shared.due.load(Relaxed) > shared.delivered.load(Relaxed);
-            let now_ns = shared.clock.now_ns();
-            shared.busy.load(Relaxed) > 0 || (due && now_ns < begin_ns + length_ns)
-        };
-        while open() {
+        while (shared.handed_in.load(Acquire) as usize) < self.threads.len() {
+            self.look(Phase::Draining, begin_ns, Some(length_ns));
+        }
+        shared.settle();
+        let late = || shared.clock.now_ns() >= begin_ns.saturating_add(length_ns);
+        while shared.waiting.load(Relaxed) > 0 && !late() {
             self.look(Phase::Draining, begin_ns, Some(length_ns));
         }
         self.shared.end();
@@ -219,6 +221,22 @@ impl Run<'_> {
     }
 }
 
+/// On which processor each core's threads run, if that is fixed.
+fn cpus(options: &RunOptions) -> Vec<Option<usize>> {
+    match &options.cores {
+        Cores::Count(count) => vec![None; (*count).max(1)],
+        Cores::Pinned(cpus) => cpus.iter().copied().map(Some).collect(),
+    }
+}
+
+/// Threads that have live readers.
+fn reader_threads(plan: &Plan, options: &RunOptions) -> u32 {
+    match plan.groups.iter().any(|group| tail_of(group).is_some()) {
+        true => cpus(options).len() as u32,
+        false => 0,
+    }
+}
+
 /// One thread per core, or two where there are live readers: deliveries and sends do not wait for
 /// each other.
 fn specs(
@@ -228,10 +246,7 @@ fn specs(
     most_connections: usize,
     glance: &Sender<Glance>,
 ) -> Vec<Spec> {
-    let cpus: Vec<Option<usize>> = match &options.cores {
-        Cores::Count(count) => vec![None; (*count).max(1)],
-        Cores::Pinned(cpus) => cpus.iter().copied().map(Some).collect(),
-    };
+    let cpus = cpus(options);
     let groups = &program.plan.groups;
     let mut roles = Vec::new();
     if groups.iter().any(|group| tail_of(group).is_some()) {

@@ -1,12 +1,16 @@
 //! What the threads of a run share: phases as times on one clock, and counters.
 //!
-//! Invariant: everything here is an atomic or read-only; no thread ever waits for another one's
-//! lock on the path of a request.
+//! Invariant: everything that matters on the path of a request is an atomic or read-only; no thread
+//! waits there for another one's lock.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::clock::Clock;
+use super::core::Published;
 use super::options::Stop;
+use super::owed::{Ledger, ledger};
 
 /// Not decided yet.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
@@ -33,11 +37,15 @@ pub(crate) struct Shared {
     pub(crate) users: AtomicU64,
     pub(crate) readers: AtomicU64,
     pub(crate) in_flight: AtomicU64,
-    /// By stream: live readers that follow it.
-    pub(crate) followers: Vec<AtomicU32>,
-    /// Deliveries that acknowledged messages make due, and those that happened.
-    pub(crate) due: AtomicU64,
+    /// Messages that came to live readers, to be shown.
     pub(crate) delivered: AtomicU64,
+    /// What threads published that make no load any more, and how many they are.
+    pub(crate) handed_in: AtomicU32,
+    books: Mutex<Vec<HashMap<(u32, u32), Published>>>,
+    /// What all of them did, when nothing more is published.
+    pub(crate) ledger: OnceLock<Ledger>,
+    /// Threads whose readers have not got all that the ledger says.
+    pub(crate) waiting: AtomicU32,
     /// The next free slot for a new connection, in nanoseconds.
     next_connect_ns: AtomicU64,
     connect_gap_ns: u64,
@@ -49,7 +57,7 @@ impl Shared {
         clock: Clock,
         run: u64,
         stop: Stop,
-        streams: usize,
+        reader_threads: u32,
         connect_rate: f64,
         first_source: u32,
     ) -> Shared {
@@ -65,9 +73,11 @@ impl Shared {
             users: AtomicU64::new(0),
             readers: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
-            followers: (0..streams).map(|_| AtomicU32::new(0)).collect(),
-            due: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            handed_in: AtomicU32::new(0),
+            books: Mutex::default(),
+            ledger: OnceLock::new(),
+            waiting: AtomicU32::new(reader_threads),
             next_connect_ns: AtomicU64::new(0),
             connect_gap_ns: (1e9 / connect_rate.max(0.001)) as u64,
             next_source: AtomicU32::new(first_source),
@@ -97,6 +107,19 @@ impl Shared {
 
     pub(crate) fn end_load(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes what a thread published that makes no load any more.
+    pub(crate) fn hand_in(&self, book: HashMap<(u32, u32), Published>) {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner).push(book);
+        self.handed_in.fetch_add(1, Ordering::Release);
+    }
+
+    /// Nothing more is published: readers are whole when they have what was.
+    pub(crate) fn settle(&self) {
+        let books = std::mem::take(&mut *self.books.lock().unwrap_or_else(PoisonError::into_inner));
+        // Only the first time counts.
+        let _ = self.ledger.set(ledger(books.into_iter()));
     }
 
     /// Whether readers leave.

@@ -3,6 +3,7 @@
 //! Invariants: a reader that loses its connection goes on where the server told it to; what it
 //! misses all the same is lost. The clock is read once per receive, before anything is parsed.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use thalweg_proto::client::response::StreamFields;
 
 use super::core::{Core, ReaderEnd};
 use super::judge::{Identity, judge};
+use super::owed::Place;
 use super::sample_log::Who;
 use super::seen::Seen;
 use super::sse::{SseError, SseReader};
@@ -53,10 +55,11 @@ pub(crate) struct Reader {
 struct State {
     offset: String,
     cursor: Option<String>,
-    seen: Seen,
+    seen: Rc<RefCell<Seen>>,
+    /// Under which the thread knows it.
+    id: u64,
     from_begin: bool,
     live: bool,
-    was_live: bool,
     closed: bool,
     /// Something good has come over the connection.
     got_on: bool,
@@ -102,7 +105,9 @@ impl Reader {
             }
         };
         let from_begin = core.shared.start_ns().is_none() || tail.from == From::Beginning;
-        let state = State { offset, from_begin, ..State::default() };
+        let place = Place { from_begin, to_end: until_ns == u64::MAX };
+        let (id, seen) = core.follow(stream, place);
+        let state = State { offset, from_begin, id, seen, ..State::default() };
         Reader { core, group, tail, label, stream, path, fields, number, rng, until_ns, state }
     }
 
@@ -154,8 +159,10 @@ impl Reader {
             self.core.recorder.borrow_mut().labels[self.label].failed_readers += 1;
         }
         let to_end = self.core.shared.clock.now_ns() < self.until_ns;
-        let State { seen, from_begin, .. } = self.state;
+        let State { seen, from_begin, id, .. } = self.state;
         let Reader { core, label, stream, number, .. } = self;
+        core.following.borrow_mut().remove(&id);
+        let seen = seen.take();
         core.readers.borrow_mut().push(ReaderEnd {
             label,
             stream,
@@ -168,7 +175,8 @@ impl Reader {
 
     fn is_over(&self) -> bool {
         let shared = &self.core.shared;
-        shared.is_over() || shared.clock.now_ns() >= self.until_ns
+        let leaves = self.until_ns != u64::MAX && shared.clock.now_ns() >= self.until_ns;
+        leaves || shared.is_over()
     }
 
     fn set_live(&mut self, live: bool) {
@@ -180,9 +188,6 @@ impl Reader {
         let shared = &self.core.shared;
         if live {
             shared.readers.fetch_add(1, Relaxed);
-            if !std::mem::replace(&mut self.state.was_live, true) {
-                shared.followers[self.stream as usize].fetch_add(1, Relaxed);
-            }
             self.state.leave_ns = self.tail.behaviour.stay.map(|mean| {
                 let times: f64 = self.rng.sample(Exp1);
                 shared.clock.now_ns() + (mean.as_nanos() as f64 * times) as u64
@@ -209,6 +214,10 @@ impl Reader {
         }
         let leaves = self.state.leave_ns.is_some_and(|at| now_ns >= at);
         leaves.then_some(End::Left(behaviour.away))
+    }
+
+    fn has_habits(&self) -> bool {
+        self.tail.behaviour.storm_every.is_some() || self.tail.behaviour.stay.is_some()
     }
 
     /// Until when a receive may take, because of a habit.
@@ -274,6 +283,8 @@ impl Reader {
                     Ok(()) => return End::Answer,
                     Err(error) => return End::Failed(error.to_string(), error.kind()),
                 },
+                // A server that is behind may have more and more of it: what comes now is too late.
+                Ok(_) if self.is_over() => return End::Over,
                 Ok(_) => {}
                 Err(end) => return end,
             }
@@ -290,6 +301,15 @@ impl Reader {
                 return End::Answer;
             }
             self.throttle(buf.len()).await;
+            // More may have come already.
+            if self.is_over() {
+                return End::Over;
+            }
+            if self.has_habits()
+                && let Some(end) = self.leaves()
+            {
+                return end;
+            }
         }
     }
 
@@ -304,7 +324,9 @@ impl Reader {
         let Reader { core, state, .. } = self;
         let State { seen, offset, closed, again, .. } = state;
         core.recorder.borrow_mut().labels[of.label].bytes_received += bytes.len() as u64;
-        sse.receive(bytes, offset, closed, &mut |data| judge(core, of, seen, again, data, now_ns))
+        sse.receive(bytes, offset, closed, &mut |data| {
+            judge(core, of, &mut seen.borrow_mut(), again, data, now_ns);
+        })
     }
 
     /// Reads what has come; 0 at the end of the connection.
@@ -432,7 +454,7 @@ impl Reader {
         state.got_on = true;
         // Nobody has a message before its last byte.
         let (body, ended_ns) = (&response.body, response.ended_ns);
-        judge(core, of, &mut state.seen, &mut state.again, body, ended_ns);
+        judge(core, of, &mut state.seen.borrow_mut(), &mut state.again, body, ended_ns);
         Ok(response.keep_alive)
     }
 }

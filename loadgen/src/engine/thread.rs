@@ -151,6 +151,8 @@ fn core(spec: &Spec) -> Core {
         recorder: RefCell::new(Recorder::new(labels)),
         log: log.map(RefCell::new),
         published: RefCell::default(),
+        following: RefCell::default(),
+        next_reader: Cell::new(0),
         readers: RefCell::default(),
         setup: RefCell::default(),
         canceller: RefCell::new(Canceller::new()),
@@ -168,6 +170,8 @@ async fn follow(core: &Rc<Core>, spec: &Spec, measured_ns: u64) -> (u64, u64) {
     let shared = &core.shared;
     let (mut begin, mut busy) = (None, spec.role != Role::Readers);
     let mut end = None;
+    let mut handed_in = false;
+    let mut waits = spec.role != Role::Requests;
     let mut next_glance_ns = 0;
     while !shared.is_over() {
         monoio::time::sleep(LOOK).await;
@@ -178,6 +182,17 @@ async fn follow(core: &Rc<Core>, spec: &Spec, measured_ns: u64) -> (u64, u64) {
         if busy && core.tasks.get() == 0 {
             busy = false;
             shared.busy.fetch_sub(1, Relaxed);
+        }
+        if !handed_in && !busy && shared.is_stopping() {
+            handed_in = true;
+            shared.hand_in(core.published.borrow().clone());
+        }
+        if waits
+            && let Some(ledger) = shared.ledger.get()
+            && core.are_readers_whole(ledger)
+        {
+            waits = false;
+            shared.waiting.fetch_sub(1, Relaxed);
         }
         if end.is_none() && shared.is_stopping() {
             end = Some((cpu_ms(), now_ns));
@@ -234,13 +249,19 @@ fn counts(core: &Core, spec: Spec, (cpu_ms, wall_ms): (u64, u64)) -> Counts {
     let mut recorder = core.recorder.replace(Recorder::new(Vec::new()));
     recorder.close_second();
     core.flush_log();
+    let (readers, setup) = (core.readers.take(), core.setup.take());
+    for (label, confirmed) in &setup {
+        // What a reader that did not end in time got is not known: the run must not pass.
+        let ended = readers.iter().filter(|end| end.label == *label).count() as u64;
+        recorder.labels[*label].failed_readers += confirmed.count().saturating_sub(ended);
+    }
     Counts {
         name: spec.name,
         role: spec.role,
         recorder,
         published: core.published.take(),
-        readers: core.readers.take(),
-        setup: core.setup.take(),
+        readers,
+        setup,
         groups: core.groups.take(),
         server: core.server.take(),
         cpu_ms,

@@ -216,6 +216,7 @@ const LEAST_BEYOND: f64 = 10.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::Ceiling;
     use crate::result::fixture::example;
 
     fn codes(result: &RunResult) -> Vec<String> {
@@ -272,6 +273,19 @@ mod tests {
         result.deliveries[0].times.record_n(1_000_000, 99_999);
         let text = notes(&result).pop().unwrap().text;
         assert_eq!(text, "tail: 99,999 values are too few for p99.99: fewer than ten lie beyond");
+    }
+
+    #[test]
+    fn the_busiest_thread_is_compared_with_the_ceiling() {
+        let mut result = example();
+        let ceiling = Ceiling { deliveries_per_second: 60e3, cores: 1, ..Ceiling::default() };
+        result.meta.ceiling = Some(ceiling);
+        // Two threads with 25,000 deliveries per second each.
+        assert!(!codes(&result).contains(&"near-ceiling".to_owned()));
+        result.cores[0].deliveries += std::mem::take(&mut result.cores[1].deliveries);
+        let found = notes(&result).into_iter().find(|note| note.code == "near-ceiling");
+        let text = found.unwrap().text;
+        assert!(text.starts_with("this is 83.3 % of what"), "{text}");
     }
 
     #[test]

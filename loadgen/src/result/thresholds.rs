@@ -22,8 +22,10 @@ pub fn of(plan: &Plan) -> Vec<Threshold> {
                     || threshold.label.as_deref() == label)
         })
     };
-    let mut tails = Vec::new();
-    plan.groups.iter().for_each(|group| find_tails(&group.steps, &mut tails));
+    let (mut tails, mut others) = (Vec::new(), Vec::new());
+    plan.groups.iter().for_each(|group| find(&group.steps, &mut tails, &mut others));
+    // A lost delivery is an error too, but not one that such a reader minds.
+    let may_lose = tails.iter().any(|(_, tail)| !tail.checks.gap_free);
     for (label, tail) in tails {
         let checks = [
             (tail.checks.gap_free, Metric::Lost),
@@ -37,7 +39,12 @@ pub fn of(plan: &Plan) -> Vec<Threshold> {
         }
     }
     if !own(Metric::Errors, None) {
-        all.push(none(Metric::Errors, None));
+        match may_lose {
+            false => all.push(none(Metric::Errors, None)),
+            true => {
+                all.extend(others.into_iter().map(|label| none(Metric::Errors, Some(label))));
+            }
+        }
     }
     all
 }
@@ -83,17 +90,18 @@ fn none(metric: Metric, label: Option<String>) -> Threshold {
     Threshold { label, metric, operator: Operator::Equal, value: 0.0, text }
 }
 
-fn find_tails<'a>(steps: &'a [Step], found: &mut Vec<(&'a str, &'a Tail)>) {
+/// Live readers, and the labels of all other operations.
+fn find<'a>(steps: &'a [Step], tails: &mut Vec<(&'a str, &'a Tail)>, others: &mut Vec<String>) {
     for step in steps {
         match step {
-            Step::Sample(sampler) => {
-                if let SamplerKind::Tail(tail) = &sampler.kind {
-                    found.push((&sampler.label, tail));
-                }
-            }
+            Step::Sample(sampler) => match &sampler.kind {
+                SamplerKind::Tail(tail) => tails.push((&sampler.label, tail)),
+                _ if others.contains(&sampler.label) => {}
+                _ => others.push(sampler.label.clone()),
+            },
             Step::Pause(_) => {}
             Step::Loop { steps, .. } | Step::If { steps, .. } | Step::Transaction { steps, .. } => {
-                find_tails(steps, found);
+                find(steps, tails, others);
             }
         }
     }
@@ -219,6 +227,7 @@ fn observe(threshold: &Threshold, result: &RunResult) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Sampler;
     use crate::result::fixture::example;
 
     fn threshold(label: Option<&str>, metric: Metric, operator: Operator, value: f64) -> Threshold {
@@ -269,12 +278,20 @@ mod tests {
         plan.thresholds = vec![own(None, Metric::Reordered), own(Some("x"), Metric::Lost)];
         let expected = ["as written", "as written", "tail: lost == 0", "errors == 0"];
         assert_eq!(texts(&plan), expected);
+        // A reader that may lose something makes no errors by it.
+        plan.thresholds.clear();
+        let Step::Loop { steps, .. } = &mut plan.groups[0].steps[0] else { panic!("a loop") };
+        let Step::Sample(sampler) = &mut steps[0] else { panic!("a step") };
+        let SamplerKind::Tail(tail) = &mut sampler.kind else { panic!("a tail") };
+        tail.checks.gap_free = false;
+        let head = SamplerKind::Head { streams: 0 };
+        let head = Sampler { label: "head".to_owned(), kind: head, ..(**sampler).clone() };
+        steps.extend(vec![Step::Sample(Box::new(head)); 2]);
+        assert_eq!(texts(&plan), ["tail: reordered == 0", "head: errors == 0"]);
     }
 
     fn plan_with_a_tail() -> Plan {
-        use crate::plan::{
-            Behaviour, DeliveryChecks, From, Group, Load, OnError, Sampler, TailMode,
-        };
+        use crate::plan::{Behaviour, DeliveryChecks, From, Group, Load, OnError, TailMode};
         use std::time::Duration;
         let tail = Tail {
             streams: 0,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use thalweg_loadgen::result::RunResult;
 
-use crate::runs::{delivery, errors, is_whole, ms, operation, passed, plan, run};
+use crate::runs::{delivery, errors, is_whole, ms, operation, passed, plan, run, side_by_side};
 use crate::stub::{Cut, Faults, Reply, Stub, Target, Then};
 
 const PUBLISH_AND_FOLLOW: &str = r#"
@@ -39,7 +39,7 @@ fn a_refused_append_has_failed_and_is_not_lost() {
 /// no duplicate.
 #[test]
 fn a_cut_connection_is_a_reconnect() {
-    for cut in [Cut::Data, Cut::Control, Cut::Proper] {
+    side_by_side([Cut::Data, Cut::Control, Cut::Proper], |cut| {
         let stub = Stub::with(Faults { cut: Some((97, cut)), ..Faults::default() });
         let result = run(&plan(&stub, PUBLISH_AND_FOLLOW));
         is_whole(&result, "deliver");
@@ -52,7 +52,7 @@ fn a_cut_connection_is_a_reconnect() {
         let proper = cut == Cut::Proper;
         assert_eq!(failures, if proper { 0 } else { cuts }, "{:?}", result.errors);
         assert_eq!(operation(&result, "append").failed, 0);
-    }
+    });
 }
 
 /// More breaks than a reader tries in a row, each after something good.
@@ -181,12 +181,7 @@ fn ends(text: &str, target: Target, reply: &Reply, name: &str) -> RunResult {
 
 /// All of them, side by side: they mostly wait.
 fn each(check: impl Fn(&'static str, &Reply, &'static str) + Sync) {
-    std::thread::scope(|scope| {
-        for (name, reply, kind) in malformed() {
-            let check = &check;
-            scope.spawn(move || check(name, &reply, kind));
-        }
-    });
+    side_by_side(malformed(), |(name, reply, kind)| check(name, &reply, kind));
 }
 
 #[test]
@@ -299,14 +294,14 @@ fn malformed_events() {
         assert_eq!((errors[0].0, errors[0].1), ("deliver", want));
         assert_eq!(delivery(&result, "deliver").failed_readers, 10, "{errors:?}");
     };
-    std::thread::scope(|scope| {
-        let check = &check;
-        scope.spawn(|| check(b"", Then::Close, "malformed answer"));
-        scope.spawn(|| check(b"event: data\ndata:[]\n\n", Then::Close, "malformed answer"));
-        scope.spawn(|| check(b"event: data\ndata:[\xff\xfe]\n\n", Then::Stay, "timeout"));
-        scope.spawn(|| check(&[b'x'; 100_000], Then::Close, "malformed answer"));
-        scope.spawn(|| check(b"event: control\ndata:{", Then::Stay, "timeout"));
-    });
+    let cases: [(&[u8], Then, &str); 5] = [
+        (b"", Then::Close, "malformed answer"),
+        (b"event: data\ndata:[]\n\n", Then::Close, "malformed answer"),
+        (b"event: data\ndata:[\xff\xfe]\n\n", Then::Stay, "timeout"),
+        (&[b'x'; 100_000], Then::Close, "malformed answer"),
+        (b"event: control\ndata:{", Then::Stay, "timeout"),
+    ];
+    side_by_side(cases, |(text, then, want)| check(text, then, want));
 }
 
 /// A request that the server does not take must not wait without end.
@@ -336,8 +331,8 @@ fn nobody_listens() {
 #[test]
 fn an_answer_in_two_halves() {
     let pause = Duration::from_millis(200);
-    let stub = Stub::with(Faults { halves: Some(pause), ..Faults::default() });
-    for mode in ["long-poll", "catch-up"] {
+    side_by_side(["long-poll", "catch-up"], |mode| {
+        let stub = Stub::with(Faults { halves: Some(pause), ..Faults::default() });
         let text = PUBLISH_AND_FOLLOW
             .replace("tail = {}", &format!("tail = {{ mode = \"{mode}\" }}"))
             .replace("rate = 100", "rate = 10");
@@ -345,5 +340,5 @@ fn an_answer_in_two_halves() {
         is_whole(&result, "deliver");
         let times = &delivery(&result, "deliver").times;
         assert!(times.min() >= 199_000_000, "{mode}: {} ms", ms(times, 0.0));
-    }
+    });
 }

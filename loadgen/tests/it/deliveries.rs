@@ -4,7 +4,7 @@
 use thalweg_loadgen::output::text;
 use thalweg_loadgen::result::RunResult;
 
-use crate::runs::{delivery, faults, passed, plan, run};
+use crate::runs::{delivery, faults, passed, plan, run, side_by_side};
 use crate::stub::{Faults, Harm, Stub};
 
 const READERS: u64 = 200;
@@ -94,7 +94,7 @@ fn a_damaged_message() {
 /// Each reader has a stream of its own, so that its path says who it is.
 #[test]
 fn the_right_reader_is_named() {
-    for harm in [Harm::Drop, Harm::Repeat, Harm::Delay, Harm::Damage] {
+    side_by_side([Harm::Drop, Harm::Repeat, Harm::Delay, Harm::Damage], |harm| {
         let stub = Stub::with(Faults { harm: Some((47, harm)), ..Faults::default() });
         let result = run(&plan(&stub, FEW));
         let harmed = stub.log().harmed[0].clone();
@@ -105,7 +105,7 @@ fn the_right_reader_is_named() {
         for fault in &deliver.faults {
             assert!(fault.starts_with(&want), "{harm:?}: {fault}, not {want}");
         }
-    }
+    });
 }
 
 const FEW: &str = r#"

@@ -4,10 +4,13 @@
 
 mod broken;
 mod deliveries;
+mod examples;
 mod jmeter;
 mod jtl_kill;
+mod pacing;
 mod readers;
 mod runs;
 mod schedule;
 mod stall;
 mod stub;
+mod users;

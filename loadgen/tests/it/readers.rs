@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::runs::{delivery, errors, faults, is_whole, ms, operation, passed, plan, run, run_on};
+use crate::runs::{
+    delivery, errors, faults, is_whole, ms, operation, passed, plan, run, run_on, side_by_side,
+};
 use crate::stub::{Faults, Stub};
 
 /// They have more to get than what was published since they came, and the drain waits for it.
@@ -39,4 +41,175 @@ fn readers_that_come_late() {
     assert_eq!(delivery(&result, "from the beginning").delivered, 20 * 100);
     // Nobody waits when everything is there.
     assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+}
+
+/// A publisher, and a reader of the given habits beside one that stays.
+fn habits(stub: &Stub, users: u32, habits: &str) -> thalweg_loadgen::plan::Plan {
+    let text = format!(
+        r#"
+        connect_rate = 200
+
+        [[streams]]
+        name = "x"
+
+        [[groups]]
+        rate = 100
+        duration = "2s"
+        steps = [{{ append = {{}} }}]
+
+        [[groups]]
+        users = 10
+        hold = "2s"
+        steps = [{{ label = "steady", tail = {{}} }}]
+
+        [[groups]]
+        users = {users}
+        hold = "2s"
+        steps = [{{ label = "habit", tail = {{ {habits} }} }}]
+        "#
+    );
+    plan(stub, &text)
+}
+
+#[test]
+fn churning_readers() {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
+        let stub = Stub::start();
+        let habit = format!(r#"mode = "{mode}", stay = "200ms", away = "50ms""#);
+        let result = run(&habits(&stub, 30, &habit));
+        is_whole(&result, "steady");
+        is_whole(&result, "habit");
+        assert_eq!(errors(&result), [], "{mode}");
+        let habit = delivery(&result, "habit");
+        assert_eq!((habit.readers, habit.delivered), (30, 30 * 200), "{mode}");
+        // Each stays for 250 ms on average, of 2 s.
+        assert!(habit.reconnects > 60, "{mode}: {}", habit.reconnects);
+        assert_eq!(delivery(&result, "steady").reconnects, 0, "{mode}");
+    });
+}
+
+/// All leave at 0.8 s and 1.6 s, and come back one by one.
+#[test]
+fn a_reconnect_storm() {
+    const READERS: u64 = 60;
+    side_by_side(["sse", "long-poll"], |mode| {
+        let stub = Stub::start();
+        let habit = format!(r#"mode = "{mode}", storm_every = "800ms""#);
+        let result = run_on(&habits(&stub, READERS as u32, &habit), 2);
+        is_whole(&result, "steady");
+        is_whole(&result, "habit");
+        assert_eq!(errors(&result), [], "{mode}");
+        let habit = delivery(&result, "habit");
+        assert_eq!(habit.delivered, READERS * 200, "{mode}");
+        assert_eq!(habit.reconnects, 2 * READERS, "{mode}");
+        // They come back at the connect rate: the last after 60 / 200 s.
+        let longest = ms(&habit.reader_max, 100.0);
+        assert!(longest >= 250.0, "{mode}: {longest} ms");
+        assert!(stub.log().accepted >= 3 * READERS, "{mode}");
+    });
+}
+
+/// Their sockets fill up, and only theirs.
+#[test]
+fn slow_readers() {
+    let stub = Stub::with(Faults { send_buffer: Some(16 * 1024), ..Faults::default() });
+    let text = r#"
+        drain = "1s"
+
+        [[streams]]
+        name = "x"
+
+        [[groups]]
+        rate = 50
+        duration = "1500ms"
+        steps = [{ append = { size = "16KiB" } }]
+
+        [[groups]]
+        users = 5
+        hold = "1500ms"
+        steps = [{ label = "steady", tail = {} }]
+
+        [[groups]]
+        users = 3
+        hold = "1500ms"
+        steps = [{ label = "slow", tail = { bytes_per_second = "4KiB", gap_free = false } }]
+    "#;
+    let result = run(&plan(&stub, text));
+    is_whole(&result, "steady");
+    let (steady, slow) = (delivery(&result, "steady"), delivery(&result, "slow"));
+    assert_eq!(steady.delivered, 5 * 75);
+    assert_eq!(slow.readers, 3);
+    assert!(slow.bytes_received < 3 * 16 * 1024, "{}", slow.bytes_received);
+    assert_eq!(slow.lost, slow.expected - slow.delivered);
+    assert!(slow.lost > 3 * 60, "{}", slow.lost);
+    assert_eq!(faults(slow)[1..], [0; 4]);
+    assert!(passed(&result), "the plan does not ask for all of it: {:?}", result.verdicts);
+    let behind = stub.log().most_behind.clone();
+    let behind: Vec<_> = behind.values().filter(|messages| **messages > 20).collect();
+    assert_eq!(behind.len(), 3, "the server held messages back for them alone: {behind:?}");
+}
+
+/// Readers of several streams each get theirs alone, whatever way they read.
+#[test]
+fn every_way_of_reading() {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
+        for from in ["now", "beginning"] {
+            let stub = Stub::start();
+            let text = format!(
+                r#"
+                [[streams]]
+                name = "x"
+                count = 7
+                choice = "round-robin"
+
+                [[groups]]
+                rate = 200
+                duration = "500ms"
+                steps = [{{ append = {{}} }}]
+
+                [[groups]]
+                users = 20
+                hold = "500ms"
+                steps = [{{ label = "deliver", tail = {{ mode = "{mode}", from = "{from}" }} }}]
+                "#
+            );
+            let result = run(&plan(&stub, &text));
+            is_whole(&result, "deliver");
+            // The first six streams have three readers each, the seventh two; the first two have
+            // 15 messages each, the others 14.
+            let delivery = delivery(&result, "deliver");
+            assert_eq!(delivery.delivered, 3 * (2 * 15 + 4 * 14) + 2 * 14, "{mode}, {from}");
+            assert_eq!((delivery.readers, delivery.mode.as_str()), (20, mode));
+        }
+    });
+}
+
+/// A stream that is closed ends its readers, and the run does not wait for more.
+#[test]
+fn a_stream_is_closed() {
+    side_by_side(["sse", "long-poll", "catch-up"], |mode| {
+        let stub = Stub::start();
+        let text = format!(
+            r#"
+            [[streams]]
+            name = "x"
+
+            [[groups]]
+            users = 1
+            iterations = 1
+            steps = [{{ loop = {{ times = 20, steps = [{{ append = {{}} }}] }} }}, {{ close = {{}} }}]
+
+            [[groups]]
+            users = 5
+            hold = "300ms"
+            steps = [{{ label = "deliver", tail = {{ mode = "{mode}" }} }}]
+            "#
+        );
+        let result = run(&plan(&stub, &text));
+        is_whole(&result, "deliver");
+        let deliver = delivery(&result, "deliver");
+        assert_eq!((deliver.delivered, deliver.reconnects), (5 * 20, 0), "{mode}");
+        assert_eq!(operation(&result, "close").succeeded, 1);
+        assert_eq!(errors(&result), [], "{mode}");
+    });
 }

@@ -49,6 +49,16 @@ pub(crate) fn run_on(plan: &Plan, cores: usize) -> RunResult {
     engine::run(plan, &options).expect("a result")
 }
 
+/// Checks all cases at the same time: runs mostly wait.
+pub(crate) fn side_by_side<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            let check = &check;
+            scope.spawn(move || check(case));
+        }
+    });
+}
+
 /// Operations of a label.
 #[track_caller]
 pub(crate) fn operation<'a>(result: &'a RunResult, label: &str) -> &'a OperationResult {

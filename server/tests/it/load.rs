@@ -1,6 +1,7 @@
 //! `thalweg load` as a process against the real server: what its users type, and what they get.
 
 mod examples;
+mod flood;
 mod refusals;
 mod results;
 mod signals;

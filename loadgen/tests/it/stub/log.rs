@@ -1,6 +1,6 @@
 //! What the server has seen and done.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What has happened.
@@ -18,15 +18,14 @@ pub(crate) struct Log {
     pub(crate) harmed: Vec<Harmed>,
     /// SSE answers that were ended early.
     pub(crate) cuts: u64,
-    /// Connections whose socket did not take everything at once.
-    pub(crate) blocked: BTreeSet<u64>,
+    /// By connection: the most messages that waited for its socket to take something.
+    pub(crate) most_behind: BTreeMap<u64, usize>,
 }
 
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Logged {
     pub(crate) at: Instant,
-    pub(crate) connection: u64,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 pub(crate) use faults::{Cut, Faults, Harm, Reply, Target, Then};
-pub(crate) use log::{Log, Logged};
+pub(crate) use log::Log;
 
 use server::Server;
 
@@ -53,11 +53,6 @@ impl Stub {
     /// What plans have as their target.
     pub(crate) fn target(&self) -> String {
         format!("http://{}/s", self.address)
-    }
-
-    /// Changes the faults while it runs.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Faults)) {
-        change(&mut self.shared.faults());
     }
 
     /// What has happened so far.

@@ -116,7 +116,6 @@ impl Server {
             let Some(request) = connection.next_request() else { break };
             self.shared.log().requests.push(Logged {
                 at: Instant::now(),
-                connection: id,
                 method: request.method.clone(),
                 path: request.path.clone(),
                 query: request.query.clone(),
@@ -151,7 +150,6 @@ impl Server {
         let mut flags = EventFlags::IN;
         if connection.is_blocked() {
             flags |= EventFlags::OUT;
-            self.shared.log().blocked.insert(id);
         }
         let _ = epoll::modify(&self.epoll, &connection.socket, EventData::new_u64(id), flags);
     }
@@ -324,12 +322,16 @@ impl Server {
     /// Sends a live reader what it does not have, when its socket takes something.
     fn deliver(&mut self, id: u64) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(live) = connection.live.clone().filter(|_| !connection.is_blocked()) else {
-            return;
-        };
+        let Some(live) = connection.live.clone() else { return };
         let Some(stream) = self.streams.0.get(&live.stream) else { return };
         let (now, closed) = (Instant::now(), stream.closed);
         let to = stream.visible(now);
+        if connection.is_blocked() {
+            let mut log = self.shared.log();
+            let most = log.most_behind.entry(id).or_default();
+            *most = to.saturating_sub(live.at).max(*most);
+            return;
+        }
         let is_over = live.until.is_some_and(|until| until <= now);
         if to <= live.at && !closed && !is_over {
             return;
