@@ -152,6 +152,8 @@ impl Run<'_> {
         self.measured_ns = Some(measured_ns);
         shared.begin(start_ns);
         let idle = |now_ns: u64| now_ns > start_ns + CALM_NS && shared.busy.load(Relaxed) == 0;
+        // Nobody wants to know when a group that lasts until its users are done ends at the latest.
+        let forever_ns = start_ns + schedule::nanos(MAX_DURATION);
         let may_end_ns = start_ns.saturating_add(least_length_ns(plan));
         loop {
             let now_ns = shared.clock.now_ns();
@@ -162,7 +164,7 @@ impl Run<'_> {
             match now_ns < measured_ns {
                 true => self.look(Phase::WarmUp, start_ns, Some(measured_ns - start_ns)),
                 false => {
-                    let length = (end_ns != u64::MAX).then(|| end_ns - measured_ns);
+                    let length = (end_ns < forever_ns).then(|| end_ns - measured_ns);
                     self.look(Phase::Running, measured_ns, length);
                 }
             }
