@@ -50,7 +50,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         clock,
         run_id(since_1970, worker),
         options.stop.clone(),
-        reader_threads(plan, options),
+        (threads(plan, options, true), threads(plan, options, false)),
         plan.connect_rate,
         plan.groups.len() as u32,
     ));
@@ -229,9 +229,9 @@ fn cpus(options: &RunOptions) -> Vec<Option<usize>> {
     }
 }
 
-/// Threads that have live readers.
-fn reader_threads(plan: &Plan, options: &RunOptions) -> u32 {
-    match plan.groups.iter().any(|group| tail_of(group).is_some()) {
+/// Threads that have live readers, or those that have not.
+fn threads(plan: &Plan, options: &RunOptions, readers: bool) -> u32 {
+    match plan.groups.iter().any(|group| tail_of(group).is_some() == readers) {
         true => cpus(options).len() as u32,
         false => 0,
     }

@@ -15,7 +15,7 @@ use super::owed::{Ledger, ledger};
 /// Not decided yet.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
 /// How late an iteration may still be started after the end of the load.
-const GRACE_NS: u64 = 100_000_000;
+const GRACE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     over: AtomicBool,
     /// Threads that have set up their readers.
     pub(crate) ready: AtomicU32,
-    /// Groups' tasks that make load and have not ended.
+    /// Threads that make load and are not done, or have not begun.
     pub(crate) busy: AtomicU32,
     /// Virtual users, live readers and requests under way.
     pub(crate) users: AtomicU64,
@@ -57,7 +57,7 @@ impl Shared {
         clock: Clock,
         run: u64,
         stop: Stop,
-        reader_threads: u32,
+        (reader_threads, request_threads): (u32, u32),
         connect_rate: f64,
         first_source: u32,
     ) -> Shared {
@@ -69,7 +69,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             over: AtomicBool::new(false),
             ready: AtomicU32::new(0),
-            busy: AtomicU32::new(0),
+            busy: AtomicU32::new(request_threads),
             users: AtomicU64::new(0),
             readers: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),

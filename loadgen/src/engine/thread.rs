@@ -128,7 +128,6 @@ async fn run_here(spec: Spec) -> Counts {
     let measured_ns = start_ns + spec.program.plan.warm_up.as_nanos() as u64;
     core.recorder.borrow_mut().begin(measured_ns);
     if spec.role != Role::Readers && !shared.is_over() {
-        shared.busy.fetch_add(1, Relaxed);
         groups.for_each(|group| start_load(&core, group, start_ns));
     }
     let cpu = follow(&core, &spec, measured_ns).await;
