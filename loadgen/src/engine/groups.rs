@@ -11,9 +11,12 @@ use super::clock::Alarm;
 use super::core::Core;
 use super::pipeline::{Pipeline, sleep_until};
 use super::readers::tail_of;
-use super::steps::{Compiler, Kind, Op, Request};
+use super::steps::{Compiler, Op};
 use super::user::{Flow, User};
-use crate::plan::{Arrivals, Group, Load, OnError, RateStage};
+use crate::plan::{
+    Arrivals, Assertion, Group, Load, OnError, Pattern, Payload, Piece, Plan, RateStage, SamplerKind,
+    Step, Template,
+};
 use crate::schedule::{
     OpenSchedule, iteration_rng, lives, most_users, nanos, schedule_rng, user_rng,
 };
@@ -43,25 +46,24 @@ pub(crate) fn start_load(core: &Rc<Core>, index: u32, start_ns: u64) {
     let mut names = Names::of(&program.plan);
     match &group.load {
         Load::Open { stages, arrivals, max_in_flight } => {
-            let ops = compiler(core, index, *max_in_flight, begin_ns).group(group, &mut names);
+            let mut ops = compiler(core, index, *max_in_flight, begin_ns).group(group, &mut names);
             let (stages, arrivals, max_in_flight) = (stages.clone(), *arrivals, *max_in_flight);
-            match single_append(ops) {
-                Ok(request) => {
-                    let core = Rc::clone(core);
-                    let group = index;
+            match ops.pop() {
+                Some(Op::Request(request)) if is_pipelined(&program.plan, group) => {
                     let pipeline = Pipeline {
-                        core,
-                        group,
+                        core: Rc::clone(core),
+                        group: index,
                         stages,
                         arrivals,
                         begin_ns,
-                        request,
+                        request: *request,
                         names,
                         max_in_flight,
                     };
                     drop(monoio::spawn(pipeline.run()));
                 }
-                Err(ops) => {
+                last => {
+                    ops.extend(last);
                     let open = Open::new(core, index, group, ops, names, max_in_flight);
                     drop(monoio::spawn(open.run(stages, arrivals, begin_ns)));
                 }
@@ -89,17 +91,44 @@ pub(crate) fn start_load(core: &Rc<Core>, index: u32, start_ns: u64) {
     }
 }
 
-/// The request, if it is an append and all there is: it can be pipelined.
-fn single_append(mut ops: Vec<Op>) -> Result<Request, Vec<Op>> {
-    let is = matches!(ops.as_slice(), [Op::Request(request)]
-        if matches!(request.kind, Kind::Append { producer: false, .. }) && request.is_static());
-    match ops.pop() {
-        Some(Op::Request(request)) if is => Ok(*request),
-        Some(op) => {
-            ops.push(op);
-            Err(ops)
+/// Whether a group is one append that is nobody's in particular: it needs no users, and can be
+/// pipelined.
+fn is_pipelined(plan: &Plan, group: &Group) -> bool {
+    let [Step::Sample(sampler)] = group.steps.as_slice() else { return false };
+    let (SamplerKind::Append { payload, .. } | SamplerKind::AppendBatch { payload, .. }) =
+        &sampler.kind
+    else {
+        return false;
+    };
+    let bearer = plan.bearer.iter();
+    let mut fields = plan.fields.iter().chain(&sampler.fields).map(|(_, value)| value).chain(bearer);
+    plan.data.is_empty()
+        && group.on_error == OnError::Continue
+        && fields.all(is_constant)
+        && sampler.assertions.iter().all(is_constant_assertion)
+        && match payload {
+            Payload::Stamped(_) => true,
+            Payload::Template(body) => {
+                let users = |piece: &Piece| matches!(piece, Piece::Variable(_) | Piece::UserNumber);
+                !body.0.iter().any(users)
+            }
         }
-        None => Err(ops),
+}
+
+fn is_constant(template: &Template) -> bool {
+    template.0.iter().all(|piece| matches!(piece, Piece::Text(_)))
+}
+
+fn is_constant_assertion(assertion: &Assertion) -> bool {
+    match assertion {
+        Assertion::Header { text, .. } | Assertion::Body(text) => {
+            text.any_of.iter().all(|pattern| match pattern {
+                Pattern::Text(template) => is_constant(template),
+                Pattern::Regex(_) => true,
+            })
+        }
+        Assertion::JsonPath { equals, .. } => equals.as_ref().is_none_or(is_constant),
+        Assertion::Status(_) | Assertion::Duration(_) | Assertion::Size(_) => true,
     }
 }
 

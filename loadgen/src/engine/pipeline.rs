@@ -427,7 +427,8 @@ impl Lane {
         let message = failure.as_ref().map(|failure| failure.message.as_str());
         let said = Said::of(Ok(response), "");
         core.log(self.who, &ended, said, message, || core.program.stream_path(sent.stream));
-        self.settle(&sent, failure.is_none());
+        // What the plan wants of an answer says nothing about what the server has stored.
+        self.settle(&sent, response.status.is_success());
     }
 
     /// Everything under way has failed.
@@ -464,8 +465,8 @@ impl Lane {
         }
     }
 
-    fn settle(&self, sent: &Sent, good: bool) {
-        let Some((first, count)) = sent.messages.filter(|_| !good) else { return };
+    fn settle(&self, sent: &Sent, acknowledged: bool) {
+        let Some((first, count)) = sent.messages.filter(|_| !acknowledged) else { return };
         for sequence in first..first + count {
             self.core.refuse(sent.stream, self.source, sequence);
         }

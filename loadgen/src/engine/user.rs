@@ -37,10 +37,10 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    /// Whether a message that failed was stored is not known, and no message is sent twice: under
+    /// Whether a message without an acknowledgement was stored is not known, and no message is sent twice: under
     /// the same number the next one could be taken for it. So it begins anew in another epoch.
-    pub(super) fn advance(&mut self, good: bool) {
-        match good {
+    pub(super) fn advance(&mut self, acknowledged: bool) {
+        match acknowledged {
             true => self.sequence += 1,
             false => *self = Producer { epoch: self.epoch + 1, sequence: 0 },
         }
