@@ -103,10 +103,10 @@ fn run(spec: Spec) -> Result<Counts, LoadError> {
         rustix::thread::sched_setaffinity(None, &set)
             .map_err(|error| LoadError::Runtime(error.into()))?;
     }
-    net::block_on(run_here(spec))
+    net::block_on(run_here(spec))?
 }
 
-async fn run_here(spec: Spec) -> Counts {
+async fn run_here(spec: Spec) -> Result<Counts, LoadError> {
     let shared = Arc::clone(&spec.shared);
     let core = Rc::new(core(&spec));
     let groups = 0..spec.program.plan.groups.len() as u32;
@@ -133,7 +133,10 @@ async fn run_here(spec: Spec) -> Counts {
     }
     let cpu = follow(&core, &spec, measured_ns).await;
     leave(&core).await;
-    counts(&core, spec, cpu)
+    match core.failed.take() {
+        Some(error) => Err(LoadError::Runtime(error)),
+        None => Ok(counts(&core, spec, cpu)),
+    }
 }
 
 fn core(spec: &Spec) -> Core {
@@ -162,6 +165,7 @@ fn core(spec: &Spec) -> Core {
         connections: Cell::new(0),
         most_connections: spec.most_connections,
         server: RefCell::new(None),
+        failed: RefCell::new(None),
     }
 }
 

@@ -231,7 +231,7 @@ impl User {
     /// One measured operation.
     async fn operation(&mut self, request: &Request) -> Flow {
         let shared = &self.core.shared;
-        if shared.stop.is_stopped() || (shared.is_stopping() && !self.finishes) {
+        if shared.is_stopped() || (shared.is_stopping() && !self.finishes) {
             return Flow::End;
         }
         if self.connection.is_none() {
