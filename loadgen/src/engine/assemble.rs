@@ -221,7 +221,8 @@ pub(crate) fn group_notes(plan: &Plan, counts: &[Counts]) -> Vec<Note> {
         let name = &group.name;
         if parts().any(|part| part.ran_out) {
             let started = units::count(parts().map(|part| part.started).sum());
-            let text = format!("group {name}: the data ran out, so it ended after {started} iterations");
+            let text =
+                format!("group {name}: the data ran out, so it ended after {started} iterations");
             notes.push(Note { warning: false, code: "data-ran-out".to_owned(), text });
         }
         if parts().any(|part| part.stopped) {

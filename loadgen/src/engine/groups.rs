@@ -16,8 +16,8 @@ use super::sample_log::Who;
 use super::steps::{Compiler, Op, first_label};
 use super::user::{Flow, User};
 use crate::plan::{
-    Arrivals, Assertion, Group, Load, OnError, Pattern, Payload, Piece, Plan, RateStage, SamplerKind,
-    Step, Template,
+    Arrivals, Assertion, Group, Load, OnError, Pattern, Payload, Piece, Plan, RateStage,
+    SamplerKind, Step, Template,
 };
 use crate::schedule::{
     OpenSchedule, iteration_rng, lives, most_users, nanos, schedule_rng, user_rng,
@@ -113,7 +113,8 @@ fn is_pipelined(plan: &Plan, group: &Group) -> bool {
         return false;
     };
     let bearer = plan.bearer.iter();
-    let mut fields = plan.fields.iter().chain(&sampler.fields).map(|(_, value)| value).chain(bearer);
+    let mut fields =
+        plan.fields.iter().chain(&sampler.fields).map(|(_, value)| value).chain(bearer);
     plan.data.is_empty()
         && group.on_error == OnError::Continue
         && fields.all(is_constant)
