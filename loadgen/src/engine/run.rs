@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use super::assemble::{assemble, held_up};
+use super::assemble::{assemble, group_notes};
 use super::clock::Clock;
 use super::core::Part;
 use super::machine::{cpu_ms, machine, peak_rss_bytes};
@@ -102,11 +102,11 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
-    let held_up = held_up(plan, &counts);
+    let group_notes = group_notes(plan, &counts);
     let mut result = assemble(&program, worker, counts, gauges, meta);
     result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
     result.notes = notes::notes(&result);
-    result.notes.extend(held_up);
+    result.notes.extend(group_notes);
     if worker.of > 1 && plan.streams.iter().any(|set| set.delete) {
         let text = "streams that the plan deletes are still there: a worker of a distributed run \
                     does not know when the others are done";

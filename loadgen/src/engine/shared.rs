@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     start_ns: AtomicU64,
     /// No new operations.
     stopping: AtomicBool,
+    /// The plan or a fault of the generator ended the run, not who started it.
+    stopped: AtomicBool,
     /// Readers leave.
     over: AtomicBool,
     /// Threads that have set up their readers.
@@ -67,6 +69,7 @@ impl Shared {
             stop,
             start_ns: AtomicU64::new(UNKNOWN),
             stopping: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             over: AtomicBool::new(false),
             ready: AtomicU32::new(0),
             busy: AtomicU32::new(request_threads),
@@ -95,14 +98,24 @@ impl Shared {
 
     /// Whether no new operation may begin.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed) || self.stop.is_stopped()
+        self.stopping.load(Ordering::Relaxed) || self.is_stopped()
+    }
+
+    /// Whether the run ends early, for whatever reason.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.stop.is_stopped()
+    }
+
+    /// Ends the run early; that is no interruption by who started it.
+    pub(crate) fn stop_by_itself(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Whether an iteration that was due at `intended_ns` is not started any more. What was due
     /// when the load ended still is, unless this thread is far behind.
     pub(crate) fn is_too_late(&self, intended_ns: u64) -> bool {
         let behind = || self.clock.now_ns() > intended_ns.saturating_add(GRACE_NS);
-        self.stop.is_stopped() || (self.is_stopping() && behind())
+        self.is_stopped() || (self.is_stopping() && behind())
     }
 
     pub(crate) fn end_load(&self) {

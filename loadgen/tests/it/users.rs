@@ -147,7 +147,7 @@ fn on_error() {
         assert_eq!(got, want, "{on_error}");
         assert_eq!(errors(&result), [("append", "status 500", want[1])], "{on_error}");
         assert_eq!(result.groups[0].started, started, "{on_error}");
-        assert_eq!(result.meta.interrupted, on_error == "stop-run");
+        assert!(!result.meta.interrupted, "the plan said so");
         assert!(!passed(&result));
     };
     check("continue", [4, 4, 4], 4);
@@ -288,15 +288,16 @@ fn max_in_flight_is_reached() {
             "#
         );
         let result = run(&plan(&stub, &text));
-        assert_eq!(errors(&result), []);
-        // 5 at a time, 0.1 s each: 50 a second.
-        let started = result.groups[0].started;
-        assert!((5..80).contains(&started), "{started}");
-        assert_eq!(operation(&result, "append").succeeded, started);
+        // 5 at a time, 0.1 s each: 50 a second. The rest has failed.
+        let group = &result.groups[0];
+        assert!((5..80).contains(&group.started), "{}", group.started);
+        assert_eq!(group.started + group.not_sent, 200);
+        assert_eq!(operation(&result, "append").succeeded, group.started);
+        assert_eq!(errors(&result), [("append", "not sent", group.not_sent)]);
         assert!(ms(&operation(&result, "append").times, 99.0) > 300.0);
         let codes: Vec<_> = result.notes.iter().map(|note| note.code.as_str()).collect();
         assert!(codes.contains(&"in-flight-limit"), "{codes:?}");
-        assert!(codes.contains(&"generator-behind"), "{codes:?}");
+        assert!(!codes.contains(&"generator-behind"), "{codes:?}");
         // It is the server that was slow.
         assert!(ms(&result.lateness, 50.0) < 150.0, "{} ms", ms(&result.lateness, 50.0));
         let text = result.notes.iter().find(|note| note.code == "in-flight-limit");
