@@ -106,11 +106,12 @@ pub(super) fn main(args: &CapacityArgs) -> Result<Exit, Failure> {
     let report = search(args, &ready, &generator, &options, &run_options)?;
     drop(endpoint);
     let text = report.to_string();
-    say(&text);
+    let said = say(&text);
     if let Some(dir) = &args.output {
         write(&dir.join("capacity.txt"), &text)?;
         write(&dir.join("capacity.json"), &report.to_json())?;
     }
+    said?;
     Ok(match report.answer {
         None => Exit::Interrupted,
         Some(Answer::Sustained { .. } | Answer::AtLeast { value: Some(_), .. }) => Exit::Passed,

@@ -38,7 +38,10 @@ fn wrong_words() {
     fanout(&["--jtl-deliveries=all"], "--log <FILE.jtl>");
     fanout(&["-l", "/no/such/r.jtl"], "--log /no/such/r.jtl: there is no directory /no/such");
     fanout(&["--junit", "/tmp"], "--junit /tmp: it is a directory");
-    fanout(&["-o", &plan], "--output");
+    fanout(&["-o", &plan], "it is a file; expected a directory");
+    let same = format!("{}/./r.json", files.path(""));
+    let twice = ["-l", &files.path("r.json"), "--summary", &same];
+    fanout(&twice, "--log writes there too; expected another file");
     fanout(&["--threshold", "p99"], "--threshold \"p99\": ");
     fanout(&["--threshold", "read: p99 < 1s"], "there is no label \"read\"");
     fanout(&["--metrics", "nowhere"], "--metrics nowhere: ");
@@ -93,6 +96,12 @@ fn runs_that_cannot_be_made() {
     let files = Files::new();
     let plan = files.write("p.toml", PLAN);
     check(&["run", &plan, "-q"], 3, "refused");
+    let log = files.write("r.jtl", "of yesterday");
+    check(&["run", &plan, "-q", "-l", &log], 3, "refused");
+    assert_eq!(files.read("r.jtl"), "of yesterday");
+    let log = files.path("new.jtl");
+    check(&["run", &plan, "-q", "-l", &log], 3, "refused");
+    assert_eq!(files.list("."), ["p.toml", "r.jtl"]);
     check(&["run", &plan, "-q", "--workers=127.0.0.1:1"], 3, "worker 127.0.0.1:1: no connection");
     check(&["capacity", &plan, "-q", "--slo=p99<1s"], 3, "refused");
     check(&["fanout", "-q", "--url=http://127.0.0.1:1/x"], 3, "refused");

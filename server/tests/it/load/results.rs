@@ -59,6 +59,26 @@ fn a_run_leaves_everything_that_was_asked_for() {
     again(&files, &report, &log);
 }
 
+#[test]
+fn what_cannot_be_written_does_not_take_the_rest_with_it() {
+    let server = Server::start(&[]);
+    let files = Files::new();
+    let (report, junit) = (files.path("report"), files.path("j.xml"));
+    let full = files.path("full");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("linked");
+    let outputs = ["--summary", &full, "--junit", &junit, "-o", &report];
+    let ran = fanout(&server, &outputs).expect(3);
+    assert!(ran.stderr.contains("/full: No space left on device"), "{}", ran.stderr);
+    assert!(ran.stdout.ends_with("passed\n"), "{}", ran.stdout);
+    assert!(files.read("j.xml").contains("<testcase"));
+    assert!(files.list("report").contains(&"index.html".to_owned()));
+
+    let mut full = command(&["schema"]);
+    full.stdout(std::fs::File::options().write(true).open("/dev/full").expect("a device"));
+    let ended = super::outcome(&mut full).expect(3);
+    assert!(ended.stderr.contains("stdout: No space left on device"), "{}", ended.stderr);
+}
+
 /// What is made of a result afterwards.
 fn again(files: &Files, report: &str, log: &str) {
     let html = files.read("new/report/index.html");
