@@ -32,7 +32,7 @@ pub(super) fn main(args: &CalibrateArgs) -> Result<Exit, Failure> {
     }
     let (duration, stop) = (args.duration, Stop::default());
     stop_on_signal(&stop);
-    let options = CalibrateOptions { cores: args.cores.cores(), duration, stop: stop.clone() };
+    let options = CalibrateOptions { cores: args.cores.cores()?, duration, stop: stop.clone() };
     let calibration = match calibrate::run(&options) {
         Ok(calibration) => calibration,
         Err(error) if stop.is_stopped() => {

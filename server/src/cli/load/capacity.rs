@@ -112,6 +112,9 @@ pub(super) fn main(args: &CapacityArgs) -> Result<Exit, Failure> {
         write(&dir.join("capacity.json"), &report.to_json())?;
     }
     said?;
+    if let Some(failure) = report.failure {
+        return Err(Failure::not_made(failure));
+    }
     Ok(match report.answer {
         None => Exit::Interrupted,
         Some(Answer::Sustained { .. } | Answer::AtLeast { value: Some(_), .. }) => Exit::Passed,

@@ -40,7 +40,7 @@ pub(super) fn main(args: &WorkerArgs) -> Result<Exit, Failure> {
                 .to_owned(),
         ));
     }
-    let run = options(args.cores.cores());
+    let run = options(args.cores.cores()?);
     let stop = run.stop.clone();
     let options = WorkerOptions {
         token,

@@ -49,6 +49,9 @@ fn wrong_words() {
     fanout(&["--workers=127.0.0.1:1", "--cores=2"], "cannot be used with");
     fanout(&["--cores=2", "--pin=1"], "cannot be used with");
     fanout(&["--token-file", &plan], "--workers");
+    fanout(&["--pin=99999"], "--pin 99999: expected processors that this process may use: ");
+    fanout(&["--workers="], "--workers \"\": expected HOST:PORT");
+    fanout(&["--workers=a:1,a:1"], "--workers \"a:1\": it is given twice");
     check(&["fanout", "--url", "http://127.0.0.1:1"], 2, "a URL that ends in the name of a stream");
 
     check(&["run"], 2, "<PLAN>");
