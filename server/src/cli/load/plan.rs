@@ -111,9 +111,7 @@ impl Ready {
 
     /// The same, without what was left out.
     pub(super) fn sign_meta(&self, meta: &mut Meta) {
-        meta.plan_text.clone_from(&self.source.text);
-        meta.plan_hash.clone_from(&self.hash);
-        meta.properties = self.source.properties.clone().into_iter().collect();
+        meta.describe(&self.source, &self.hash);
     }
 }
 

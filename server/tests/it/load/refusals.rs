@@ -34,6 +34,7 @@ fn wrong_words() {
     fanout(&["--readers=0"], "readers = 0: expected 1 to 1000000");
     fanout(&["--rate=NaN"], "rate = NaN: expected");
     fanout(&["--duration=60"], "expected a duration such as");
+    fanout(&["--duration=0s"], "duration = 0s: expected more than nothing");
     fanout(&["--warm-up=60s"], "expected less than the duration");
     fanout(&["--jtl-deliveries=all"], "--log <FILE.jtl>");
     fanout(&["-l", "/no/such/r.jtl"], "--log /no/such/r.jtl: there is no directory /no/such");
@@ -98,7 +99,7 @@ fn wrong_plans_are_named_with_their_line() {
 fn runs_that_cannot_be_made() {
     let files = Files::new();
     let plan = files.write("p.toml", PLAN);
-    check(&["run", &plan, "-q"], 3, "refused");
+    check(&["run", &plan, "-q"], 3, "no connection to 127.0.0.1:1: Connection refused");
     let log = files.write("r.jtl", "of yesterday");
     check(&["run", &plan, "-q", "-l", &log], 3, "refused");
     assert_eq!(files.read("r.jtl"), "of yesterday");

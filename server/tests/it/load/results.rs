@@ -60,6 +60,24 @@ fn a_run_leaves_everything_that_was_asked_for() {
 }
 
 #[test]
+fn secrets_are_in_no_report() {
+    let server = Server::start(&[]);
+    let files = Files::new();
+    let plan = format!(
+        "target = \"{}\"\nbearer = \"hunter1\"\nheaders = {{ \"x-api-key\" = \"hunter2\" }}\n\
+         [variables]\nword = \"${{__P(my_token,hunter3)}}\"\n[[streams]]\nname = \"s\"\n\
+         [[groups]]\nrate = 5\nduration = \"1s\"\nsteps = [{{ append = {{}} }}]\n",
+        target(&server)
+    );
+    let (plan, report) = (files.write("p.toml", &plan), files.path("report"));
+    load(&["run", &plan, "-q", "-J", "my_token=hunter4", "-o", &report]).expect(0);
+    for name in ["result.json", "index.html", "summary.json", "junit.xml"] {
+        assert!(!files.read(&format!("report/{name}")).contains("hunter"), "{name}");
+    }
+    assert!(files.read("report/result.json").contains("***"));
+}
+
+#[test]
 fn what_cannot_be_written_does_not_take_the_rest_with_it() {
     let server = Server::start(&[]);
     let files = Files::new();
