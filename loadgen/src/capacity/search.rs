@@ -5,12 +5,14 @@
 //!      │  └──the upper end holds─────────────────────^  │  ^                    ^
 //!      └──even the lowest fails─────────────────────────│──│────────────────────┤
 //!                                     one fails: a step └──┘ down               │
-//!   any ──the generator is the limit, or no trials are left─────────────────────┘
+//!   any ──no trials are left────────────────────────────────────────────────────┘
+//!   Stepping, Bisecting ──the generator is the limit twice──> Confirming what held
 //! ```
 //!
 //! Invariants: a value above one that failed is never tried; a trial in which the generator was
-//! the limit ends the search and is never called the server's capacity; the number of trials is
-//! bounded, whatever the verdicts are.
+//! the limit is made once more, because it may have been disturbed, and a second one ends the way
+//! upward and is never called the server's capacity; no answer is without its repeats; the number
+//! of trials is bounded, whatever the verdicts are.
 //!
 //! *All* repeats at the answer must hold, not most of them: a load that fails one time in three
 //! is not one to plan with, and the price of being strict is one tolerance step.
@@ -165,6 +167,10 @@ pub struct Search {
     fails_at: Option<f64>,
     /// Tolerance steps that the next failed repeat takes down.
     back_off: i32,
+    /// The trial is made for the second time, because the generator was its limit.
+    again: bool,
+    /// The generator was the limit both times.
+    generator: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,6 +192,8 @@ impl Search {
             held: Vec::new(),
             fails_at: None,
             back_off: 1,
+            again: false,
+            generator: false,
         };
         search.state = State::Stepping { value: search.admit(options.from) };
         search
@@ -231,15 +239,22 @@ impl Search {
             self.held.push(trial.value);
         }
         if matches!(outcome, Outcome::GeneratorHeld | Outcome::GeneratorFailed) {
-            let answer = Answer::AtLeast { value: self.best(), limit: Limit::Generator };
-            self.state = State::Done(answer);
-            return;
+            if !self.generator && !std::mem::replace(&mut self.again, true) {
+                return;
+            }
+            self.generator = true;
+        }
+        self.again = false;
+        if outcome == Outcome::GeneratorFailed {
+            // Whatever the reason is, it is nothing to count on.
+            self.held.retain(|value| *value < trial.value);
         }
         if outcome == Outcome::Failed {
             let lowest = self.fails_at.unwrap_or(f64::INFINITY);
             self.fails_at = Some(lowest.min(trial.value));
         }
         self.state = match self.state {
+            State::Stepping { .. } | State::Bisecting { .. } if self.generator => self.at_least(),
             State::Stepping { value } if outcome.held() => self.after_a_step_that_held(value),
             State::Stepping { value } => self.after_a_step_that_failed(value),
             State::Bisecting { .. } => self.narrow(),
@@ -247,6 +262,14 @@ impl Search {
             State::Confirming { value, .. } => self.refuted(value),
             done @ State::Done(_) => done,
         };
+    }
+
+    /// What held is repeated, although the generator cannot do more.
+    fn at_least(&mut self) -> State {
+        match self.best() {
+            Some(best) => self.confirm(best),
+            None => State::Done(Answer::AtLeast { value: None, limit: Limit::Generator }),
+        }
     }
 
     fn after_a_step_that_held(&mut self, value: f64) -> State {
@@ -295,7 +318,9 @@ impl Search {
         if held < self.options.confirmations {
             return State::Confirming { value, held };
         }
+        let limit = Limit::Generator;
         State::Done(match self.fails_at {
+            _ if self.generator => Answer::AtLeast { value: Some(value), limit },
             Some(fails_at) => Answer::Sustained { value, fails_at },
             None => Answer::AtLeast { value: Some(value), limit: Limit::UpperEnd },
         })
@@ -310,6 +335,9 @@ impl Search {
             next = value - 1.0;
         }
         if next < self.lowest() || next >= value {
+            if self.generator {
+                return State::Done(Answer::AtLeast { value: None, limit: Limit::Generator });
+            }
             return State::Done(Answer::Below { value });
         }
         State::Confirming { value: next, held: 0 }
@@ -376,11 +404,32 @@ mod tests {
         let limited = |value| Answer::AtLeast { value, limit: Limit::Generator };
         let check = |failing: Outcome, want: Option<f64>| {
             let verdict = |trial: &Trial| if trial.value < 700.0 { Outcome::Held } else { failing };
-            assert_eq!(run(options, verdict), (limited(want), 4));
+            // Four upward, the last one again, and three repeats.
+            assert_eq!(run(options, verdict), (limited(want), 8));
         };
         check(Outcome::GeneratorFailed, Some(400.0));
         check(Outcome::GeneratorHeld, Some(800.0));
-        assert_eq!(run(options, |_| Outcome::GeneratorFailed), (limited(None), 1));
+        assert_eq!(run(options, |_| Outcome::GeneratorFailed), (limited(None), 2));
+        assert_eq!(run(options, |_| Outcome::GeneratorHeld), (limited(Some(100.0)), 5));
+        let few = SearchOptions { max_trials: 3, ..options };
+        let unconfirmed = Answer::Unconfirmed { value: Some(100.0) };
+        assert_eq!(run(few, |_| Outcome::GeneratorHeld), (unconfirmed, 3));
+    }
+
+    #[test]
+    fn a_disturbed_generator_gets_another_trial() {
+        for (disturbed, kind) in (1..20).flat_map(|number| {
+            [(number, Outcome::GeneratorFailed), (number, Outcome::GeneratorHeld)]
+        }) {
+            let mut verdict = up_to(1000.0);
+            let options = SearchOptions::new(Knob::Readers, 100.0);
+            let (answer, _) = run(options, |trial| match trial.number == disturbed {
+                true => kind,
+                false => verdict(trial),
+            });
+            let Answer::Sustained { value, .. } = answer else { panic!("{disturbed}: {answer:?}") };
+            assert!((900.0..=1000.0).contains(&value), "{disturbed}: {answer:?}");
+        }
     }
 
     #[test]
@@ -427,7 +476,7 @@ mod tests {
 
         #[test]
         fn any_verdicts_end_within_the_bound(
-            verdicts in prop::collection::vec(any::<bool>(), 64),
+            verdicts in prop::collection::vec(0u8..6, 64),
             from in 0.001f64..1e9,
             max_trials in 1u32..60,
             whole: bool,
@@ -440,11 +489,14 @@ mod tests {
                 if trial.value > failed_at {
                     above = Some(*trial);
                 }
-                if verdicts[trial.number as usize] {
-                    Outcome::Held
-                } else {
-                    failed_at = failed_at.min(trial.value);
-                    Outcome::Failed
+                match verdicts[trial.number as usize] {
+                    0 | 1 => Outcome::Held,
+                    2 => Outcome::GeneratorHeld,
+                    3 => Outcome::GeneratorFailed,
+                    _ => {
+                        failed_at = failed_at.min(trial.value);
+                        Outcome::Failed
+                    }
                 }
             });
             prop_assert!(trials <= max_trials);

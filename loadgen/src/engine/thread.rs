@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use monoio::io::Canceller;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clock::Turn;
@@ -88,6 +89,8 @@ const LOOK: Duration = Duration::from_millis(2);
 const GLANCE_EVERY_NS: u64 = 250_000_000;
 /// How long tasks may take to notice the end.
 const LEAVE_NS: u64 = 10_000_000_000;
+/// The same when the run is stopped during the set-up.
+const LEAVE_EARLY_NS: u64 = 200_000_000;
 
 /// Starts a thread that runs to the end of the run. It has a name, for `top -H` and the like.
 pub(crate) fn spawn(spec: Spec) -> Result<JoinHandle<Result<Counts, LoadError>>, LoadError> {
@@ -97,13 +100,20 @@ pub(crate) fn spawn(spec: Spec) -> Result<JoinHandle<Result<Counts, LoadError>>,
 
 /// Runs a thread to the end of the run.
 fn run(spec: Spec) -> Result<Counts, LoadError> {
-    if let Some(cpu) = spec.cpu {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(cpu);
-        rustix::thread::sched_setaffinity(None, &set)
-            .map_err(|error| LoadError::Runtime(error.into()))?;
-    }
+    spec.cpu.map_or(Ok(()), pin)?;
     net::block_on(run_here(spec))?
+}
+
+/// Keeps this thread on a processor.
+fn pin(cpu: usize) -> Result<(), LoadError> {
+    let refused = |reason: &str| LoadError::Refused(format!("processor {cpu}: {reason}"));
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(refused("there is none with this number"));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set)
+        .map_err(|_| refused("this process may not use it, or there is none with this number"))
 }
 
 async fn run_here(spec: Spec) -> Result<Counts, LoadError> {
@@ -245,7 +255,9 @@ fn glance(core: &Core, name: &str) -> Glance {
 async fn leave(core: &Rc<Core>) {
     let canceller = core.canceller.replace(Canceller::new());
     let _ = canceller.cancel();
-    let deadline_ns = core.shared.clock.now_ns() + LEAVE_NS;
+    // Before the load there is nothing to count.
+    let patience_ns = if core.shared.start_ns().is_none() { LEAVE_EARLY_NS } else { LEAVE_NS };
+    let deadline_ns = core.shared.clock.now_ns() + patience_ns;
     while core.tasks.get() > 0 && core.shared.clock.now_ns() < deadline_ns {
         monoio::time::sleep(LOOK).await;
         let canceller = core.canceller.replace(Canceller::new());
@@ -306,7 +318,7 @@ mod tests {
         };
         let program = Program::new(&source.resolve().unwrap().plan).unwrap();
         let stop = Stop::default();
-        let shared = Arc::new(Shared::new(Clock::start(), 1, stop.clone(), 0, 1.0, 0));
+        let shared = Arc::new(Shared::new(Clock::start(), 1, stop.clone(), (0, 1), 1.0, 0));
         let part = Part { index: 0, of: 1 };
         let spec = Spec {
             name: "0 requests".to_owned(),
@@ -325,5 +337,13 @@ mod tests {
         assert!(shared.is_stopping() && !stop.is_stopped());
         let error = ended(&core, spec, (0, 0)).err().unwrap();
         assert!(error.to_string().contains("no more descriptors"), "{error}");
+    }
+
+    #[test]
+    fn processors_that_are_not_there_are_refused() {
+        for cpu in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU, 99_999, usize::MAX] {
+            let error = pin(cpu).expect_err("no such processor").to_string();
+            assert!(error.starts_with(&format!("processor {cpu}: ")), "{error}");
+        }
     }
 }

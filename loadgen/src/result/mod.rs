@@ -10,6 +10,7 @@
 pub mod fixture;
 pub mod merge;
 pub mod notes;
+mod secrets;
 pub mod thresholds;
 mod times;
 mod totals;
@@ -58,7 +59,7 @@ pub struct RunResult {
 pub struct Meta {
     /// The plan's name.
     pub plan: String,
-    /// The text of the plan's file, as read.
+    /// The text of the plan's file, without what looks like a secret.
     pub plan_text: String,
     /// SHA-256 of the plan as it was resolved, hexadecimal.
     pub plan_hash: String,
@@ -93,22 +94,18 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Says which plan was run; `hash` is that of the resolved plan. A property whose name says
-    /// that it is a secret is left without its value.
+    /// Says which plan was run; `hash` is that of the resolved plan. What is a secret by its name,
+    /// in the plan's text or as a property, is left without its value.
     pub fn describe(&mut self, source: &PlanSource, hash: &str) {
-        self.plan_text.clone_from(&source.text);
+        self.plan_text = secrets::mask(&source.text);
         hash.clone_into(&mut self.plan_hash);
         let properties = source.properties.iter().map(|(name, value)| {
-            let lower = name.to_ascii_lowercase();
-            let is_secret = SECRETS.iter().any(|word| lower.contains(word));
-            (name.clone(), if is_secret { "***".to_owned() } else { value.clone() })
+            let shown = if secrets::is_secret(name) { secrets::MASK } else { value };
+            (name.clone(), shown.to_owned())
         });
         self.properties = properties.collect();
     }
 }
-
-/// What names of secrets have in them.
-const SECRETS: [&str; 6] = ["token", "secret", "password", "passwd", "bearer", "api_key"];
 
 /// A machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

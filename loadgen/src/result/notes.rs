@@ -16,7 +16,8 @@ pub fn notes(result: &RunResult) -> Vec<Note> {
             "the run was stopped before its end: what follows is a part of it".to_owned(),
         ));
     }
-    result.deliveries.iter().for_each(|delivery| faults(delivery, &mut notes));
+    let is_part = result.meta.interrupted;
+    result.deliveries.iter().for_each(|delivery| faults(delivery, is_part, &mut notes));
     result.groups.iter().for_each(|group| behind(group, &mut notes));
     late(result, &mut notes);
     busy(result, &mut notes);
@@ -53,10 +54,12 @@ const CODES: [&str; 12] = [
     "few-samples",
 ];
 
-fn faults(delivery: &DeliveryResult, notes: &mut Vec<Note>) {
+/// Of a run that was stopped nobody knows whether what is missing was lost or under way.
+fn faults(delivery: &DeliveryResult, is_part: bool, notes: &mut Vec<Note>) {
     let DeliveryResult { label, expected, faults, .. } = delivery;
+    let missing = if is_part { "had not arrived when it was stopped" } else { "were lost" };
     let kinds = [
-        ("lost", delivery.lost, "were lost", " lost message "),
+        ("lost", delivery.lost, missing, " lost message "),
         ("duplicated", delivery.duplicated, "arrived again", " again"),
         ("reordered", delivery.reordered, "arrived out of order", " out of order"),
         ("damaged", delivery.damaged, "arrived damaged", " damaged "),
@@ -95,11 +98,14 @@ fn late(result: &RunResult, notes: &mut Vec<Note>) {
     let measured = result.main_times().percentile(99.0);
     let matters = late > MOST_LATE_NS || late as f64 > MOST_LATE_PART * measured as f64;
     if matters && !result.lateness.is_empty() {
+        let late = units::time(late as f64);
+        let of = match measured {
+            0 => String::new(),
+            _ => format!(" of a measured p99 of {}", units::time(measured as f64)),
+        };
         let text = format!(
-            "the generator started operations late: p99 {} of a measured p99 of {}; the lateness \
-             is part of every latency here, and it is not the server's",
-            units::time(late as f64),
-            units::time(measured as f64),
+            "the generator started operations late: p99 {late}{of}; the lateness is part of every \
+             latency here, and it is not the server's"
         );
         notes.push(warning("generator-late", text));
     }
@@ -291,6 +297,25 @@ mod tests {
         let found = notes(&result).into_iter().find(|note| note.code == "near-ceiling");
         let text = found.unwrap().text;
         assert!(text.starts_with("this is 83.3 % of what"), "{text}");
+    }
+
+    #[test]
+    fn lateness_without_a_latency() {
+        let mut result = example();
+        result.operations.clear();
+        result.deliveries.clear();
+        let late = notes(&result).into_iter().find(|note| note.code == "generator-late");
+        let text = late.unwrap().text;
+        assert!(!text.contains("of a measured") && text.contains("; the lateness is"), "{text}");
+    }
+
+    #[test]
+    fn what_was_under_way_at_a_stop_is_not_called_lost() {
+        let mut result = example();
+        result.meta.interrupted = true;
+        result.deliveries[0].lost = 1;
+        let lost = notes(&result).into_iter().find(|note| note.code == "lost").unwrap().text;
+        assert!(lost.contains("had not arrived when it was stopped"), "{lost}");
     }
 
     #[test]
