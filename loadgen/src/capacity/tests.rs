@@ -53,6 +53,7 @@ fn result(plan: &Plan) -> RunResult {
             open: true,
             intended: 100,
             started: 100,
+            not_sent: 0,
             users: 1,
             intended_rate: rate,
             achieved_rate: rate,

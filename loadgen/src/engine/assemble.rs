@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::core::{Part, ReaderEnd};
+use super::core::{GroupCount, Part, ReaderEnd};
 use super::owed::{Ledger, ledger, owed};
 use super::program::Program;
 use super::recorder::{LabelRecord, MAX_NAMED_FAULTS};
@@ -173,17 +173,23 @@ fn last_reader(result: &mut DeliveryResult, ends: &[&ReaderEnd], counts: &[Count
 }
 
 fn groups(plan: &Plan, worker: Part, counts: &[Counts], meta: &Meta) -> Vec<GroupResult> {
+    let stopped = counts.iter().flat_map(|count| &count.groups).any(|group| group.stopped);
     let groups = plan.groups.iter().enumerate().map(|(index, group)| {
         let parts = || counts.iter().map(|count| count.groups[index]);
         let started: u64 = parts().map(|part| part.started).sum();
-        let first = parts().filter(|part| part.started > 0).map(|part| part.first_ns).min();
+        let not_sent: u64 = parts().map(|part| part.not_sent).sum();
+        let has_some = |part: &GroupCount| part.started + part.not_sent > 0;
+        let first = parts().filter(has_some).map(|part| part.first_ns).min();
         let last = parts().map(|part| part.last_ns).max().unwrap_or(0);
         let seconds = last.saturating_sub(first.unwrap_or(last)) as f64 / 1e9;
         let (open, intended) = match &group.load {
-            Load::Open { stages, .. } if !meta.interrupted => {
+            Load::Open { stages, .. }
+                if !meta.interrupted && !stopped && !parts().any(|part| part.ran_out) =>
+            {
                 (true, worker.share(measured_arrivals(plan, group, stages)))
             }
-            Load::Open { .. } => (true, started),
+            // What would have come after it ended early was not meant to be.
+            Load::Open { .. } => (true, started + not_sent),
             Load::Closed { .. } => (false, started),
         };
         let rate = |count: u64| match seconds > 0.0 {
@@ -191,16 +197,14 @@ fn groups(plan: &Plan, worker: Part, counts: &[Counts], meta: &Meta) -> Vec<Grou
             false => 0.0,
         };
         let achieved_rate = rate(started);
-        let intended_rate = match open {
-            true => intended as f64 * 1000.0 / (meta.duration_ms.max(1)) as f64,
-            false => 0.0,
-        };
+        let intended_rate = if open { rate(intended) } else { 0.0 };
         let users = parts().map(|part| part.users).sum();
         GroupResult {
             name: group.name.clone(),
             open,
             intended,
             started,
+            not_sent,
             users,
             intended_rate,
             achieved_rate,
@@ -209,18 +213,42 @@ fn groups(plan: &Plan, worker: Part, counts: &[Counts], meta: &Meta) -> Vec<Grou
     groups.collect()
 }
 
-/// A note on each open group that reached its `max_in_flight`.
-pub(crate) fn held_up(plan: &Plan, counts: &[Counts]) -> Vec<Note> {
+/// Notes on groups that reached their `max_in_flight` or ended early.
+pub(crate) fn group_notes(plan: &Plan, counts: &[Counts]) -> Vec<Note> {
+    let mut notes = held_up(plan, counts);
+    for (index, group) in plan.groups.iter().enumerate() {
+        let parts = || counts.iter().map(|count| count.groups[index]);
+        let name = &group.name;
+        if parts().any(|part| part.ran_out) {
+            let started = units::count(parts().map(|part| part.started).sum());
+            let text =
+                format!("group {name}: the data ran out, so it ended after {started} iterations");
+            notes.push(Note { warning: false, code: "data-ran-out".to_owned(), text });
+        }
+        if parts().any(|part| part.stopped) {
+            let text = format!("group {name}: an operation failed, and on_error ended the run");
+            notes.push(Note { warning: true, code: "stopped-by-plan".to_owned(), text });
+        }
+    }
+    notes
+}
+
+fn held_up(plan: &Plan, counts: &[Counts]) -> Vec<Note> {
     let notes = plan.groups.iter().enumerate().filter_map(|(index, group)| {
         let Load::Open { max_in_flight, .. } = group.load else { return None };
         let waited: u64 = counts.iter().map(|count| count.groups[index].waited).sum();
-        let text = format!(
+        let not_sent: u64 = counts.iter().map(|count| count.groups[index].not_sent).sum();
+        let mut text = format!(
             "group {}: {} iterations had to wait, because max_in_flight ({}) were under way; their \
              waiting is part of their times",
             group.name,
             units::count(waited),
             units::count(u64::from(max_in_flight)),
         );
+        if not_sent > 0 {
+            let not_sent = units::count(not_sent);
+            text.push_str(&format!("; {not_sent} waited until the end, and count as failed"));
+        }
         let note = Note { warning: true, code: "in-flight-limit".to_owned(), text };
         (waited > 0).then_some(note)
     });

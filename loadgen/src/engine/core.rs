@@ -13,8 +13,8 @@ use monoio::net::TcpStream;
 use super::clock::Turn;
 use super::owed::{Ledger, Place, owed};
 use super::program::Program;
-use super::recorder::Recorder;
-use super::sample_log::SampleLog;
+use super::recorder::{Ended, LabelId, Recorder};
+use super::sample_log::{Said, SampleLog, Who};
 use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{Connection, WireError};
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     /// The most connections that this process will have, which decides about source addresses.
     pub(crate) most_connections: usize,
     pub(crate) server: RefCell<Option<String>>,
+    /// Why this thread cannot make its load.
+    pub(crate) failed: RefCell<Option<io::Error>>,
 }
 
 /// One of several equal parts of what is numbered.
@@ -84,9 +86,24 @@ pub(crate) struct GroupCount {
     pub(crate) started: u64,
     /// That had to wait, because as many as may be were under way.
     pub(crate) waited: u64,
+    /// That never began, because as many as may be were under way until the end.
+    pub(crate) not_sent: u64,
+    /// A data set had no more rows, so the group ended early.
+    pub(crate) ran_out: bool,
+    /// An operation of it failed, and its plan ends the run then.
+    pub(crate) stopped: bool,
     pub(crate) users: u32,
     pub(crate) first_ns: u64,
     pub(crate) last_ns: u64,
+}
+
+impl GroupCount {
+    fn lasts_until(&mut self, at_ns: u64) {
+        if self.started + self.not_sent == 1 {
+            self.first_ns = at_ns;
+        }
+        self.last_ns = self.last_ns.max(at_ns);
+    }
 }
 
 /// Messages of one source on one stream.
@@ -140,10 +157,20 @@ impl Following {
 }
 
 impl Core {
+    /// Returns when the connect rate allows another connection.
+    pub(crate) async fn connect_slot(&self) {
+        self.shared.clock.sleep_until(self.shared.connect_slot()).await;
+    }
+
     /// A new connection, when the connect rate allows it, and how long it took.
     pub(crate) async fn connect(&self) -> Result<(TcpStream, u64), WireError> {
+        self.connect_slot().await;
+        self.connect_now().await
+    }
+
+    /// A new connection, and how long it took.
+    async fn connect_now(&self) -> Result<(TcpStream, u64), WireError> {
         let clock = self.shared.clock;
-        clock.sleep_until(self.shared.connect_slot()).await;
         let index = self.connections.get() * self.thread.of as usize + self.thread.index as usize;
         self.connections.set(self.connections.get() + 1);
         let before = clock.now_ns();
@@ -157,7 +184,13 @@ impl Core {
     }
 
     pub(crate) async fn open(&self) -> Result<(Connection, u64), WireError> {
-        let (stream, took) = self.connect().await?;
+        self.connect_slot().await;
+        self.open_now().await
+    }
+
+    /// The same for who has waited for the connect rate already.
+    pub(crate) async fn open_now(&self) -> Result<(Connection, u64), WireError> {
+        let (stream, took) = self.connect_now().await?;
         Ok((Connection::new(stream), took))
     }
 
@@ -196,15 +229,55 @@ impl Core {
         self.following.borrow().values().all(|reader| reader.is_whole(ledger))
     }
 
+    /// Ends the run with an error: this thread cannot make its load.
+    pub(crate) fn fail(&self, error: io::Error) {
+        self.failed.borrow_mut().get_or_insert(error);
+        self.shared.stop_by_itself();
+    }
+
+    /// Ends the run because an operation of a group failed.
+    pub(crate) fn stop_run(&self, group: u32) {
+        self.groups.borrow_mut()[group as usize].stopped = true;
+        self.shared.stop_by_itself();
+    }
+
     /// Counts an iteration that is due at `intended_ns`, or starts at it.
     pub(crate) fn count(&self, group: u32, intended_ns: u64) {
         if self.recorder.borrow().is_measured(intended_ns) {
             let group = &mut self.groups.borrow_mut()[group as usize];
             let now_ns = self.shared.clock.now_ns();
             group.started += 1;
-            group.first_ns = if group.started == 1 { now_ns } else { group.first_ns };
-            group.last_ns = now_ns;
+            group.lasts_until(now_ns);
         }
+    }
+
+    /// Counts an iteration that never began, because too much was under way until the end. Its
+    /// first operation has failed: who asked for it would still be waiting.
+    pub(crate) fn not_sent(&self, who: Who, label: Option<LabelId>, intended_ns: u64) {
+        if !self.recorder.borrow().is_measured(intended_ns) {
+            return;
+        }
+        {
+            let group = &mut self.groups.borrow_mut()[who.group as usize];
+            group.not_sent += 1;
+            group.lasts_until(intended_ns);
+        }
+        let Some(label) = label else { return };
+        let ended_ns = self.shared.clock.now_ns().max(intended_ns);
+        let ended = Ended {
+            label,
+            intended_ns,
+            sent_ns: intended_ns,
+            first_byte_ns: ended_ns,
+            ended_ns,
+            connect_ns: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+        };
+        let (kind, text) = ("not sent", "max_in_flight were under way until the end");
+        self.recorder.borrow_mut().ended(&ended, Some((kind, text)));
+        let path = || self.program.target.path.clone();
+        self.log(who, &ended, Said::nothing(kind, text), Some(text), path);
     }
 
     /// Counts an iteration that has to wait for others to end.

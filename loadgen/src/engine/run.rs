@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use super::assemble::{assemble, held_up};
+use super::assemble::{assemble, group_notes};
 use super::clock::Clock;
 use super::core::Part;
 use super::machine::{cpu_ms, machine, peak_rss_bytes};
@@ -51,7 +51,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         clock,
         run_id(since_1970, worker),
         options.stop.clone(),
-        reader_threads(plan, options),
+        (threads(plan, options, true), threads(plan, options, false)),
         plan.connect_rate,
         plan.groups.len() as u32,
     ));
@@ -104,11 +104,11 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
-    let held_up = held_up(plan, &counts);
+    let group_notes = group_notes(plan, &counts);
     let mut result = assemble(&program, worker, counts, gauges, meta);
     result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
     result.notes = notes::notes(&result);
-    result.notes.extend(held_up);
+    result.notes.extend(group_notes);
     match deleted {
         Ok(true) => {}
         Ok(false) => result.notes.push(streams_kept(
@@ -170,6 +170,8 @@ impl Run<'_> {
         self.measured_ns = Some(measured_ns);
         shared.begin(start_ns);
         let idle = |now_ns: u64| now_ns > start_ns + CALM_NS && shared.busy.load(Relaxed) == 0;
+        // Nobody wants to know when a group that lasts until its users are done ends at the latest.
+        let forever_ns = start_ns + schedule::nanos(MAX_DURATION);
         let may_end_ns = start_ns.saturating_add(least_length_ns(plan));
         loop {
             let now_ns = shared.clock.now_ns();
@@ -180,7 +182,7 @@ impl Run<'_> {
             match now_ns < measured_ns {
                 true => self.look(Phase::WarmUp, start_ns, Some(measured_ns - start_ns)),
                 false => {
-                    let length = (end_ns != u64::MAX).then(|| end_ns - measured_ns);
+                    let length = (end_ns < forever_ns).then(|| end_ns - measured_ns);
                     self.look(Phase::Running, measured_ns, length);
                 }
             }
@@ -256,9 +258,9 @@ fn cpus(options: &RunOptions) -> Vec<Option<usize>> {
     }
 }
 
-/// Threads that have live readers.
-fn reader_threads(plan: &Plan, options: &RunOptions) -> u32 {
-    match plan.groups.iter().any(|group| tail_of(group).is_some()) {
+/// Threads that have live readers, or those that have not.
+fn threads(plan: &Plan, options: &RunOptions, readers: bool) -> u32 {
+    match plan.groups.iter().any(|group| tail_of(group).is_some() == readers) {
         true => cpus(options).len() as u32,
         false => 0,
     }

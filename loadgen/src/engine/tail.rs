@@ -194,6 +194,8 @@ impl Reader {
             });
         } else {
             shared.readers.fetch_sub(1, Relaxed);
+            // Its next stay begins when it is live again: until then nothing makes it leave.
+            self.state.leave_ns = None;
         }
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn spawn(spec: Spec) -> Result<JoinHandle<Result<Counts, LoadError>>,
 /// Runs a thread to the end of the run.
 fn run(spec: Spec) -> Result<Counts, LoadError> {
     spec.cpu.map_or(Ok(()), pin)?;
-    net::block_on(run_here(spec))
+    net::block_on(run_here(spec))?
 }
 
 /// Keeps this thread on a processor.
@@ -116,7 +116,7 @@ fn pin(cpu: usize) -> Result<(), LoadError> {
         .map_err(|_| refused("this process may not use it, or there is none with this number"))
 }
 
-async fn run_here(spec: Spec) -> Counts {
+async fn run_here(spec: Spec) -> Result<Counts, LoadError> {
     let shared = Arc::clone(&spec.shared);
     let core = Rc::new(core(&spec));
     let groups = 0..spec.program.plan.groups.len() as u32;
@@ -138,12 +138,19 @@ async fn run_here(spec: Spec) -> Counts {
     let measured_ns = start_ns + spec.program.plan.warm_up.as_nanos() as u64;
     core.recorder.borrow_mut().begin(measured_ns);
     if spec.role != Role::Readers && !shared.is_over() {
-        shared.busy.fetch_add(1, Relaxed);
         groups.for_each(|group| start_load(&core, group, start_ns));
     }
     let cpu = follow(&core, &spec, measured_ns).await;
     leave(&core).await;
-    counts(&core, spec, cpu)
+    ended(&core, spec, cpu)
+}
+
+/// What was counted, or why there was nothing to count.
+fn ended(core: &Core, spec: Spec, cpu: (u64, u64)) -> Result<Counts, LoadError> {
+    match core.failed.take() {
+        Some(error) => Err(LoadError::Runtime(error)),
+        None => Ok(counts(core, spec, cpu)),
+    }
 }
 
 fn core(spec: &Spec) -> Core {
@@ -172,6 +179,7 @@ fn core(spec: &Spec) -> Core {
         connections: Cell::new(0),
         most_connections: spec.most_connections,
         server: RefCell::new(None),
+        failed: RefCell::new(None),
     }
 }
 
@@ -288,7 +296,48 @@ fn cpu_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::mpsc::channel;
+
     use super::*;
+    use crate::engine::clock::Clock;
+    use crate::engine::options::Stop;
+    use crate::plan::{PlanFormat, PlanSource};
+
+    #[test]
+    fn a_thread_that_makes_no_load_fails_the_run() {
+        let text = "target = \"http://127.0.0.1:1/s\"\n[[streams]]\nname = \"x\"\n[[groups]]\n\
+                    rate = 1\nduration = \"1s\"\nsteps = [{ append = {} }]";
+        let source = PlanSource {
+            file: "plan.toml".into(),
+            format: PlanFormat::Toml,
+            text: text.to_owned(),
+            properties: Default::default(),
+            data: Default::default(),
+            skip_unknown: false,
+        };
+        let program = Program::new(&source.resolve().unwrap().plan).unwrap();
+        let stop = Stop::default();
+        let shared = Arc::new(Shared::new(Clock::start(), 1, stop.clone(), (0, 1), 1.0, 0));
+        let part = Part { index: 0, of: 1 };
+        let spec = Spec {
+            name: "0 requests".to_owned(),
+            role: Role::Requests,
+            part,
+            worker: part,
+            cpu: None,
+            most_connections: 1,
+            program: Arc::new(program),
+            shared: Arc::clone(&shared),
+            glance: channel().0,
+            jtl: None,
+        };
+        let core = core(&spec);
+        core.fail(io::Error::other("no more descriptors"));
+        assert!(shared.is_stopping() && !stop.is_stopped());
+        let error = ended(&core, spec, (0, 0)).err().unwrap();
+        assert!(error.to_string().contains("no more descriptors"), "{error}");
+    }
 
     #[test]
     fn processors_that_are_not_there_are_refused() {

@@ -37,10 +37,10 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    /// Whether a message that failed was stored is not known, and no message is sent twice: under
+    /// Whether a message without an acknowledgement was stored is not known, and no message is sent twice: under
     /// the same number the next one could be taken for it. So it begins anew in another epoch.
-    pub(super) fn advance(&mut self, good: bool) {
-        match good {
+    pub(super) fn advance(&mut self, acknowledged: bool) {
+        match acknowledged {
             true => self.sequence += 1,
             false => *self = Producer { epoch: self.epoch + 1, sequence: 0 },
         }
@@ -218,14 +218,26 @@ impl User {
         flow
     }
 
+    /// The connect rate is the generator's own limit: waiting for it is its lateness, and no part of
+    /// an operation that starts as soon as it can.
+    async fn await_connect_slot(&mut self) {
+        self.core.connect_slot().await;
+        if let Some(intended_ns) = self.intended_ns {
+            let now_ns = self.core.shared.clock.now_ns();
+            self.core.recorder.borrow_mut().late(intended_ns, now_ns);
+        }
+    }
+
     /// One measured operation.
     async fn operation(&mut self, request: &Request) -> Flow {
         let shared = &self.core.shared;
-        if shared.stop.is_stopped() || (shared.is_stopping() && !self.finishes) {
+        if shared.is_stopped() || (shared.is_stopping() && !self.finishes) {
             return Flow::End;
         }
-        let clock = self.core.shared.clock;
-        let now_ns = clock.now_ns();
+        if self.connection.is_none() {
+            self.await_connect_slot().await;
+        }
+        let now_ns = self.core.shared.clock.now_ns();
         let intended_ns = self.intended_ns.take().unwrap_or(now_ns);
         let stream = self.choose(request);
         self.core.shared.in_flight.fetch_add(1, Relaxed);

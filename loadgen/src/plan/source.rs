@@ -52,6 +52,8 @@ pub struct ResolvedPlan {
     pub hash: String,
     /// Elements of a JMX plan that were left out, each with its path in the plan.
     pub skipped: Vec<String>,
+    /// Sentences about elements that are read and do something else here, or nothing.
+    pub notes: Vec<String>,
 }
 
 impl PlanSource {
@@ -93,11 +95,18 @@ impl PlanSource {
     /// # Errors
     /// The first element that is wrong, its value, and what would be right.
     pub fn resolve(&self) -> Result<ResolvedPlan, PlanError> {
-        let (plan, skipped) = match self.format {
+        let (plan, said) = match self.format {
             PlanFormat::Toml => (toml::read(self)?, Vec::new()),
             PlanFormat::Jmx => jmx::read(self)?,
         };
-        Ok(ResolvedPlan { plan, hash: self.hash(), skipped })
+        let (mut skipped, mut notes) = (Vec::new(), Vec::new());
+        for sentence in said {
+            match sentence.strip_prefix(jmx::LEFT_OUT) {
+                Some(element) => skipped.push(element.to_owned()),
+                None => notes.push(sentence),
+            }
+        }
+        Ok(ResolvedPlan { plan, hash: self.hash(), skipped, notes })
     }
 
     fn hash(&self) -> String {

@@ -114,6 +114,7 @@ fn add_meta(to: &mut Meta, from: Meta) {
 fn add_group(to: &mut GroupResult, from: GroupResult) {
     to.intended += from.intended;
     to.started += from.started;
+    to.not_sent += from.not_sent;
     to.users += from.users;
     to.intended_rate += from.intended_rate;
     to.achieved_rate += from.achieved_rate;

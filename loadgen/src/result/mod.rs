@@ -145,6 +145,9 @@ pub struct GroupResult {
     pub intended: u64,
     /// Iterations that were.
     pub started: u64,
+    /// Iterations that were due and never began, because as many as may be were under way.
+    #[serde(default)]
+    pub not_sent: u64,
     /// Most users at the same time.
     pub users: u32,
     /// Per second; of open groups.

@@ -79,8 +79,9 @@ fn faults(delivery: &DeliveryResult, is_part: bool, notes: &mut Vec<Note>) {
 }
 
 fn behind(group: &GroupResult, notes: &mut Vec<Note>) {
-    let GroupResult { name, started, intended, .. } = group;
-    if group.open && (*started as f64) < LEAST_ACHIEVED * *intended as f64 {
+    let GroupResult { name, started, not_sent, intended, .. } = group;
+    // What waited until the end waited for the server.
+    if group.open && ((started + not_sent) as f64) < LEAST_ACHIEVED * *intended as f64 {
         let part = units::percent(*started as f64 / *intended as f64);
         let text = format!(
             "group {name}: only {} of {} iterations were started ({part}): the load was lower \
@@ -267,6 +268,10 @@ mod tests {
             assert!(!codes(&result).contains(&code.to_owned()), "{code}");
         };
         check(&|result| result.groups[1].started = 294, "generator-behind");
+        check(
+            &|result| (result.groups[1].started, result.groups[1].not_sent) = (100, 194),
+            "generator-behind",
+        );
         check(&|result| result.cores[1].cpu_ms = 51_000, "generator-busy");
         check(&|result| result.lateness = Times::new(), "generator-late");
         check(&|result| result.groups[2].started = 4, "closed-loop");

@@ -227,6 +227,7 @@ fn observe(threshold: &Threshold, result: &RunResult) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Sampler;
     use crate::result::fixture::example;
 
     fn threshold(label: Option<&str>, metric: Metric, operator: Operator, value: f64) -> Threshold {
@@ -277,12 +278,20 @@ mod tests {
         plan.thresholds = vec![own(None, Metric::Reordered), own(Some("x"), Metric::Lost)];
         let expected = ["as written", "as written", "tail: lost == 0", "errors == 0"];
         assert_eq!(texts(&plan), expected);
+        // A reader that may lose something makes no errors by it.
+        plan.thresholds.clear();
+        let Step::Loop { steps, .. } = &mut plan.groups[0].steps[0] else { panic!("a loop") };
+        let Step::Sample(sampler) = &mut steps[0] else { panic!("a step") };
+        let SamplerKind::Tail(tail) = &mut sampler.kind else { panic!("a tail") };
+        tail.checks.gap_free = false;
+        let head = SamplerKind::Head { streams: 0 };
+        let head = Sampler { label: "head".to_owned(), kind: head, ..(**sampler).clone() };
+        steps.extend(vec![Step::Sample(Box::new(head)); 2]);
+        assert_eq!(texts(&plan), ["tail: reordered == 0", "head: errors == 0"]);
     }
 
     fn plan_with_a_tail() -> Plan {
-        use crate::plan::{
-            Behaviour, DeliveryChecks, From, Group, Load, OnError, Sampler, TailMode,
-        };
+        use crate::plan::{Behaviour, DeliveryChecks, From, Group, Load, OnError, TailMode};
         use std::time::Duration;
         let tail = Tail {
             streams: 0,

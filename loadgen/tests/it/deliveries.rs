@@ -15,7 +15,7 @@ fn check(harm: Harm, want: [u64; 5], named: &str, code: &str) {
     let stub = Stub::with(Faults { harm: Some((100_003, harm)), ..Faults::default() });
     let text = format!(
         r#"
-        drain = "500ms"
+        drain = "4s"
 
         [[streams]]
         name = "x"
@@ -109,7 +109,7 @@ fn the_right_reader_is_named() {
 }
 
 const FEW: &str = r#"
-    drain = "300ms"
+    drain = "2s"
 
     [[streams]]
     name = "x"

@@ -14,6 +14,8 @@ fn readers_that_come_late() {
     let visible_after = Duration::from_millis(300);
     let stub = Stub::with(Faults { visible_after, ..Faults::default() });
     let text = r#"
+        drain = "30s"
+
         [[streams]]
         name = "x"
 
@@ -40,7 +42,7 @@ fn readers_that_come_late() {
     is_whole(&result, "from the beginning");
     assert_eq!(delivery(&result, "from the beginning").delivered, 20 * 100);
     // Nobody waits when everything is there.
-    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
 }
 
 /// A publisher, and a reader of the given habits beside one that stays.
@@ -95,13 +97,17 @@ fn a_reconnect_storm() {
     side_by_side(["sse", "long-poll"], |mode| {
         let stub = Stub::start();
         let habit = format!(r#"mode = "{mode}", storm_every = "800ms""#);
+        let began = Instant::now();
         let result = run_on(&habits(&stub, READERS as u32, &habit), 2);
         is_whole(&result, "steady");
         is_whole(&result, "habit");
         assert_eq!(errors(&result), [], "{mode}");
         let habit = delivery(&result, "habit");
         assert_eq!(habit.delivered, READERS * 200, "{mode}");
-        assert_eq!(habit.reconnects, 2 * READERS, "{mode}");
+        // A slow machine makes the drain so long that there is a third one.
+        assert!(habit.reconnects >= 2 * READERS, "{mode}: {}", habit.reconnects);
+        let most = (began.elapsed().as_millis() as u64 / 800) * READERS;
+        assert!(habit.reconnects <= most, "{mode}: {}", habit.reconnects);
         // They come back at the connect rate: the last after 60 / 200 s.
         let longest = ms(&habit.reader_max, 100.0);
         assert!(longest >= 250.0, "{mode}: {longest} ms");
@@ -114,7 +120,7 @@ fn a_reconnect_storm() {
 fn slow_readers() {
     let stub = Stub::with(Faults { send_buffer: Some(16 * 1024), ..Faults::default() });
     let text = r#"
-        drain = "1s"
+        drain = "2s"
 
         [[streams]]
         name = "x"

@@ -44,7 +44,8 @@ use super::properties::Properties;
 use super::{Place, Plan, PlanError, PlanSource};
 
 /// Reads a JMX plan. Beside the plan there are notes for its user: elements that were left out
-/// (with [`PlanSource::skip_unknown`]) and those that have no effect here, each by its path.
+/// (with [`PlanSource::skip_unknown`]), which begin with [`LEFT_OUT`], and those that have no effect
+/// here, each by its path.
 ///
 /// # Errors
 ///
@@ -141,6 +142,9 @@ fn tree<'a>(
         reason: wrong.reason,
     })
 }
+
+/// Begins a note about an element that was left out.
+pub const LEFT_OUT: &str = "left out: ";
 
 /// JMeter has no seed; the choices of a run are the same each time.
 const SEED: u64 = 1;

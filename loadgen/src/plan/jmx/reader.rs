@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::LEFT_OUT;
 use super::classes::Known;
 use super::text::{TextError, Variables, fixed_text, label};
 use super::tree::Element;
@@ -250,7 +251,7 @@ impl<'a> Reader<'a> {
             }
             self.notes.push(format!("-J {name}: the plan does not use this property"));
         }
-        let left_out = self.refused.into_iter().map(|what| format!("left out: {what}"));
+        let left_out = self.refused.into_iter().map(|what| format!("{LEFT_OUT}{what}"));
         Ok((plan, left_out.chain(self.notes).collect()))
     }
 }

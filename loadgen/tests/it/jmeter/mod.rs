@@ -51,7 +51,7 @@ fn read(file: &Path, properties: &[(&str, &str)]) -> (Plan, Vec<String>) {
     let properties = properties.iter().map(|&(name, value)| (name.into(), value.into())).collect();
     let source = PlanSource::read(file, properties, false).expect("readable");
     let resolved = source.resolve().unwrap_or_else(|error| panic!("{error}"));
-    (resolved.plan, resolved.skipped)
+    (resolved.plan, [resolved.skipped, resolved.notes].concat())
 }
 
 /// Runs a plan here.

@@ -51,6 +51,8 @@ pub(super) struct Ready {
     pub(super) hash: String,
     /// Elements of a JMX plan that were left out.
     pub(super) skipped: Vec<String>,
+    /// What else was said about the plan.
+    notes: Vec<String>,
 }
 
 impl PlanArgs {
@@ -87,7 +89,11 @@ impl Ready {
         for element in &resolved.skipped {
             eprintln!("thalweg: left out: {element}");
         }
-        Ok(Ready { source, overrides, plan, hash: resolved.hash, skipped: resolved.skipped })
+        for note in &resolved.notes {
+            eprintln!("thalweg: {note}");
+        }
+        let (hash, skipped, notes) = (resolved.hash, resolved.skipped, resolved.notes);
+        Ok(Ready { source, overrides, plan, hash, skipped, notes })
     }
 
     /// Adds thresholds of the command line, each as it was written.
@@ -107,6 +113,10 @@ impl Ready {
             let note = Note { warning: true, code: "elements-left-out".to_owned(), text };
             result.notes.insert(0, note);
         }
+        result.notes.extend(self.notes.iter().map(|text| {
+            let (warning, code, text) = (false, "plan".to_owned(), text.clone());
+            Note { warning, code, text }
+        }));
     }
 
     /// The same, without what was left out.
