@@ -148,10 +148,10 @@ impl Published {
         sequence
     }
 
-    /// A number from which on all messages were due at `at_ns` or later: the first, or one soon
+    /// A number from which on all messages were due after `at_ns`: the first, or one soon
     /// after it.
     pub(crate) fn first_due(&self, at_ns: u64) -> Option<u32> {
-        let at = self.marks.partition_point(|mark| mark.1 < at_ns);
+        let at = self.marks.partition_point(|mark| mark.1 <= at_ns);
         self.marks.get(at).map(|mark| mark.0)
     }
 }

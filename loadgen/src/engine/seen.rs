@@ -74,6 +74,14 @@ impl SourceSeen {
             self.next = sequence.saturating_add(1);
             return Arrival::Next;
         }
+        if sequence < self.first {
+            // A late reader's first message was not the first that it gets.
+            if sequence + 1 < self.first && self.gaps.len() < MAX_GAPS {
+                self.gaps.push(sequence + 1..self.first);
+            }
+            self.first = sequence;
+            return Arrival::Late;
+        }
         let at = self.gaps.iter().position(|gap| gap.contains(&sequence));
         let Some(at) = at else { return Arrival::Repeated };
         let gap = self.gaps.swap_remove(at);
@@ -84,10 +92,11 @@ impl SourceSeen {
 
     /// Numbers in `wanted` that have not come, in order.
     pub(crate) fn missing(&self, wanted: Range<u32>) -> Vec<u32> {
+        let before = wanted.start..self.first.min(wanted.end);
         let in_gaps =
             self.gaps.iter().flat_map(|gap| gap.start.max(wanted.start)..gap.end.min(wanted.end));
         let mut missing: Vec<u32> =
-            in_gaps.chain(self.next.max(wanted.start)..wanted.end).collect();
+            in_gaps.chain(before).chain(self.next.max(wanted.start)..wanted.end).collect();
         missing.sort_unstable();
         missing
     }
@@ -164,6 +173,7 @@ mod tests {
         check(true, &[5, 0, 2, 2, 4, 7], "nllrln", &[1, 3, 6]);
         check(true, &[7], "n", &[0, 1, 2, 3, 4, 5, 6]);
         check(false, &[5, 7], "nn", &[6]);
+        check(false, &[5, 3, 3, 4, 7], "nlrln", &[6]);
     }
 
     #[test]

@@ -260,7 +260,8 @@ mod tests {
     fn data_without_a_control_event_is_bounded() {
         let data = format!("event: data\ndata:[{}]\n\n", "1".repeat(MAX_UNCONFIRMED / 2));
         let large = format!("event: data\ndata:[{}]\n\n", "1".repeat(2 * MAX_UNCONFIRMED));
-        let (reader, ..) = feed(&chunked(&[large, event("0", "a")]), 1 << 20).unwrap();
+        let control = "event: control\ndata:{\"streamNextOffset\":\"a\"}\n\n";
+        let (reader, ..) = feed(&chunked(&[large, control.to_owned()]), 1 << 20).unwrap();
         assert!(reader.is_live(), "one event may be larger");
         let error = feed(&chunked(&[data.clone(), data]), 1 << 20).unwrap_err();
         assert!(error.to_string().contains("16777216 bytes of data without"), "{error}");
