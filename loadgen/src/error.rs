@@ -1,6 +1,7 @@
 //! Why a run could not be made. What goes wrong *within* a run is counted in its report instead.
 
 use std::io;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,10 +39,10 @@ pub enum LoadError {
     #[error("the runtime could not be started: {0}")]
     Runtime(#[source] io::Error),
     /// A connection could not be made or broke during the preparation.
-    #[error("connection {index} could not be set up: {source}")]
+    #[error("no connection to {address}: {source}")]
     Connect {
-        /// Which one, from 0.
-        index: usize,
+        /// The server's.
+        address: SocketAddr,
         /// The reason.
         source: io::Error,
     },

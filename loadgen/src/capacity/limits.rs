@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::hardware::Hardware;
 use super::linear::{Fit, Reason};
 use super::model::{KNOB, Model};
-use super::search::{Answer, Limit};
+use super::search::{Answer, Limit, Outcome};
 use super::trial::TrialRecord;
 
 /// Something that can run out.
@@ -60,7 +60,10 @@ impl FirstLimit {
         memory_bytes: Option<u64>,
     ) -> FirstLimit {
         if let Some(Answer::AtLeast { limit: Limit::Generator, .. }) = answer {
-            let last = trials.last().and_then(|trial| trial.reasons.last());
+            let is_limit = |trial: &&TrialRecord| {
+                matches!(trial.outcome, Outcome::GeneratorHeld | Outcome::GeneratorFailed)
+            };
+            let last = trials.iter().rev().find(is_limit).and_then(|trial| trial.reasons.last());
             let evidence = last.cloned().unwrap_or_default();
             return FirstLimit { resource: Some(Resource::Generator), evidence };
         }

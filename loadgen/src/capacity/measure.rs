@@ -50,11 +50,11 @@ pub enum Event<'a> {
 }
 
 /// Searches for the highest load that meets the objective, and writes down what was found. A
-/// search that is stopped has a report too, of what was found until then.
+/// search that is stopped has a report too, of what was found until then; so has one in which a
+/// later run could not be made for a reason that says nothing about the server's capacity.
 ///
 /// # Errors
-/// The plan cannot be scaled, or a run could not be made for a reason that says nothing about
-/// the server's capacity.
+/// The plan cannot be scaled, or already the first run could not be made.
 pub fn measure(
     plan: &Plan,
     options: &CapacityOptions,
@@ -65,6 +65,7 @@ pub fn measure(
     let mut search = Search::new(options.search);
     let mut records: Vec<TrialRecord> = Vec::new();
     let mut meta = Meta::default();
+    let mut failure = None;
     while let Some(trial) = search.next() {
         if !records.is_empty() {
             settle(options.settle, run_options);
@@ -74,10 +75,15 @@ pub fn measure(
         }
         tell(Event::Begin(&trial));
         let held_before = search.best().is_some();
-        let Some(record) =
-            one(plan, options, run_options, trial, held_before, &mut *run, &mut meta)?
-        else {
-            break;
+        let made = one(plan, options, run_options, trial, held_before, &mut *run, &mut meta);
+        let record = match made {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(error) if records.is_empty() => return Err(error),
+            Err(error) => {
+                failure = Some(error.to_string());
+                break;
+            }
         };
         tell(Event::End(&record));
         search.observe(&trial, record.outcome);
@@ -85,7 +91,8 @@ pub fn measure(
     }
     let answer = search.answer();
     let best = search.best();
-    Ok(CapacityReport::new(options, meta, records, answer, best))
+    let report = CapacityReport::new(options, meta, records, answer, best);
+    Ok(CapacityReport { failure, ..report })
 }
 
 /// One trial; nothing if it was stopped before its end, because half a run proves nothing.

@@ -27,8 +27,11 @@ pub struct CapacityReport {
     pub knob: Knob,
     /// The objective, as it was written.
     pub slo: String,
-    /// What was found; none if the search was stopped.
+    /// What was found; none if the search did not come to its end.
     pub answer: Option<Answer>,
+    /// Why it did not, unless it was stopped.
+    #[serde(default)]
+    pub failure: Option<String>,
     /// The highest load that held and did not fail later.
     pub best: Option<f64>,
     /// [`HEADROOM`] of it: what to plan with.
@@ -86,6 +89,7 @@ impl CapacityReport {
             knob: options.search.knob,
             slo: options.slo_text.clone(),
             answer,
+            failure: None,
             best,
             recommended: best.map(|best| HEADROOM * best),
             per: at.map_or_else(Costs::default, |at| Costs::of(at, &model)),

@@ -53,6 +53,7 @@ fn result(plan: &Plan) -> RunResult {
             open: true,
             intended: 100,
             started: 100,
+            not_sent: 0,
             users: 1,
             intended_rate: rate,
             achieved_rate: rate,
@@ -77,6 +78,7 @@ fn result(plan: &Plan) -> RunResult {
             reader_mean: Times::new(),
             setup: Times::new(),
             faults: Vec::new(),
+            unjudged: 0,
         }],
         lateness: Times::new(),
         cores: vec![CoreResult {
@@ -231,8 +233,10 @@ fn a_queue_at_the_server_is_not_the_generators_fault() {
 #[test]
 fn runs_that_cannot_be_made() {
     let descriptors = || LoadError::Descriptors { wanted: 9, connections: 8, reserve: 1, limit: 5 };
-    let refused =
-        || LoadError::Connect { index: 3, source: std::io::ErrorKind::ConnectionRefused.into() };
+    let refused = || LoadError::Connect {
+        address: ([127, 0, 0, 1], 1).into(),
+        source: std::io::ErrorKind::ConnectionRefused.into(),
+    };
     let from = |at: f64, error: &dyn Fn() -> LoadError| {
         search(&options(Knob::Readers, 100.0), |plan| {
             let enough = plan.knob_value(Knob::Readers).expect("readers") >= at;
@@ -248,9 +252,14 @@ fn runs_that_cannot_be_made() {
     assert!((285.0..300.0).contains(&value), "the server refuses more: {value}");
 
     let first = from(0.0, &refused).expect_err("the address may be wrong");
-    assert!(matches!(first, LoadError::Connect { index: 3, .. }), "{first}");
-    let other = from(300.0, &|| LoadError::Plan("broken")).expect_err("says nothing about load");
-    assert!(matches!(other, LoadError::Plan(_)));
+    assert!(matches!(first, LoadError::Connect { .. }), "{first}");
+    let first = from(0.0, &|| LoadError::Plan("broken")).expect_err("nothing was found");
+    assert!(matches!(first, LoadError::Plan(_)));
+    let other = from(300.0, &|| LoadError::Plan("broken")).expect("a report of what was found");
+    assert_eq!((other.trials.len(), other.answer, other.best), (2, None, Some(200.0)));
+    assert_eq!(other.failure.as_deref(), Some("broken"));
+    let said = "NOT FINISHED: 200 readers held until then; the next trial: broken";
+    assert!(other.to_string().contains(said), "{other}");
 }
 
 #[test]

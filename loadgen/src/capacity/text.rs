@@ -48,7 +48,10 @@ fn answer(f: &mut Formatter<'_>, report: &CapacityReport) -> fmt::Result {
             writeln!(f, "AT LEAST: {}: the upper end of the search held", load(value))?;
         }
         Some(Answer::AtLeast { value: None, .. }) => {
-            writeln!(f, "UNKNOWN: the generator was the limit in the first trial")?;
+            writeln!(
+                f,
+                "UNKNOWN: the generator was the limit, and no load held that can be counted on"
+            )?;
         }
         Some(Answer::Below { value }) => {
             writeln!(f, "BELOW: even {} failed", load(value))?;
@@ -59,9 +62,13 @@ fn answer(f: &mut Formatter<'_>, report: &CapacityReport) -> fmt::Result {
         Some(Answer::Unconfirmed { value: None }) => {
             writeln!(f, "UNKNOWN: nothing held, and no trials were left")?;
         }
-        None => match report.best {
-            Some(best) => writeln!(f, "STOPPED: {} held until then", load(best))?,
-            None => writeln!(f, "STOPPED: nothing held until then")?,
+        None => match (&report.failure, report.best) {
+            (Some(failure), best) => {
+                let held = best.map_or("nothing".to_owned(), load);
+                writeln!(f, "NOT FINISHED: {held} held until then; the next trial: {failure}")?;
+            }
+            (None, Some(best)) => writeln!(f, "STOPPED: {} held until then", load(best))?,
+            (None, None) => writeln!(f, "STOPPED: nothing held until then")?,
         },
     }
     if let Some(recommended) = report.recommended {

@@ -39,6 +39,7 @@ pub(super) fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Res
         Ok(_) => return Err(refuse("something else came instead of a job".to_owned())),
         Err(error) => return Err(refuse(error.to_string())),
     };
+    job.share.check().map_err(&refuse)?;
     (shared.options.log)(&format!("{peer}: runs {}", job.source.file.display()));
     let ended = run(&job, &sender, &mut lines, shared);
     drop(claim);
@@ -94,7 +95,8 @@ fn run(job: &Job, sender: &Sender, lines: &mut Lines, shared: &Shared) -> Result
     })
 }
 
-/// The run itself, and what is sent about it: the rows of its log first.
+/// The run itself, and what is sent about it: the rows of its log first. A panic in it is told to the
+/// controller where a build unwinds; a release build aborts, and the controller sees a lost worker.
 fn make(job: &Job, mut options: RunOptions, sender: &Sender, shared: &Shared) -> FromWorker {
     let to = sender.clone();
     let relay = job.rows.then(|| {

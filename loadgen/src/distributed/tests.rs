@@ -258,6 +258,25 @@ fn a_worker_that_dies_fails_the_run_and_the_others_are_stopped() {
 }
 
 #[test]
+fn a_share_that_is_none_is_refused() {
+    let worker = start(None, Box::new(made_up));
+    for (index, of) in [(0, 0), (1, 1), (0, 257), (0, u32::MAX), (u32::MAX, u32::MAX)] {
+        let stream = std::net::TcpStream::connect(&worker.address).unwrap();
+        let (sender, mut lines) = Sender::split(stream).unwrap();
+        lines.receive::<FromWorker>(4096, PATIENCE).unwrap();
+        let hello =
+            ControllerHello { version: VERSION.to_owned(), protocol: PROTOCOL, proof: None };
+        sender.send(&FromController::Hello(hello)).unwrap();
+        lines.receive::<FromWorker>(4096, PATIENCE).unwrap();
+        let job = Job { share: Share { index, of }, ..job() };
+        sender.send(&FromController::Prepare(Box::new(job))).unwrap();
+        let answer = lines.receive::<FromWorker>(4096, PATIENCE).unwrap();
+        let FromWorker::Refused(reason) = answer else { panic!("{answer:?}") };
+        assert!(reason.contains(&format!("part {index} of {of}: expected")), "{reason}");
+    }
+}
+
+#[test]
 fn what_is_no_worker_is_refused() {
     let check = |want: &str, script: fn(Sender, Lines)| {
         let (address, thread) = scripted(script);

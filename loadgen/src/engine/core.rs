@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use monoio::io::Canceller;
 use monoio::net::TcpStream;
@@ -13,8 +14,8 @@ use monoio::net::TcpStream;
 use super::clock::Turn;
 use super::owed::{Ledger, Place, owed};
 use super::program::Program;
-use super::recorder::Recorder;
-use super::sample_log::SampleLog;
+use super::recorder::{Ended, LabelId, Recorder};
+use super::sample_log::{Said, SampleLog, Who};
 use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{Connection, WireError};
@@ -52,6 +53,8 @@ pub(crate) struct Core {
     /// The most connections that this process will have, which decides about source addresses.
     pub(crate) most_connections: usize,
     pub(crate) server: RefCell<Option<String>>,
+    /// Why this thread cannot make its load.
+    pub(crate) failed: RefCell<Option<io::Error>>,
 }
 
 /// One of several equal parts of what is numbered.
@@ -84,9 +87,24 @@ pub(crate) struct GroupCount {
     pub(crate) started: u64,
     /// That had to wait, because as many as may be were under way.
     pub(crate) waited: u64,
+    /// That never began, because as many as may be were under way until the end.
+    pub(crate) not_sent: u64,
+    /// A data set had no more rows, so the group ended early.
+    pub(crate) ran_out: bool,
+    /// An operation of it failed, and its plan ends the run then.
+    pub(crate) stopped: bool,
     pub(crate) users: u32,
     pub(crate) first_ns: u64,
     pub(crate) last_ns: u64,
+}
+
+impl GroupCount {
+    fn lasts_until(&mut self, at_ns: u64) {
+        if self.started + self.not_sent == 1 {
+            self.first_ns = at_ns;
+        }
+        self.last_ns = self.last_ns.max(at_ns);
+    }
 }
 
 /// Messages of one source on one stream.
@@ -98,7 +116,47 @@ pub(crate) struct Published {
     pub(crate) first_measured: Option<u32>,
     /// Sequence numbers that were not acknowledged: nobody may expect them.
     pub(crate) refused: Vec<u32>,
+    /// Some of the sequence numbers and when they were due, in order: what late readers may expect.
+    marks: Vec<(u32, u64)>,
+    /// At least between two of them.
+    gap_ns: u64,
 }
+
+/// Of one source on one stream. When there are more, every second one goes.
+const MAX_MARKS: usize = 256;
+
+impl Published {
+    /// Counts a message; its number.
+    pub(crate) fn add(&mut self, intended_ns: u64, measured: bool) -> u32 {
+        let sequence = self.sent;
+        self.sent += 1;
+        if measured && self.first_measured.is_none() {
+            self.first_measured = Some(sequence);
+        }
+        let last = self.marks.last().map(|mark| mark.1);
+        if last.is_none_or(|last| intended_ns > last.saturating_add(self.gap_ns)) {
+            self.marks.push((sequence, intended_ns));
+        }
+        if self.marks.len() > MAX_MARKS {
+            let mut keep = false;
+            self.marks.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.gap_ns = (self.gap_ns * 2).max(MIN_GAP_NS);
+        }
+        sequence
+    }
+
+    /// A number from which on all messages were due after `at_ns`: the first, or one soon
+    /// after it.
+    pub(crate) fn first_due(&self, at_ns: u64) -> Option<u32> {
+        let at = self.marks.partition_point(|mark| mark.1 <= at_ns);
+        self.marks.get(at).map(|mark| mark.0)
+    }
+}
+
+const MIN_GAP_NS: u64 = 10_000_000;
 
 /// A reader at its end.
 #[derive(Clone, Debug)]
@@ -181,13 +239,8 @@ impl Core {
     pub(crate) fn publish(&self, stream: u32, source: u32, intended_ns: u64) -> u32 {
         let measured = self.recorder.borrow().is_measured(intended_ns);
         let mut published = self.published.borrow_mut();
-        let entry = published.entry((stream, source)).or_default();
-        let sequence = entry.sent;
-        entry.sent += 1;
-        if measured && entry.first_measured.is_none() {
-            entry.first_measured = Some(sequence);
-        }
-        sequence
+        self.shared.published.fetch_add(1, Relaxed);
+        published.entry((stream, source)).or_default().add(intended_ns, measured)
     }
 
     /// Counts a message that the server did not acknowledge.
@@ -212,15 +265,55 @@ impl Core {
         self.following.borrow().values().all(|reader| reader.is_whole(ledger))
     }
 
+    /// Ends the run with an error: this thread cannot make its load.
+    pub(crate) fn fail(&self, error: io::Error) {
+        self.failed.borrow_mut().get_or_insert(error);
+        self.shared.stop_by_itself();
+    }
+
+    /// Ends the run because an operation of a group failed.
+    pub(crate) fn stop_run(&self, group: u32) {
+        self.groups.borrow_mut()[group as usize].stopped = true;
+        self.shared.stop_by_itself();
+    }
+
     /// Counts an iteration that is due at `intended_ns`, or starts at it.
     pub(crate) fn count(&self, group: u32, intended_ns: u64) {
         if self.recorder.borrow().is_measured(intended_ns) {
             let group = &mut self.groups.borrow_mut()[group as usize];
             let now_ns = self.shared.clock.now_ns();
             group.started += 1;
-            group.first_ns = if group.started == 1 { now_ns } else { group.first_ns };
-            group.last_ns = now_ns;
+            group.lasts_until(now_ns);
         }
+    }
+
+    /// Counts an iteration that never began, because too much was under way until the end. Its
+    /// first operation has failed: who asked for it would still be waiting.
+    pub(crate) fn not_sent(&self, who: Who, label: Option<LabelId>, intended_ns: u64) {
+        if !self.recorder.borrow().is_measured(intended_ns) {
+            return;
+        }
+        {
+            let group = &mut self.groups.borrow_mut()[who.group as usize];
+            group.not_sent += 1;
+            group.lasts_until(intended_ns);
+        }
+        let Some(label) = label else { return };
+        let ended_ns = self.shared.clock.now_ns().max(intended_ns);
+        let ended = Ended {
+            label,
+            intended_ns,
+            sent_ns: intended_ns,
+            first_byte_ns: ended_ns,
+            ended_ns,
+            connect_ns: None,
+            bytes_sent: 0,
+            bytes_received: 0,
+        };
+        let (kind, text) = ("not sent", "max_in_flight were under way until the end");
+        self.recorder.borrow_mut().ended(&ended, Some((kind, text)));
+        let path = || self.program.target.path.clone();
+        self.log(who, &ended, Said::nothing(kind, text), Some(text), path);
     }
 
     /// Counts an iteration that has to wait for others to end.
@@ -261,6 +354,21 @@ impl Drop for Task {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_are_few_and_tell_what_was_due() {
+        const MS: u64 = 1_000_000;
+        let mut published = Published::default();
+        for at in 0..100_000 {
+            assert_eq!(published.add(u64::from(at) * MS, true), at);
+        }
+        assert!(published.marks.len() <= MAX_MARKS);
+        for at_ms in [0, 1, 777, 50_000, 98_000] {
+            let first = u64::from(published.first_due(at_ms * MS).unwrap());
+            assert!((at_ms..at_ms + 1500).contains(&first), "{first} is due at {at_ms} ms");
+        }
+        assert_eq!(published.first_due(100_000 * MS), None);
+    }
 
     #[test]
     fn each_number_belongs_to_one_part() {

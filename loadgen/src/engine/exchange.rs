@@ -250,11 +250,13 @@ impl User {
         let message = failure.as_ref().map(|(_, message)| message.as_str());
         let said = Said::of(answer.as_ref(), message.unwrap_or_default());
         core.log(self.who(), &ended, said, message, || path_of(&self.request));
+        // What the plan wants of an answer says nothing about what the server has stored.
+        let acknowledged = answer.as_ref().is_ok_and(|answer| answer.status.is_success());
         if let Some(stream) = self.producing.take() {
-            self.producers.entry(stream).or_default().advance(good);
+            self.producers.entry(stream).or_default().advance(acknowledged);
         }
         for (stream, sequence) in std::mem::take(&mut self.stamped) {
-            if !good {
+            if !acknowledged {
                 core.refuse(stream, self.source, sequence);
             }
         }

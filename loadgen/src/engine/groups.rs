@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,9 +12,13 @@ use super::clock::Alarm;
 use super::core::Core;
 use super::pipeline::{Pipeline, sleep_until};
 use super::readers::tail_of;
-use super::steps::{Compiler, Kind, Op, Request};
+use super::sample_log::Who;
+use super::steps::{Compiler, Op, first_label};
 use super::user::{Flow, User};
-use crate::plan::{Arrivals, Group, Load, OnError, RateStage};
+use crate::plan::{
+    Arrivals, Assertion, Group, Load, OnError, Pattern, Payload, Piece, Plan, RateStage,
+    SamplerKind, Step, Template,
+};
 use crate::schedule::{
     OpenSchedule, iteration_rng, lives, most_users, nanos, schedule_rng, user_rng,
 };
@@ -43,27 +48,26 @@ pub(crate) fn start_load(core: &Rc<Core>, index: u32, start_ns: u64) {
     let mut names = Names::of(&program.plan);
     match &group.load {
         Load::Open { stages, arrivals, max_in_flight } => {
-            let ops = compiler(core, index, *max_in_flight, begin_ns).group(group, &mut names);
+            let mut ops = compiler(core, index, *max_in_flight, begin_ns).group(group, &mut names);
             let (stages, arrivals, max_in_flight) = (stages.clone(), *arrivals, *max_in_flight);
-            match single_append(ops) {
-                Ok(request) => {
-                    let core = Rc::clone(core);
-                    let group = index;
+            match ops.pop() {
+                Some(Op::Request(request)) if is_pipelined(&program.plan, group) => {
                     let pipeline = Pipeline {
-                        core,
-                        group,
+                        core: Rc::clone(core),
+                        group: index,
                         stages,
                         arrivals,
                         begin_ns,
-                        request,
+                        request: *request,
                         names,
                         max_in_flight,
                     };
-                    drop(monoio::spawn(pipeline.run()));
+                    spawn(core, pipeline.run());
                 }
-                Err(ops) => {
+                last => {
+                    ops.extend(last);
                     let open = Open::new(core, index, group, ops, names, max_in_flight);
-                    drop(monoio::spawn(open.run(stages, arrivals, begin_ns)));
+                    spawn(core, open.run(stages, arrivals, begin_ns));
                 }
             }
         }
@@ -89,17 +93,55 @@ pub(crate) fn start_load(core: &Rc<Core>, index: u32, start_ns: u64) {
     }
 }
 
-/// The request, if it is an append and all there is: it can be pipelined.
-fn single_append(mut ops: Vec<Op>) -> Result<Request, Vec<Op>> {
-    let is = matches!(ops.as_slice(), [Op::Request(request)]
-        if matches!(request.kind, Kind::Append { producer: false, .. }) && request.is_static());
-    match ops.pop() {
-        Some(Op::Request(request)) if is => Ok(*request),
-        Some(op) => {
-            ops.push(op);
-            Err(ops)
+/// Starts a task that makes load; without it the run has failed.
+fn spawn(core: &Rc<Core>, task: impl Future<Output = io::Result<()>> + 'static) {
+    let core = Rc::clone(core);
+    drop(monoio::spawn(async move {
+        if let Err(error) = task.await {
+            core.fail(error);
         }
-        None => Err(ops),
+    }));
+}
+
+/// Whether a group is one append that is nobody's in particular: it needs no users, and can be
+/// pipelined.
+fn is_pipelined(plan: &Plan, group: &Group) -> bool {
+    let [Step::Sample(sampler)] = group.steps.as_slice() else { return false };
+    let (SamplerKind::Append { payload, .. } | SamplerKind::AppendBatch { payload, .. }) =
+        &sampler.kind
+    else {
+        return false;
+    };
+    let bearer = plan.bearer.iter();
+    let mut fields =
+        plan.fields.iter().chain(&sampler.fields).map(|(_, value)| value).chain(bearer);
+    plan.data.is_empty()
+        && group.on_error == OnError::Continue
+        && fields.all(is_constant)
+        && sampler.assertions.iter().all(is_constant_assertion)
+        && match payload {
+            Payload::Stamped(_) => true,
+            Payload::Template(body) => {
+                let users = |piece: &Piece| matches!(piece, Piece::Variable(_) | Piece::UserNumber);
+                !body.0.iter().any(users)
+            }
+        }
+}
+
+fn is_constant(template: &Template) -> bool {
+    template.0.iter().all(|piece| matches!(piece, Piece::Text(_)))
+}
+
+fn is_constant_assertion(assertion: &Assertion) -> bool {
+    match assertion {
+        Assertion::Header { text, .. } | Assertion::Body(text) => {
+            text.any_of.iter().all(|pattern| match pattern {
+                Pattern::Text(template) => is_constant(template),
+                Pattern::Regex(_) => true,
+            })
+        }
+        Assertion::JsonPath { equals, .. } => equals.as_ref().is_none_or(is_constant),
+        Assertion::Status(_) | Assertion::Duration(_) | Assertion::Size(_) => true,
     }
 }
 
@@ -155,7 +197,7 @@ impl Closed {
                 Flow::Go | Flow::NextIteration => {}
                 Flow::StopUser | Flow::End => break,
                 Flow::StopRun => {
-                    shared.stop.stop();
+                    core.stop_run(self.group);
                     break;
                 }
             }
@@ -185,6 +227,8 @@ struct Open {
     users: Cell<u32>,
     /// Iterations that are due and have no user.
     queue: RefCell<VecDeque<(u64, u64)>>,
+    /// A data set has no more rows.
+    ran_out: Cell<bool>,
 }
 
 impl Open {
@@ -203,17 +247,23 @@ impl Open {
             rows: rows(core, &mut names),
             names,
             on_error: group.on_error,
-            most: most.div_ceil(core.part.of).max(1),
+            most: core.part.share(u64::from(most)).max(1) as u32,
             idle: RefCell::default(),
             users: Cell::new(0),
             queue: RefCell::default(),
+            ran_out: Cell::new(false),
         })
     }
 
-    async fn run(self: Rc<Self>, stages: Vec<RateStage>, arrivals: Arrivals, begin_ns: u64) {
+    async fn run(
+        self: Rc<Self>,
+        stages: Vec<RateStage>,
+        arrivals: Arrivals,
+        begin_ns: u64,
+    ) -> io::Result<()> {
         let core = Rc::clone(&self.core);
         let _task = core.task();
-        let Ok(alarm) = Alarm::new(core.shared.clock) else { return };
+        let alarm = Alarm::new(core.shared.clock)?;
         let seed = core.program.plan.seed;
         let times = OpenSchedule::new(&stages, arrivals, schedule_rng(seed, self.group));
         let mine = |at: &(usize, u64)| core.part.has(at.0 as u64);
@@ -222,22 +272,21 @@ impl Open {
             let intended_ns = begin_ns + at;
             if core.shared.clock.now_ns() < intended_ns {
                 burst = 0;
-                if sleep_until(&alarm, &core, intended_ns).await.is_err() {
-                    return;
-                }
+                sleep_until(&alarm, &core, intended_ns).await?;
             } else {
                 burst += 1;
                 if burst % 32 == 0 {
                     core.turn.take().await;
                 }
             }
-            if core.shared.is_too_late(intended_ns) {
+            if self.ran_out.get() || core.shared.is_too_late(intended_ns) {
                 break;
             }
             let now_ns = core.shared.clock.now_ns();
             core.recorder.borrow_mut().late(intended_ns, now_ns);
             self.start(iteration as u64, intended_ns);
         }
+        Ok(())
     }
 
     /// Starts an iteration, or queues it if all users are busy.
@@ -273,18 +322,42 @@ impl Open {
             user.iteration = iteration;
             user.intended_ns = Some(intended_ns);
             if !next_rows(&core, &self.rows, &mut user) {
-                core.shared.stop.stop();
+                self.run_out();
                 return;
             }
             core.count(self.group, intended_ns);
             core.shared.users.fetch_add(1, Relaxed);
             if user.run(&self.ops).await == Flow::StopRun {
-                core.shared.stop.stop();
+                core.stop_run(self.group);
             }
             core.shared.users.fetch_sub(1, Relaxed);
-            let goes_on = !core.shared.is_stopping();
-            next = self.queue.borrow_mut().pop_front().filter(|_| goes_on);
+            next = match core.shared.is_stopping() {
+                false => self.queue.borrow_mut().pop_front(),
+                true => None,
+            };
+        }
+        if core.shared.is_stopping() {
+            self.give_up(user.who()).await;
         }
         self.idle.borrow_mut().push(user);
+    }
+
+    /// The group ends, and what is queued with it.
+    fn run_out(&self) {
+        self.ran_out.set(true);
+        self.queue.borrow_mut().clear();
+        self.core.groups.borrow_mut()[self.group as usize].ran_out = true;
+    }
+
+    /// Counts what is still queued at the end of the load.
+    async fn give_up(&self, who: Who) {
+        let label = first_label(&self.ops);
+        let queue = self.queue.take();
+        for (at, (_, intended_ns)) in queue.into_iter().enumerate() {
+            self.core.not_sent(who, label, intended_ns);
+            if at % 1024 == 1023 {
+                self.core.turn.take().await;
+            }
+        }
     }
 }

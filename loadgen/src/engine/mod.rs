@@ -18,6 +18,7 @@ mod core;
 mod exchange;
 mod groups;
 mod judge;
+mod lane;
 mod machine;
 mod options;
 mod owed;

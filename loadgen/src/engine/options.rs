@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use crate::distributed::limits::WORKERS;
 use crate::live::Board;
 use crate::output::jtl::JtlSink;
 use crate::result::Ceiling;
@@ -75,6 +76,17 @@ pub struct Share {
     pub index: u32,
     /// How many workers.
     pub of: u32,
+}
+
+impl Share {
+    /// Refuses what is no part of anything. It may come from the network.
+    pub(crate) fn check(self) -> Result<(), String> {
+        let Share { index, of } = self;
+        if (1..=WORKERS as u32).contains(&of) && index < of {
+            return Ok(());
+        }
+        Err(format!("part {index} of {of}: expected one of 1 to {WORKERS} parts, from 0"))
+    }
 }
 
 impl Default for Share {

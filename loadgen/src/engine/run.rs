@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use super::assemble::{assemble, held_up};
+use super::assemble::{assemble, group_notes};
 use super::clock::Clock;
 use super::core::Part;
 use super::machine::{cpu_ms, machine, peak_rss_bytes};
@@ -31,6 +31,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Runs a plan to its end, or until it is stopped; a run that is stopped has a result too.
 pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
     plan.groups.iter().try_for_each(check)?;
+    options.share.check().map_err(LoadError::Refused)?;
     let program = Arc::new(Program::new(plan)?);
     let worker = Part { index: options.share.index, of: options.share.of.max(1) };
     let most_connections = most_connections(plan, worker);
@@ -43,14 +44,14 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         progress.readers_wanted = worker.share(readers(plan));
         progress.phase = Phase::SettingUp;
     });
-    prepare::create(&program, clock)?;
+    prepare::create(&program, clock, &options.stop)?;
 
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let shared = Arc::new(Shared::new(
         clock,
         run_id(since_1970, worker),
         options.stop.clone(),
-        reader_threads(plan, options),
+        (threads(plan, options, true), threads(plan, options, false)),
         plan.connect_rate,
         plan.groups.len() as u32,
     ));
@@ -65,6 +66,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         gauges: Vec::new(),
         next_gauge_ms: 0,
         measured_ns: None,
+        stopped_ns: None,
         threads: specs.into_iter().map(thread::spawn).collect::<Result<_, _>>()?,
     };
     drop(sender);
@@ -75,14 +77,14 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         barrier.wait();
     }
     let measured = run.load(plan);
-    let interrupted = options.stop.is_stopped();
-    run.drain(plan.drain);
+    let interrupted = options.stop.is_stopped() | !run.drain(plan.drain);
     let gauges = std::mem::take(&mut run.gauges);
     let counts = run.finish()?;
-    if worker.of == 1 {
-        // Of several workers none knows when the others are done.
-        prepare::delete(&program, clock)?;
-    }
+    // Of several workers none knows when the others are done.
+    let deleted = match worker.of {
+        1 => prepare::delete(&program, clock, &options.stop),
+        _ => Ok(true),
+    };
     let meta = Meta {
         plan: plan.name.clone(),
         seed: plan.seed,
@@ -102,18 +104,32 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         ..Meta::default()
     };
     options.board.write(|progress| progress.phase = Phase::Done);
-    let held_up = held_up(plan, &counts);
+    let group_notes = group_notes(plan, &counts);
     let mut result = assemble(&program, worker, counts, gauges, meta);
     result.verdicts = thresholds::evaluate(&thresholds::of(plan), &result);
     result.notes = notes::notes(&result);
-    result.notes.extend(held_up);
+    result.notes.extend(group_notes);
+    match deleted {
+        Ok(true) => {}
+        Ok(false) => result.notes.push(streams_kept(
+            false,
+            "streams that the plan deletes may still be there: the run was stopped".to_owned(),
+        )),
+        Err(error) => result.notes.push(streams_kept(
+            true,
+            format!("streams that the plan deletes may still be there: {error}"),
+        )),
+    }
     if worker.of > 1 && plan.streams.iter().any(|set| set.delete) {
         let text = "streams that the plan deletes are still there: a worker of a distributed run \
                     does not know when the others are done";
-        let (warning, code, text) = (false, "streams-kept".to_owned(), text.to_owned());
-        result.notes.push(Note { warning, code, text });
+        result.notes.push(streams_kept(false, text.to_owned()));
     }
     Ok(result)
+}
+
+fn streams_kept(warning: bool, text: String) -> Note {
+    Note { warning, code: "streams-kept".to_owned(), text }
 }
 
 struct Run<'a> {
@@ -125,6 +141,8 @@ struct Run<'a> {
     gauges: Vec<Gauge>,
     next_gauge_ms: u64,
     measured_ns: Option<u64>,
+    /// When it was first seen that the run is stopped.
+    stopped_ns: Option<u64>,
     threads: Vec<JoinHandle<Result<Counts, LoadError>>>,
 }
 
@@ -174,20 +192,31 @@ impl Run<'_> {
         (measured_ns.min(ended_ns), ended_ns)
     }
 
-    /// Answers and deliveries may still arrive.
-    fn drain(&mut self, drain: Duration) {
+    /// Answers and deliveries may still arrive. Whether all that was to be waited for was: a run
+    /// that is stopped waits no longer than [`prepare::GIVE_UP`].
+    fn drain(&mut self, drain: Duration) -> bool {
         let begin_ns = self.shared.clock.now_ns();
         let length_ns = schedule::nanos(drain);
         let shared = Arc::clone(&self.shared);
-        while (shared.handed_in.load(Acquire) as usize) < self.threads.len() {
+        while (shared.handed_in.load(Acquire) as usize) < self.threads.len() && !self.gives_up() {
             self.look(Phase::Draining, begin_ns, Some(length_ns));
         }
         shared.settle();
         let late = || shared.clock.now_ns() >= begin_ns.saturating_add(length_ns);
-        while shared.waiting.load(Relaxed) > 0 && !late() {
+        while shared.waiting.load(Relaxed) > 0 && !late() && !self.gives_up() {
             self.look(Phase::Draining, begin_ns, Some(length_ns));
         }
+        let whole = !self.gives_up() || shared.waiting.load(Relaxed) == 0;
         self.shared.end();
+        whole
+    }
+
+    /// Whether it was stopped so long ago that nothing is waited for any more.
+    fn gives_up(&mut self) -> bool {
+        let now_ns = self.shared.clock.now_ns();
+        let is_stopped = self.options.stop.is_stopped();
+        is_stopped
+            && now_ns >= *self.stopped_ns.get_or_insert(now_ns) + schedule::nanos(prepare::GIVE_UP)
     }
 
     fn finish(self) -> Result<Vec<Counts>, LoadError> {
@@ -229,9 +258,9 @@ fn cpus(options: &RunOptions) -> Vec<Option<usize>> {
     }
 }
 
-/// Threads that have live readers.
-fn reader_threads(plan: &Plan, options: &RunOptions) -> u32 {
-    match plan.groups.iter().any(|group| tail_of(group).is_some()) {
+/// Threads that have live readers, or those that have not.
+fn threads(plan: &Plan, options: &RunOptions, readers: bool) -> u32 {
+    match plan.groups.iter().any(|group| tail_of(group).is_some() == readers) {
         true => cpus(options).len() as u32,
         false => 0,
     }
@@ -342,7 +371,8 @@ fn end_ns(group: &Group) -> u64 {
     length.saturating_add(schedule::nanos(group.delay))
 }
 
-/// What all threads counted, or the first error of one.
+/// What all threads counted, or the first error of one. A panic is such an error where a build
+/// unwinds; a release build has ended before.
 fn collect(threads: Vec<JoinHandle<Result<Counts, LoadError>>>) -> Result<Vec<Counts>, LoadError> {
     let ended: Vec<_> = threads.into_iter().map(JoinHandle::join).collect();
     let panicked = || LoadError::Plan("a thread of the generator failed");

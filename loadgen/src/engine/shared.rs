@@ -15,7 +15,7 @@ use super::owed::{Ledger, ledger};
 /// Not decided yet.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
 /// How late an iteration may still be started after the end of the load.
-const GRACE_NS: u64 = 100_000_000;
+const GRACE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -27,11 +27,13 @@ pub(crate) struct Shared {
     start_ns: AtomicU64,
     /// No new operations.
     stopping: AtomicBool,
+    /// The plan or a fault of the generator ended the run, not who started it.
+    stopped: AtomicBool,
     /// Readers leave.
     over: AtomicBool,
     /// Threads that have set up their readers.
     pub(crate) ready: AtomicU32,
-    /// Groups' tasks that make load and have not ended.
+    /// Threads that make load and are not done, or have not begun.
     pub(crate) busy: AtomicU32,
     /// Virtual users, live readers and requests under way.
     pub(crate) users: AtomicU64,
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicU64,
     /// Messages that came to live readers, to be shown.
     pub(crate) delivered: AtomicU64,
+    /// Messages that were about to be sent, of all streams and sources: no number is above it.
+    pub(crate) published: AtomicU64,
     /// What threads published that make no load any more, and how many they are.
     pub(crate) handed_in: AtomicU32,
     books: Mutex<Vec<HashMap<(u32, u32), Published>>>,
@@ -57,7 +61,7 @@ impl Shared {
         clock: Clock,
         run: u64,
         stop: Stop,
-        reader_threads: u32,
+        (reader_threads, request_threads): (u32, u32),
         connect_rate: f64,
         first_source: u32,
     ) -> Shared {
@@ -67,13 +71,15 @@ impl Shared {
             stop,
             start_ns: AtomicU64::new(UNKNOWN),
             stopping: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             over: AtomicBool::new(false),
             ready: AtomicU32::new(0),
-            busy: AtomicU32::new(0),
+            busy: AtomicU32::new(request_threads),
             users: AtomicU64::new(0),
             readers: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             handed_in: AtomicU32::new(0),
             books: Mutex::default(),
             ledger: OnceLock::new(),
@@ -95,14 +101,24 @@ impl Shared {
 
     /// Whether no new operation may begin.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed) || self.stop.is_stopped()
+        self.stopping.load(Ordering::Relaxed) || self.is_stopped()
+    }
+
+    /// Whether the run ends early, for whatever reason.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || self.stop.is_stopped()
+    }
+
+    /// Ends the run early; that is no interruption by who started it.
+    pub(crate) fn stop_by_itself(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Whether an iteration that was due at `intended_ns` is not started any more. What was due
     /// when the load ended still is, unless this thread is far behind.
     pub(crate) fn is_too_late(&self, intended_ns: u64) -> bool {
         let behind = || self.clock.now_ns() > intended_ns.saturating_add(GRACE_NS);
-        self.stop.is_stopped() || (self.is_stopping() && behind())
+        self.is_stopped() || (self.is_stopping() && behind())
     }
 
     pub(crate) fn end_load(&self) {
@@ -144,5 +160,12 @@ impl Shared {
     /// A number that no other source of messages has.
     pub(crate) fn source(&self) -> u32 {
         self.next_source.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a message with this number may have been sent by this source. Numbers from the
+    /// network may be anything.
+    pub(crate) fn is_possible(&self, source: u32, sequence: u32) -> bool {
+        source < self.next_source.load(Ordering::Relaxed)
+            && u64::from(sequence) < self.published.load(Ordering::Relaxed)
     }
 }

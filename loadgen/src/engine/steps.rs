@@ -50,6 +50,15 @@ pub(crate) enum Kind {
     Http { path: Compiled, body: Compiled },
 }
 
+/// The label of the first operation.
+pub(crate) fn first_label(ops: &[Op]) -> Option<usize> {
+    ops.iter().find_map(|op| match op {
+        Op::Request(request) => Some(request.label),
+        Op::Pause(_) => None,
+        Op::Loop(_, ops) | Op::If(_, ops) | Op::Transaction { ops, .. } => first_label(ops),
+    })
+}
+
 /// Compiles the steps of one group.
 pub(crate) struct Compiler<'a> {
     pub(crate) program: &'a Program,

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use monoio::io::Canceller;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clock::Turn;
@@ -88,6 +89,8 @@ const LOOK: Duration = Duration::from_millis(2);
 const GLANCE_EVERY_NS: u64 = 250_000_000;
 /// How long tasks may take to notice the end.
 const LEAVE_NS: u64 = 10_000_000_000;
+/// The same when the run is stopped during the set-up.
+const LEAVE_EARLY_NS: u64 = 200_000_000;
 
 /// Starts a thread that runs to the end of the run. It has a name, for `top -H` and the like.
 pub(crate) fn spawn(spec: Spec) -> Result<JoinHandle<Result<Counts, LoadError>>, LoadError> {
@@ -97,16 +100,23 @@ pub(crate) fn spawn(spec: Spec) -> Result<JoinHandle<Result<Counts, LoadError>>,
 
 /// Runs a thread to the end of the run.
 fn run(spec: Spec) -> Result<Counts, LoadError> {
-    if let Some(cpu) = spec.cpu {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(cpu);
-        rustix::thread::sched_setaffinity(None, &set)
-            .map_err(|error| LoadError::Runtime(error.into()))?;
-    }
-    net::block_on(run_here(spec))
+    spec.cpu.map_or(Ok(()), pin)?;
+    net::block_on(run_here(spec))?
 }
 
-async fn run_here(spec: Spec) -> Counts {
+/// Keeps this thread on a processor.
+fn pin(cpu: usize) -> Result<(), LoadError> {
+    let refused = |reason: &str| LoadError::Refused(format!("processor {cpu}: {reason}"));
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(refused("there is none with this number"));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set)
+        .map_err(|_| refused("this process may not use it, or there is none with this number"))
+}
+
+async fn run_here(spec: Spec) -> Result<Counts, LoadError> {
     let shared = Arc::clone(&spec.shared);
     let core = Rc::new(core(&spec));
     let groups = 0..spec.program.plan.groups.len() as u32;
@@ -128,12 +138,19 @@ async fn run_here(spec: Spec) -> Counts {
     let measured_ns = start_ns + spec.program.plan.warm_up.as_nanos() as u64;
     core.recorder.borrow_mut().begin(measured_ns);
     if spec.role != Role::Readers && !shared.is_over() {
-        shared.busy.fetch_add(1, Relaxed);
         groups.for_each(|group| start_load(&core, group, start_ns));
     }
     let cpu = follow(&core, &spec, measured_ns).await;
     leave(&core).await;
-    counts(&core, spec, cpu)
+    ended(&core, spec, cpu)
+}
+
+/// What was counted, or why there was nothing to count.
+fn ended(core: &Core, spec: Spec, cpu: (u64, u64)) -> Result<Counts, LoadError> {
+    match core.failed.take() {
+        Some(error) => Err(LoadError::Runtime(error)),
+        None => Ok(counts(core, spec, cpu)),
+    }
 }
 
 fn core(spec: &Spec) -> Core {
@@ -162,6 +179,7 @@ fn core(spec: &Spec) -> Core {
         connections: Cell::new(0),
         most_connections: spec.most_connections,
         server: RefCell::new(None),
+        failed: RefCell::new(None),
     }
 }
 
@@ -237,7 +255,9 @@ fn glance(core: &Core, name: &str) -> Glance {
 async fn leave(core: &Rc<Core>) {
     let canceller = core.canceller.replace(Canceller::new());
     let _ = canceller.cancel();
-    let deadline_ns = core.shared.clock.now_ns() + LEAVE_NS;
+    // Before the load there is nothing to count.
+    let patience_ns = if core.shared.start_ns().is_none() { LEAVE_EARLY_NS } else { LEAVE_NS };
+    let deadline_ns = core.shared.clock.now_ns() + patience_ns;
     while core.tasks.get() > 0 && core.shared.clock.now_ns() < deadline_ns {
         monoio::time::sleep(LOOK).await;
         let canceller = core.canceller.replace(Canceller::new());
@@ -272,4 +292,58 @@ fn counts(core: &Core, spec: Spec, (cpu_ms, wall_ms): (u64, u64)) -> Counts {
 fn cpu_ms() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::engine::clock::Clock;
+    use crate::engine::options::Stop;
+    use crate::plan::{PlanFormat, PlanSource};
+
+    #[test]
+    fn a_thread_that_makes_no_load_fails_the_run() {
+        let text = "target = \"http://127.0.0.1:1/s\"\n[[streams]]\nname = \"x\"\n[[groups]]\n\
+                    rate = 1\nduration = \"1s\"\nsteps = [{ append = {} }]";
+        let source = PlanSource {
+            file: "plan.toml".into(),
+            format: PlanFormat::Toml,
+            text: text.to_owned(),
+            properties: Default::default(),
+            data: Default::default(),
+            skip_unknown: false,
+        };
+        let program = Program::new(&source.resolve().unwrap().plan).unwrap();
+        let stop = Stop::default();
+        let shared = Arc::new(Shared::new(Clock::start(), 1, stop.clone(), (0, 1), 1.0, 0));
+        let part = Part { index: 0, of: 1 };
+        let spec = Spec {
+            name: "0 requests".to_owned(),
+            role: Role::Requests,
+            part,
+            worker: part,
+            cpu: None,
+            most_connections: 1,
+            program: Arc::new(program),
+            shared: Arc::clone(&shared),
+            glance: channel().0,
+            jtl: None,
+        };
+        let core = core(&spec);
+        core.fail(io::Error::other("no more descriptors"));
+        assert!(shared.is_stopping() && !stop.is_stopped());
+        let error = ended(&core, spec, (0, 0)).err().unwrap();
+        assert!(error.to_string().contains("no more descriptors"), "{error}");
+    }
+
+    #[test]
+    fn processors_that_are_not_there_are_refused() {
+        for cpu in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU, 99_999, usize::MAX] {
+            let error = pin(cpu).expect_err("no such processor").to_string();
+            assert!(error.starts_with(&format!("processor {cpu}: ")), "{error}");
+        }
+    }
 }

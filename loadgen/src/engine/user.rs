@@ -37,10 +37,10 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    /// Whether a message that failed was stored is not known, and no message is sent twice: under
+    /// Whether a message without an acknowledgement was stored is not known, and no message is sent twice: under
     /// the same number the next one could be taken for it. So it begins anew in another epoch.
-    pub(super) fn advance(&mut self, good: bool) {
-        match good {
+    pub(super) fn advance(&mut self, acknowledged: bool) {
+        match acknowledged {
             true => self.sequence += 1,
             false => *self = Producer { epoch: self.epoch + 1, sequence: 0 },
         }
@@ -231,7 +231,7 @@ impl User {
     /// One measured operation.
     async fn operation(&mut self, request: &Request) -> Flow {
         let shared = &self.core.shared;
-        if shared.stop.is_stopped() || (shared.is_stopping() && !self.finishes) {
+        if shared.is_stopped() || (shared.is_stopping() && !self.finishes) {
             return Flow::End;
         }
         if self.connection.is_none() {

@@ -3,7 +3,8 @@
 //! A result's folder has `result.json` (all that is known, from which every report can be made
 //! again), `summary.json`, a `.hgrm` per distribution, `results.hlog` and `junit.xml`.
 //!
-//! Invariant: each file is written under another name first, so under its own name it is whole.
+//! Invariants: each file is written under another name first, so under its own name it is whole;
+//! only a regular file is ever replaced.
 //!
 //! Deliberately absent: files of an earlier run in the same folder are replaced where their names
 //! are the same, and otherwise left alone. The report in HTML is made by [`crate::html`].
@@ -17,7 +18,7 @@ pub mod summary;
 pub mod text;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 pub use error::ReadError;
@@ -43,12 +44,24 @@ pub fn write_dir(result: &RunResult, dir: &Path) -> io::Result<()> {
     write_atomically(&dir.join("junit.xml"), junit.as_bytes())
 }
 
-/// Writes a file so that under its name there is either what was there before or all of this.
+/// Writes a file so that under its name there is either what was there before or all of this. A
+/// symbolic link stays one: what it leads to is replaced. A device or a pipe is written to.
 ///
 /// # Errors
 ///
 /// If it cannot be written; what was there before stays.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => replace(&fs::canonicalize(path)?, bytes),
+        Ok(_) => fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
+        // A link to what is not there yet: the file is made where it leads.
+        Err(_) if fs::symlink_metadata(path).is_ok() => fs::write(path, bytes),
+        Err(_) => replace(path, bytes),
+    }
+}
+
+/// Puts a file in the place of a regular one, or of nothing.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -129,6 +142,43 @@ mod tests {
                 "tail.hgrm"
             ]
         );
+    }
+
+    #[test]
+    fn only_regular_files_are_replaced() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let is_link = |name: &str| fs::symlink_metadata(path(name)).unwrap().is_symlink();
+
+        fs::write(path("file"), "old and longer").unwrap();
+        symlink("file", path("link")).unwrap();
+        write_atomically(&path("link"), b"new").unwrap();
+        assert!(is_link("link"));
+        assert_eq!(fs::read(path("file")).unwrap(), b"new");
+
+        symlink("later", path("dangling")).unwrap();
+        write_atomically(&path("dangling"), b"x").unwrap();
+        assert!(is_link("dangling"));
+        assert_eq!(fs::read(path("later")).unwrap(), b"x");
+
+        // Links, so that a mistake here replaces these and no device of the machine.
+        symlink("/dev/null", path("null")).unwrap();
+        symlink("/dev/full", path("full")).unwrap();
+        write_atomically(&path("null"), b"x").unwrap();
+        assert!(write_atomically(&path("full"), b"x").is_err());
+        assert!(is_link("null") && is_link("full"));
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RWXU).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = path("pipe");
+            move || fs::read(pipe).unwrap()
+        });
+        write_atomically(&path("pipe"), b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through");
+        assert!(fs::metadata(path("pipe")).unwrap().file_type().is_fifo());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 7, "nothing is left over");
     }
 
     #[test]

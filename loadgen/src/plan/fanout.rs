@@ -84,6 +84,9 @@ impl FanoutOptions {
         rate("connect-rate", self.connect_rate)?;
         time("duration", self.duration)?;
         time("drain", self.drain)?;
+        if self.duration.is_zero() {
+            return Err(root.key("duration").value("0s", "more than nothing"));
+        }
         if self.warm_up >= self.duration {
             let expected = format!("less than the duration, {:?}", self.duration);
             return Err(root.key("warm-up").value(format!("{:?}", self.warm_up), expected));
@@ -241,7 +244,8 @@ fn stream_url(at: &Element<'_>, url: &str) -> Result<(), PlanError> {
             Ok(())
         }
         _ => {
-            let expected = "a URL that ends in the name of a stream, like \
+            let expected = "a URL that ends in the name of a stream, percent-encoded \
+                            where it is not of ASCII letters, digits and -._~, like \
                             http://127.0.0.1:4437/v1/stream/x";
             Err(at.value(format_args!("{url:?}"), expected))
         }
@@ -310,7 +314,7 @@ mod tests {
         check(|o| o.rate = 0.0, "rate = 0: expected");
         check(|o| o.rate = f64::NAN, "rate = NaN: expected");
         check(|o| o.connect_rate = -1.0, "connect-rate = -1: expected");
-        check(|o| o.duration = Duration::ZERO, "warm-up = 0ns: expected less than the duration");
+        check(|o| o.duration = Duration::ZERO, "duration = 0s: expected more than nothing");
         check(|o| o.drain = Duration::MAX, "expected at most 7 days");
         check(|o| o.payload_bytes = u32::MAX, "bytes are more than the");
         check(|o| o.bearer = Some("a\nb".into()), "token: a header field is one line");

@@ -300,7 +300,7 @@ pub struct Sampler {
 /// What an operation does. `streams` are indices into [`Plan::streams`].
 #[derive(Clone, PartialEq, Debug)]
 pub enum SamplerKind {
-    /// `PUT` of a new stream, `<chosen>/<user>-<iteration>` below the set.
+    /// `PUT` of a new stream, `<chosen>/<run>-<user>-<iteration>` below the set.
     Create {
         /// The set.
         streams: usize,
@@ -356,7 +356,7 @@ pub enum SamplerKind {
         /// The set.
         streams: usize,
     },
-    /// `PUT` of a fork of a stream, `<chosen>-fork-<user>-<iteration>`.
+    /// `PUT` of a fork of a stream, `<chosen>-fork-<run>-<user>-<iteration>`.
     Fork {
         /// The set.
         streams: usize,

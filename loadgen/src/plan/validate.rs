@@ -209,9 +209,19 @@ fn one_kind<'a>(
         return Ok(());
     }
     Err(at.key("label").contradiction(format!(
-        "{label:?} is the label of a {before} and of a {kind}, whose results would be mixed: \
-         expected a label of its own for each"
+        "{label:?} is the label of {} and of {}, whose results would be mixed: \
+         expected a label of its own for each",
+        a(before),
+        a(kind)
     )))
+}
+
+/// With its article.
+fn a(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    // Said letter by letter.
+    let article = if kind.starts_with("sse") || kind == "http" { "an" } else { article };
+    format!("{article} {kind}")
 }
 
 /// A message that the server would refuse or the readers could not judge.
@@ -296,7 +306,8 @@ fn threshold(
             Err(at.contradiction("lateness is the generator's, not a label's: expected none"))
         }
         Some(kind) if of_deliveries && *kind != TAIL => Err(at.contradiction(format!(
-            "it is about deliveries: expected the label of a `tail`, and {label:?} is a {kind}"
+            "it is about deliveries: expected the label of a `tail`, and {label:?} is {}",
+            a(kind)
         ))),
         Some(_) => Ok(()),
     }

@@ -211,6 +211,7 @@ fn deliveries() -> DeliveryResult {
         reader_mean: Times::new(),
         setup: Times::new(),
         faults: Vec::new(),
+        unjudged: 0,
     }
 }
 
@@ -238,6 +239,7 @@ fn groups(reads: u64) -> Vec<GroupResult> {
         open: false,
         intended: 0,
         started,
+        not_sent: 0,
         users: users as u32,
         intended_rate: 0.0,
         achieved_rate: started as f64 / seconds,

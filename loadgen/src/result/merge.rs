@@ -114,6 +114,7 @@ fn add_meta(to: &mut Meta, from: Meta) {
 fn add_group(to: &mut GroupResult, from: GroupResult) {
     to.intended += from.intended;
     to.started += from.started;
+    to.not_sent += from.not_sent;
     to.users += from.users;
     to.intended_rate += from.intended_rate;
     to.achieved_rate += from.achieved_rate;
@@ -141,6 +142,7 @@ fn add_delivery(to: &mut DeliveryResult, from: DeliveryResult) {
     to.damaged += from.damaged;
     to.reconnects += from.reconnects;
     to.failed_readers += from.failed_readers;
+    to.unjudged += from.unjudged;
     to.bytes_received += from.bytes_received;
     to.times.merge(&from.times);
     to.last_reader.merge(&from.last_reader);

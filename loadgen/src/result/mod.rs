@@ -10,6 +10,7 @@
 pub mod fixture;
 pub mod merge;
 pub mod notes;
+mod secrets;
 pub mod thresholds;
 mod times;
 mod totals;
@@ -58,7 +59,7 @@ pub struct RunResult {
 pub struct Meta {
     /// The plan's name.
     pub plan: String,
-    /// The text of the plan's file, as read.
+    /// The text of the plan's file, without what looks like a secret.
     pub plan_text: String,
     /// SHA-256 of the plan as it was resolved, hexadecimal.
     pub plan_hash: String,
@@ -93,22 +94,18 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Says which plan was run; `hash` is that of the resolved plan. A property whose name says
-    /// that it is a secret is left without its value.
+    /// Says which plan was run; `hash` is that of the resolved plan. What is a secret by its name,
+    /// in the plan's text or as a property, is left without its value.
     pub fn describe(&mut self, source: &PlanSource, hash: &str) {
-        self.plan_text.clone_from(&source.text);
+        self.plan_text = secrets::mask(&source.text);
         hash.clone_into(&mut self.plan_hash);
         let properties = source.properties.iter().map(|(name, value)| {
-            let lower = name.to_ascii_lowercase();
-            let is_secret = SECRETS.iter().any(|word| lower.contains(word));
-            (name.clone(), if is_secret { "***".to_owned() } else { value.clone() })
+            let shown = if secrets::is_secret(name) { secrets::MASK } else { value };
+            (name.clone(), shown.to_owned())
         });
         self.properties = properties.collect();
     }
 }
-
-/// What names of secrets have in them.
-const SECRETS: [&str; 6] = ["token", "secret", "password", "passwd", "bearer", "api_key"];
 
 /// A machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +145,9 @@ pub struct GroupResult {
     pub intended: u64,
     /// Iterations that were.
     pub started: u64,
+    /// Iterations that were due and never began, because as many as may be were under way.
+    #[serde(default)]
+    pub not_sent: u64,
     /// Most users at the same time.
     pub users: u32,
     /// Per second; of open groups.
@@ -210,7 +210,8 @@ pub struct DeliveryResult {
     pub bytes_received: u64,
     /// Intended publish to delivery.
     pub times: Times,
-    /// Intended publish to the delivery to the last reader, of messages that all readers got.
+    /// Intended publish to the delivery to the last reader, of messages that every reader
+    /// got that should have.
     pub last_reader: Times,
     /// Each reader's longest delivery.
     pub reader_max: Times,
@@ -221,6 +222,10 @@ pub struct DeliveryResult {
     /// What went wrong, by name: `reader 17 of stream 0 lost message 4711 of source 0`. What was
     /// lost comes first. A bounded number.
     pub faults: Vec<String>,
+    /// If nothing at all was expected: messages that were acknowledged on the readers' streams all
+    /// the same, because no reader was there for them or they carry no stamp.
+    #[serde(default)]
+    pub unjudged: u64,
 }
 
 /// A thread of the generator.

@@ -16,7 +16,8 @@ pub fn notes(result: &RunResult) -> Vec<Note> {
             "the run was stopped before its end: what follows is a part of it".to_owned(),
         ));
     }
-    result.deliveries.iter().for_each(|delivery| faults(delivery, &mut notes));
+    let is_part = result.meta.interrupted;
+    result.deliveries.iter().for_each(|delivery| faults(delivery, is_part, &mut notes));
     result.groups.iter().for_each(|group| behind(group, &mut notes));
     late(result, &mut notes);
     busy(result, &mut notes);
@@ -38,13 +39,14 @@ pub(crate) fn is_derived(code: &str) -> bool {
     CODES.contains(&code)
 }
 
-const CODES: [&str; 12] = [
+const CODES: [&str; 13] = [
     "interrupted",
     "lost",
     "duplicated",
     "reordered",
     "damaged",
     "failed-readers",
+    "no-deliveries",
     "generator-behind",
     "generator-late",
     "generator-busy",
@@ -53,10 +55,12 @@ const CODES: [&str; 12] = [
     "few-samples",
 ];
 
-fn faults(delivery: &DeliveryResult, notes: &mut Vec<Note>) {
+/// Of a run that was stopped nobody knows whether what is missing was lost or under way.
+fn faults(delivery: &DeliveryResult, is_part: bool, notes: &mut Vec<Note>) {
     let DeliveryResult { label, expected, faults, .. } = delivery;
+    let missing = if is_part { "had not arrived when it was stopped" } else { "were lost" };
     let kinds = [
-        ("lost", delivery.lost, "were lost", " lost message "),
+        ("lost", delivery.lost, missing, " lost message "),
         ("duplicated", delivery.duplicated, "arrived again", " again"),
         ("reordered", delivery.reordered, "arrived out of order", " out of order"),
         ("damaged", delivery.damaged, "arrived damaged", " damaged "),
@@ -73,11 +77,20 @@ fn faults(delivery: &DeliveryResult, notes: &mut Vec<Note>) {
         let text = format!("{label}: {failed} of {readers} readers gave up");
         notes.push(warning("failed-readers", text));
     }
+    if delivery.is_unjudged() {
+        let count = units::count(delivery.unjudged);
+        let text = format!(
+            "{label}: deliveries cannot be judged: {count} were acknowledged on the streams of its \
+             readers, but no reader was there for them, or their bodies carry no stamp"
+        );
+        notes.push(warning("no-deliveries", text));
+    }
 }
 
 fn behind(group: &GroupResult, notes: &mut Vec<Note>) {
-    let GroupResult { name, started, intended, .. } = group;
-    if group.open && (*started as f64) < LEAST_ACHIEVED * *intended as f64 {
+    let GroupResult { name, started, not_sent, intended, .. } = group;
+    // What waited until the end waited for the server.
+    if group.open && ((started + not_sent) as f64) < LEAST_ACHIEVED * *intended as f64 {
         let part = units::percent(*started as f64 / *intended as f64);
         let text = format!(
             "group {name}: only {} of {} iterations were started ({part}): the load was lower \
@@ -94,11 +107,14 @@ fn late(result: &RunResult, notes: &mut Vec<Note>) {
     let measured = result.main_times().percentile(99.0);
     let matters = late > MOST_LATE_NS || late as f64 > MOST_LATE_PART * measured as f64;
     if matters && !result.lateness.is_empty() {
+        let late = units::time(late as f64);
+        let of = match measured {
+            0 => String::new(),
+            _ => format!(" of a measured p99 of {}", units::time(measured as f64)),
+        };
         let text = format!(
-            "the generator started operations late: p99 {} of a measured p99 of {}; the lateness \
-             is part of every latency here, and it is not the server's",
-            units::time(late as f64),
-            units::time(measured as f64),
+            "the generator started operations late: p99 {late}{of}; the lateness is part of every \
+             latency here, and it is not the server's"
         );
         notes.push(warning("generator-late", text));
     }
@@ -207,7 +223,7 @@ const LEAST_ACHIEVED: f64 = 0.98;
 const MOST_LATE_NS: u64 = 1_000_000;
 const MOST_LATE_PART: f64 = 0.1;
 /// CPU time of wall time of a thread.
-const MOST_BUSY: f64 = 0.85;
+pub(crate) const MOST_BUSY: f64 = 0.85;
 /// Of what `calibrate` found.
 const NEAR_CEILING: f64 = 0.7;
 /// Values beyond a percentile.
@@ -240,6 +256,13 @@ mod tests {
         check(&|result| result.deliveries[0].reordered = 1, "reordered", true);
         check(&|result| result.deliveries[0].damaged = 1, "damaged", true);
         check(&|result| result.deliveries[0].failed_readers = 1, "failed-readers", true);
+        check(
+            &|result| {
+                (result.deliveries[0].expected, result.deliveries[0].unjudged) = (0, 1);
+            },
+            "no-deliveries",
+            true,
+        );
         check(&|result| result.groups[1].started = 293, "generator-behind", true);
         check(&|result| result.lateness.record_n(1_100_000, 10), "generator-late", true);
         check(&|result| result.cores[1].cpu_ms = 51_001, "generator-busy", true);
@@ -261,6 +284,10 @@ mod tests {
             assert!(!codes(&result).contains(&code.to_owned()), "{code}");
         };
         check(&|result| result.groups[1].started = 294, "generator-behind");
+        check(
+            &|result| (result.groups[1].started, result.groups[1].not_sent) = (100, 194),
+            "generator-behind",
+        );
         check(&|result| result.cores[1].cpu_ms = 51_000, "generator-busy");
         check(&|result| result.lateness = Times::new(), "generator-late");
         check(&|result| result.groups[2].started = 4, "closed-loop");
@@ -286,6 +313,25 @@ mod tests {
         let found = notes(&result).into_iter().find(|note| note.code == "near-ceiling");
         let text = found.unwrap().text;
         assert!(text.starts_with("this is 83.3 % of what"), "{text}");
+    }
+
+    #[test]
+    fn lateness_without_a_latency() {
+        let mut result = example();
+        result.operations.clear();
+        result.deliveries.clear();
+        let late = notes(&result).into_iter().find(|note| note.code == "generator-late");
+        let text = late.unwrap().text;
+        assert!(!text.contains("of a measured") && text.contains("; the lateness is"), "{text}");
+    }
+
+    #[test]
+    fn what_was_under_way_at_a_stop_is_not_called_lost() {
+        let mut result = example();
+        result.meta.interrupted = true;
+        result.deliveries[0].lost = 1;
+        let lost = notes(&result).into_iter().find(|note| note.code == "lost").unwrap().text;
+        assert!(lost.contains("had not arrived when it was stopped"), "{lost}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod deliveries;
 mod examples;
 mod jmeter;
 mod jtl_kill;
+mod open_groups;
 mod pacing;
 mod readers;
 mod runs;

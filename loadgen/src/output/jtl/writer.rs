@@ -4,9 +4,9 @@
 //! rows over never waits. If the disk is full, rows are taken and counted as lost, and
 //! [`JtlWriter::finish`] says so.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,23 +21,26 @@ use super::row::{JtlRow, MAX_ROW};
 pub struct JtlWriter {
     sink: JtlSink,
     thread: JoinHandle<io::Result<u64>>,
+    /// The file, if it was not there before.
+    new: Option<PathBuf>,
 }
 
 impl JtlWriter {
-    /// Begins a log; what was in the file before is gone.
+    /// Begins a log. What was in the file before stays until there is a row, or the log ends.
     ///
     /// # Errors
     ///
     /// If the file cannot be made, or the thread cannot be started.
     pub fn create(path: &Path) -> io::Result<(JtlWriter, JtlSink)> {
-        let file = File::create(path)?;
+        let new = fs::symlink_metadata(path).is_err().then(|| path.to_owned());
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
         let (sender, receiver) = channel();
         let sink = JtlSink { sender, queue: Arc::default() };
         let queue = Arc::clone(&sink.queue);
         let thread = std::thread::Builder::new()
             .name("jtl".to_owned())
             .spawn(move || Log::new(file).run(&receiver, &queue))?;
-        Ok((JtlWriter { sink: sink.clone(), thread }, sink))
+        Ok((JtlWriter { sink: sink.clone(), thread, new }, sink))
     }
 
     /// Writes what was handed over until now, and ends the log. Says how many rows it has.
@@ -49,6 +52,15 @@ impl JtlWriter {
         // A thread that is gone already has its own error.
         let _ = self.sink.sender.send(Message::Finish);
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the writer panicked")))
+    }
+
+    /// Ends the log of a run that was not made: without a row, the file is as it was before.
+    pub fn abandon(self) {
+        let _ = self.sink.sender.send(Message::Abandon);
+        if let (Ok(Ok(0)), Some(new)) = (self.thread.join(), self.new) {
+            // It is empty, and of no use.
+            let _ = fs::remove_file(new);
+        }
     }
 }
 
@@ -128,6 +140,7 @@ impl Drop for JtlBuffer {
 pub(super) enum Message {
     Rows(Rows),
     Finish,
+    Abandon,
 }
 
 /// Whole rows, and where each ends: a row may have line ends within.
@@ -170,9 +183,15 @@ impl Log {
     }
 
     fn run(mut self, receiver: &Receiver<Message>, queue: &Queue) -> io::Result<u64> {
-        while let Ok(Message::Rows(rows)) = receiver.recv() {
-            self.take(&rows);
-            queue.bytes.fetch_sub(rows.bytes.len() as u64, Ordering::Relaxed);
+        loop {
+            match receiver.recv() {
+                Ok(Message::Rows(rows)) => {
+                    self.take(&rows);
+                    queue.bytes.fetch_sub(rows.bytes.len() as u64, Ordering::Relaxed);
+                }
+                Ok(Message::Abandon) if self.rows == 0 => return Ok(0),
+                Ok(Message::Finish | Message::Abandon) | Err(_) => break,
+            }
         }
         self.pages.release();
         self.write();
@@ -202,10 +221,13 @@ impl Log {
     /// Writes what is ready. After an error the file is cut back to whole rows, and stays so.
     fn write(&mut self) {
         let ready = self.pages.ready();
+        if self.written == 0 && !ready.is_empty() {
+            // It may be a pipe; then there is nothing to cut.
+            let _ = self.file.set_len(0);
+        }
         if self.failed.is_none()
             && let Err(error) = self.file.write_all(ready)
         {
-            // It may be a pipe; then there is nothing to cut.
             let _ = self.file.set_len(self.written);
             self.failed = Some(error);
         }
@@ -259,6 +281,31 @@ mod tests {
         drop(buffer);
         let error = writer.finish().unwrap_err().to_string();
         assert!(error.contains("of 3 rows, not all were written"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_was_not_made_leaves_the_file_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("results.jtl");
+        let (writer, _sink) = JtlWriter::create(&path).unwrap();
+        assert!(path.exists(), "whether it can be written is known before the run");
+        writer.abandon();
+        assert!(!path.exists());
+
+        let old = "x".repeat(20_000);
+        std::fs::write(&path, &old).unwrap();
+        JtlWriter::create(&path).unwrap().0.abandon();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), old);
+
+        let (writer, sink) = JtlWriter::create(&path).unwrap();
+        JtlBuffer::new(sink).push(&ROW);
+        writer.abandon();
+        let log = std::fs::read_to_string(&path).unwrap();
+        assert!(log.starts_with(HEADER) && log.lines().count() == 2, "{log}");
+
+        std::fs::write(&path, &old).unwrap();
+        JtlWriter::create(&path).unwrap().0.finish().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), HEADER);
     }
 
     #[test]

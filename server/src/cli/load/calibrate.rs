@@ -32,7 +32,7 @@ pub(super) fn main(args: &CalibrateArgs) -> Result<Exit, Failure> {
     }
     let (duration, stop) = (args.duration, Stop::default());
     stop_on_signal(&stop);
-    let options = CalibrateOptions { cores: args.cores.cores(), duration, stop: stop.clone() };
+    let options = CalibrateOptions { cores: args.cores.cores()?, duration, stop: stop.clone() };
     let calibration = match calibrate::run(&options) {
         Ok(calibration) => calibration,
         Err(error) if stop.is_stopped() => {
@@ -42,16 +42,16 @@ pub(super) fn main(args: &CalibrateArgs) -> Result<Exit, Failure> {
     };
     if args.json {
         let json = serde_json::to_string_pretty(&calibration).map_err(Failure::not_made)?;
-        say(&format!("{json}\n"));
+        say(&format!("{json}\n"))?;
     } else {
-        say(&calibration.text());
+        say(&calibration.text())?;
     }
     match calibrate::save(&calibration) {
         Ok(path) if args.json => eprintln!("thalweg: saved in {}", path.display()),
         Ok(path) => say(&format!(
             "\nsaved in {}: results that come near these figures say so\n",
             path.display()
-        )),
+        ))?,
         Err(error) => eprintln!("thalweg: the calibration was not saved: {error}"),
     }
     Ok(Exit::Passed)

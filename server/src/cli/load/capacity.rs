@@ -106,10 +106,14 @@ pub(super) fn main(args: &CapacityArgs) -> Result<Exit, Failure> {
     let report = search(args, &ready, &generator, &options, &run_options)?;
     drop(endpoint);
     let text = report.to_string();
-    say(&text);
+    let said = say(&text);
     if let Some(dir) = &args.output {
         write(&dir.join("capacity.txt"), &text)?;
         write(&dir.join("capacity.json"), &report.to_json())?;
+    }
+    said?;
+    if let Some(failure) = report.failure {
+        return Err(Failure::not_made(failure));
     }
     Ok(match report.answer {
         None => Exit::Interrupted,

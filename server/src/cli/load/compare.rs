@@ -40,6 +40,6 @@ pub(super) fn main(args: &CompareArgs) -> Result<Exit, Failure> {
     let a = output::load(&args.a).map_err(Failure::not_made)?;
     let b = output::load(&args.b).map_err(Failure::not_made)?;
     let comparison = compare::compare(&a, &b, &Options { tolerance, resamples, seed });
-    say(&comparison.text());
+    say(&comparison.text())?;
     Ok(if comparison.is_regression() { Exit::Failed } else { Exit::Passed })
 }

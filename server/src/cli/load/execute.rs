@@ -38,17 +38,18 @@ pub(super) fn execute(
     let made = generator.run(ready, &ready.plan, None, &options);
     view.finish();
     drop(endpoint);
-    let logged = log.map(JtlWriter::finish);
     let mut result = match made {
         Ok(result) => result,
-        Err(_) if options.stop.is_stopped() => return Err(stopped_early()),
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            log.into_iter().for_each(JtlWriter::abandon);
+            let stopped = options.stop.is_stopped();
+            return Err(if stopped { stopped_early() } else { error.into() });
+        }
     };
+    let logged = log.map(JtlWriter::finish).transpose();
+    let logged = logged.map_err(|error| Failure::not_made(format!("--log: {error}")));
     ready.sign(&mut result);
-    results.write(&result)?;
-    if let Some(Err(error)) = logged {
-        return Err(Failure::not_made(format!("--log: {error}")));
-    }
+    results.write(&result).and(logged.map(drop))?;
     Ok(match thresholds::passed(&result) {
         _ if result.meta.interrupted => Exit::Interrupted,
         true => Exit::Passed,

@@ -74,7 +74,7 @@ pub(super) fn main(args: &FanoutArgs) -> Result<Exit, Failure> {
     options.check()?;
     let source = options.source();
     if args.print_plan {
-        say(&source.text);
+        say(&source.text)?;
         return Ok(Exit::Passed);
     }
     let mut ready = Ready::of(source, &args.overrides)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::thread::{CpuSet, sched_getaffinity};
 use thalweg_loadgen::capacity::Scaling;
 use thalweg_loadgen::distributed::{Job, Token, controller};
 use thalweg_loadgen::engine::{self, Cores, RunOptions, Share};
@@ -26,10 +27,17 @@ pub(super) struct CoreArgs {
 }
 
 impl CoreArgs {
-    pub(super) fn cores(&self) -> Cores {
-        match &self.pin {
-            Some(cpus) => Cores::Pinned(cpus.clone()),
-            None => Cores::Count(self.cores.map_or(1, usize::from)),
+    pub(super) fn cores(&self) -> Result<Cores, Failure> {
+        let Some(cpus) = &self.pin else {
+            return Ok(Cores::Count(self.cores.map_or(1, usize::from)));
+        };
+        let allowed = allowed_cpus();
+        match cpus.iter().find(|cpu| !allowed.contains(cpu)) {
+            None => Ok(Cores::Pinned(cpus.clone())),
+            Some(cpu) => Err(Failure::usage(format!(
+                "--pin {cpu}: expected processors that this process may use: {}",
+                ranges(&allowed)
+            ))),
         }
     }
 }
@@ -55,7 +63,15 @@ pub(super) struct GeneratorArgs {
 impl GeneratorArgs {
     pub(super) fn generator(&self) -> Result<Generator, Failure> {
         let token = self.token_file.as_deref().map(read_token).transpose()?;
-        Ok(Generator { cores: self.cores.cores(), workers: self.workers.clone(), token })
+        for (index, worker) in self.workers.iter().enumerate() {
+            let expected = match self.workers[..index].contains(worker) {
+                _ if !worker.contains(':') => "expected HOST:PORT",
+                true => "it is given twice: expected each worker once",
+                false => continue,
+            };
+            return Err(Failure::usage(format!("--workers {worker:?}: {expected}")));
+        }
+        Ok(Generator { cores: self.cores.cores()?, workers: self.workers.clone(), token })
     }
 }
 
@@ -107,10 +123,40 @@ pub(super) fn options(cores: Cores) -> RunOptions {
     RunOptions { cores, ceiling, ..RunOptions::default() }
 }
 
+/// Those that the scheduler may put this process on, in order.
+fn allowed_cpus() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).unwrap_or_default();
+    (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect()
+}
+
+/// Numbers in order, like `0-3, 6`.
+fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let texts = runs.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run.iter().map(usize::to_string).collect(),
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
 /// The secret in a file.
 pub(super) fn read_token(file: &Path) -> Result<Token, Failure> {
     let wrong =
         |reason: String| Failure::usage(format!("--token-file {}: {reason}", file.display()));
     let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     Token::new(&text).ok_or_else(|| wrong("it is empty; expected a secret".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_ranges() {
+        let check = |numbers: &[usize], want: &str| assert_eq!(ranges(numbers), want);
+        check(&[], "");
+        check(&[3], "3");
+        check(&[0, 1], "0-1");
+        check(&[0, 1, 2, 5, 7, 8], "0-2, 5, 7-8");
+    }
 }

@@ -21,7 +21,7 @@ mod results;
 mod run;
 mod worker;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -74,22 +74,29 @@ pub(super) fn main(args: &LoadArgs) -> ExitCode {
         LoadCommand::Compare(args) => compare::main(args),
         LoadCommand::Calibrate(args) => calibrate::main(args),
         LoadCommand::Worker(args) => worker::main(args),
-        LoadCommand::Schema => {
-            say(&toml::schema());
-            Ok(Exit::Passed)
-        }
+        LoadCommand::Schema => say(&toml::schema()).map(|()| Exit::Passed),
     };
     match done {
         Ok(exit) => exit.into(),
         Err(Failure { exit, message }) => {
-            eprintln!("thalweg: {message}");
+            tell(&message);
             exit.into()
         }
     }
 }
 
+/// To stderr, a line. If it cannot take it, nobody could be told.
+fn tell(message: &str) {
+    let _ = writeln!(std::io::stderr(), "thalweg: {message}");
+}
+
 /// To stdout. Who reads it may leave; that is no reason to fail.
-fn say(text: &str) {
+fn say(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::not_made(format!("stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

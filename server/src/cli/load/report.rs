@@ -38,6 +38,6 @@ pub(super) fn main(args: &ReportArgs) -> Result<Exit, Failure> {
     } else if path.is_dir() {
         write_html(&result, path)?;
     }
-    say(&text::text(&result));
+    say(&text::text(&result))?;
     Ok(Exit::Passed)
 }

@@ -1,12 +1,15 @@
 //! Where what came of a run goes: text, files, the endpoint for Prometheus.
 //!
-//! Invariant: whatever can be known about the files before the run is known before the run: a
-//! long run does not end in a wrong path.
+//! Invariants: whatever can be known about the files before the run is known before the run: a
+//! long run does not end in a wrong path. One that cannot be written does not keep the others from
+//! being written.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
+use rustix::fs::{Access, access};
 use thalweg_loadgen::engine::JtlDeliveries;
 use thalweg_loadgen::html;
 use thalweg_loadgen::output::summary::Summary;
@@ -14,7 +17,7 @@ use thalweg_loadgen::output::{self, junit, text};
 use thalweg_loadgen::result::RunResult;
 
 use super::exit::Failure;
-use super::say;
+use super::{say, tell};
 
 /// What is written, and where.
 #[derive(Args, Debug)]
@@ -68,46 +71,64 @@ impl ResultArgs {
         if let Some(dir) = &self.output {
             take_directory(dir)?;
         }
-        let of_stdout = |file: &&PathBuf| !is_stdout(file);
-        for (flag, file) in [
-            ("--log", self.log.as_ref()),
-            ("--summary", self.summary.as_ref().filter(of_stdout)),
-            ("--junit", self.junit.as_ref()),
-        ] {
-            if let Some(reason) = file.and_then(|file| unwritable(file)) {
+        let files = [
+            ("--log", self.log.as_deref()),
+            ("--summary", self.summary.as_deref().filter(|file| !is_stdout(file))),
+            ("--junit", self.junit.as_deref()),
+        ];
+        let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+        for (flag, file) in files {
+            let Some(file) = file else { continue };
+            if let Some(reason) = unwritable(file) {
                 return Err(Failure::usage(format!("{flag} {reason}")));
+            }
+            let place = place(file);
+            if let Some((other, _)) = taken.iter().find(|(_, other)| *other == place) {
+                let name = file.display();
+                return Err(Failure::usage(format!(
+                    "{flag} {name}: {other} writes there too; expected another file"
+                )));
+            }
+            // A device takes all that comes.
+            if !file.exists() || file.is_file() {
+                taken.push((flag, place));
             }
         }
         Ok(())
     }
 
-    /// Shows the result and writes the files.
+    /// Shows the result and writes all files, whatever becomes of one of them. The first error.
     pub(super) fn write(&self, result: &RunResult) -> Result<(), Failure> {
         let text = text::text(result);
-        match &self.summary {
+        let said = match &self.summary {
             Some(file) if is_stdout(file) => {
-                eprint!("{text}");
-                say(&summary(result)?);
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                summary(result).and_then(|summary| say(&summary))
             }
-            _ => say(&text),
-        }
-        if let Some(file) = self.summary.as_ref().filter(|file| !is_stdout(file)) {
-            write(file, &summary(result)?)?;
-        }
-        if let Some(file) = &self.junit {
-            write(file, &junit::junit(result).map_err(Failure::not_made)?)?;
-        }
-        if let Some(dir) = &self.output {
+            Some(file) => {
+                let written = summary(result).and_then(|summary| write(file, &summary));
+                say(&text).and(written)
+            }
+            None => say(&text),
+        };
+        let junit = self.junit.as_ref().map_or(Ok(()), |file| {
+            junit::junit(result).map_err(Failure::not_made).and_then(|text| write(file, &text))
+        });
+        let report = self.output.as_ref().map_or(Ok(()), |dir| {
             write_report(result, dir)?;
-            eprintln!("thalweg: the report is {}", dir.join(INDEX).display());
-        }
-        Ok(())
+            tell(&format!("the report is {}", dir.join(INDEX).display()));
+            Ok(())
+        });
+        said.and(junit).and(report)
     }
 }
 
 /// Makes sure that a directory is there, empty, and ours to write to.
 pub(super) fn take_directory(dir: &Path) -> Result<(), Failure> {
     let refused = |reason: String| Failure::usage(format!("--output {}: {reason}", dir.display()));
+    if dir.exists() && !dir.is_dir() {
+        return Err(refused("it is a file; expected a directory".to_owned()));
+    }
     fs::create_dir_all(dir).map_err(|error| refused(error.to_string()))?;
     let mut entries = fs::read_dir(dir).map_err(|error| refused(error.to_string()))?;
     if entries.next().is_some() {
@@ -144,10 +165,9 @@ fn is_stdout(file: &Path) -> bool {
 
 /// Why a file cannot be written, with its name.
 fn unwritable(file: &Path) -> Option<String> {
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    // Where a link leads is where it is written.
+    let end = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let parent = parent(&end);
     let name = file.display();
     if file.is_dir() {
         return Some(format!("{name}: it is a directory; expected a file"));
@@ -155,13 +175,33 @@ fn unwritable(file: &Path) -> Option<String> {
     if !parent.is_dir() {
         return Some(format!("{name}: there is no directory {}", parent.display()));
     }
-    None
+    let probed = match fs::metadata(file) {
+        Ok(there) if !there.is_file() => {
+            access(file, Access::WRITE_OK).map_err(std::io::Error::from)
+        }
+        // A file is replaced by one that is made beside it.
+        _ => tempfile_in(parent),
+    };
+    probed.err().map(|error| format!("{name}: {error}"))
+}
+
+fn parent(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The same for two names of one file.
+fn place(file: &Path) -> PathBuf {
+    let beside = || Some(fs::canonicalize(parent(file)).ok()?.join(file.file_name()?));
+    fs::canonicalize(file).ok().or_else(beside).unwrap_or_else(|| file.to_owned())
 }
 
 /// Tries to write into a directory.
 fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     let probe = dir.join(format!(".{}.tmp", std::process::id()));
-    fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))
+    fs::File::create_new(&probe).and_then(|_| fs::remove_file(&probe))
 }
 
 /// `all`, `none`, or one reader in so many.
@@ -192,7 +232,7 @@ mod tests {
         fs::write(new.join("index.html"), "x").unwrap();
         assert!(take_directory(&new).unwrap_err().message.contains("not empty"));
         let file = take_directory(&new.join("index.html")).unwrap_err().message;
-        assert!(file.contains("index.html"), "{file}");
+        assert!(file.contains("index.html: it is a file"), "{file}");
     }
 
     #[test]
@@ -209,6 +249,10 @@ mod tests {
         check("a", None);
         check(".", Some("a directory; expected a file"));
         check("no/a", Some("there is no directory"));
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("full")).unwrap();
+        check("full", None);
+        assert!(unwritable(Path::new("/proc/self/status")).is_some());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left over");
         assert_eq!(unwritable(Path::new("a")), None);
     }
 

@@ -30,7 +30,7 @@ pub(super) fn main(args: &RunArgs) -> Result<Exit, Failure> {
     let mut ready = args.plan.read(&args.overrides)?;
     ready.add_thresholds(&args.results.thresholds)?;
     if args.check {
-        say(&describe(&ready));
+        say(&describe(&ready))?;
         return Ok(Exit::Passed);
     }
     execute(&ready, &args.generator.generator()?, &args.results)

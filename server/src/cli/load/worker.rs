@@ -40,7 +40,7 @@ pub(super) fn main(args: &WorkerArgs) -> Result<Exit, Failure> {
                 .to_owned(),
         ));
     }
-    let run = options(args.cores.cores());
+    let run = options(args.cores.cores()?);
     let stop = run.stop.clone();
     let options = WorkerOptions {
         token,
@@ -52,7 +52,7 @@ pub(super) fn main(args: &WorkerArgs) -> Result<Exit, Failure> {
     let worker = Worker::bind(listen, options).map_err(|error| wrong(error.to_string()))?;
     let address = worker.local_addr().map_err(Failure::not_made)?;
     stop_on_signal(&stop);
-    say(&format!("thalweg {} load worker ready: {address}\n", env!("CARGO_PKG_VERSION")));
+    say(&format!("thalweg {} load worker ready: {address}\n", env!("CARGO_PKG_VERSION")))?;
     worker.serve();
     Ok(Exit::Passed)
 }

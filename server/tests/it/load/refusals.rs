@@ -34,11 +34,15 @@ fn wrong_words() {
     fanout(&["--readers=0"], "readers = 0: expected 1 to 1000000");
     fanout(&["--rate=NaN"], "rate = NaN: expected");
     fanout(&["--duration=60"], "expected a duration such as");
+    fanout(&["--duration=0s"], "duration = 0s: expected more than nothing");
     fanout(&["--warm-up=60s"], "expected less than the duration");
     fanout(&["--jtl-deliveries=all"], "--log <FILE.jtl>");
     fanout(&["-l", "/no/such/r.jtl"], "--log /no/such/r.jtl: there is no directory /no/such");
     fanout(&["--junit", "/tmp"], "--junit /tmp: it is a directory");
-    fanout(&["-o", &plan], "--output");
+    fanout(&["-o", &plan], "it is a file; expected a directory");
+    let same = format!("{}/./r.json", files.path(""));
+    let twice = ["-l", &files.path("r.json"), "--summary", &same];
+    fanout(&twice, "--log writes there too; expected another file");
     fanout(&["--threshold", "p99"], "--threshold \"p99\": ");
     fanout(&["--threshold", "read: p99 < 1s"], "there is no label \"read\"");
     fanout(&["--metrics", "nowhere"], "--metrics nowhere: ");
@@ -46,6 +50,9 @@ fn wrong_words() {
     fanout(&["--workers=127.0.0.1:1", "--cores=2"], "cannot be used with");
     fanout(&["--cores=2", "--pin=1"], "cannot be used with");
     fanout(&["--token-file", &plan], "--workers");
+    fanout(&["--pin=99999"], "--pin 99999: expected processors that this process may use: ");
+    fanout(&["--workers="], "--workers \"\": expected HOST:PORT");
+    fanout(&["--workers=a:1,a:1"], "--workers \"a:1\": it is given twice");
     check(&["fanout", "--url", "http://127.0.0.1:1"], 2, "a URL that ends in the name of a stream");
 
     check(&["run"], 2, "<PLAN>");
@@ -92,7 +99,13 @@ fn wrong_plans_are_named_with_their_line() {
 fn runs_that_cannot_be_made() {
     let files = Files::new();
     let plan = files.write("p.toml", PLAN);
-    check(&["run", &plan, "-q"], 3, "refused");
+    check(&["run", &plan, "-q"], 3, "no connection to 127.0.0.1:1: Connection refused");
+    let log = files.write("r.jtl", "of yesterday");
+    check(&["run", &plan, "-q", "-l", &log], 3, "refused");
+    assert_eq!(files.read("r.jtl"), "of yesterday");
+    let log = files.path("new.jtl");
+    check(&["run", &plan, "-q", "-l", &log], 3, "refused");
+    assert_eq!(files.list("."), ["p.toml", "r.jtl"]);
     check(&["run", &plan, "-q", "--workers=127.0.0.1:1"], 3, "worker 127.0.0.1:1: no connection");
     check(&["capacity", &plan, "-q", "--slo=p99<1s"], 3, "refused");
     check(&["fanout", "-q", "--url=http://127.0.0.1:1/x"], 3, "refused");

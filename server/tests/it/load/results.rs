@@ -59,6 +59,44 @@ fn a_run_leaves_everything_that_was_asked_for() {
     again(&files, &report, &log);
 }
 
+#[test]
+fn secrets_are_in_no_report() {
+    let server = Server::start(&[]);
+    let files = Files::new();
+    let plan = format!(
+        "target = \"{}\"\nbearer = \"hunter1\"\nheaders = {{ \"x-api-key\" = \"hunter2\" }}\n\
+         [variables]\nword = \"${{__P(my_token,hunter3)}}\"\n[[streams]]\nname = \"s\"\n\
+         [[groups]]\nrate = 5\nduration = \"1s\"\nsteps = [{{ append = {{}} }}]\n",
+        target(&server)
+    );
+    let (plan, report) = (files.write("p.toml", &plan), files.path("report"));
+    load(&["run", &plan, "-q", "-J", "my_token=hunter4", "-o", &report]).expect(0);
+    for name in ["result.json", "index.html", "summary.json", "junit.xml"] {
+        assert!(!files.read(&format!("report/{name}")).contains("hunter"), "{name}");
+    }
+    assert!(files.read("report/result.json").contains("***"));
+}
+
+#[test]
+fn what_cannot_be_written_does_not_take_the_rest_with_it() {
+    let server = Server::start(&[]);
+    let files = Files::new();
+    let (report, junit) = (files.path("report"), files.path("j.xml"));
+    let full = files.path("full");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("linked");
+    let outputs = ["--summary", &full, "--junit", &junit, "-o", &report];
+    let ran = fanout(&server, &outputs).expect(3);
+    assert!(ran.stderr.contains("/full: No space left on device"), "{}", ran.stderr);
+    assert!(ran.stdout.ends_with("passed\n"), "{}", ran.stdout);
+    assert!(files.read("j.xml").contains("<testcase"));
+    assert!(files.list("report").contains(&"index.html".to_owned()));
+
+    let mut full = command(&["schema"]);
+    full.stdout(std::fs::File::options().write(true).open("/dev/full").expect("a device"));
+    let ended = super::outcome(&mut full).expect(3);
+    assert!(ended.stderr.contains("stdout: No space left on device"), "{}", ended.stderr);
+}
+
 /// What is made of a result afterwards.
 fn again(files: &Files, report: &str, log: &str) {
     let html = files.read("new/report/index.html");

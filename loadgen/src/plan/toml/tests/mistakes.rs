@@ -277,6 +277,10 @@ fn contradictions() {
         "label = 'x'\nhead = {}\n[[groups.steps]]\nlabel = 'x'\nfork = {}",
         "steps[1].label: \"x\" is the label of a head and of a fork",
     );
+    check_step(
+        "label = 'x'\nhead = {}\n[[groups.steps]]\nlabel = 'x'\nappend = {}",
+        "steps[1].label: \"x\" is the label of a head and of an append",
+    );
     check(
         &format!("warm_up = '1s'\n{}", with_step("head = {}")),
         "p.toml:1: warm_up = 1s: expected less than the groups last, 1s",
