@@ -20,6 +20,7 @@ use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{Connection, WireError};
 use crate::net;
+use crate::result::NOT_SENT;
 use crate::user::Counter;
 
 /// What the tasks of one thread share.
@@ -310,7 +311,7 @@ impl Core {
             bytes_sent: 0,
             bytes_received: 0,
         };
-        let (kind, text) = ("not sent", "max_in_flight were under way until the end");
+        let (kind, text) = (NOT_SENT, "max_in_flight were under way until the end");
         self.recorder.borrow_mut().ended(&ended, Some((kind, text)));
         let path = || self.program.target.path.clone();
         self.log(who, &ended, Said::nothing(kind, text), Some(text), path);

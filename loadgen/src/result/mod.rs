@@ -292,6 +292,10 @@ pub struct ErrorCount {
     pub example: String,
 }
 
+/// [`ErrorCount::kind`] of operations that were due and never began, because as many were under way
+/// as their group allows.
+pub const NOT_SENT: &str = "not sent";
+
 /// What a reader of the results must know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
