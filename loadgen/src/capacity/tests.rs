@@ -78,6 +78,7 @@ fn result(plan: &Plan) -> RunResult {
             reader_mean: Times::new(),
             setup: Times::new(),
             faults: Vec::new(),
+            unjudged: 0,
         }],
         lateness: Times::new(),
         cores: vec![CoreResult {

@@ -3,14 +3,14 @@
 //! Invariant: what a reader should have got is decided at the end, from what was acknowledged
 //! ([`super::owed`]), and not while the run is under way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::core::{GroupCount, Part, ReaderEnd};
-use super::owed::{Ledger, ledger, owed};
+use super::owed::{Ledger, ledger, owed, unsent};
 use super::program::Program;
-use super::recorder::{LabelRecord, MAX_NAMED_FAULTS};
+use super::recorder::{LabelId, LabelRecord, MAX_NAMED_FAULTS, MessageRecord};
 use super::thread::{Counts, Role};
-use crate::plan::{Load, Plan};
+use crate::plan::{Group, Load, Payload, Plan, SamplerKind, Step};
 use crate::result::{
     CoreResult, DeliveryResult, ErrorCount, Gauge, GroupResult, Interval, Meta, Note,
     OperationResult, RESULT_FORMAT, RunResult, Times, units,
@@ -28,7 +28,10 @@ pub(crate) fn assemble(
     let published = ledger(counts.iter_mut().map(|count| std::mem::take(&mut count.published)));
     let mut lateness = Times::new();
     counts.iter().for_each(|count| lateness.merge(&count.recorder.lateness));
-    let (operations, deliveries) = labels(program, &counts, &published);
+    let (operations, mut deliveries) = labels(program, &counts, &published);
+    for delivery in deliveries.iter_mut().filter(|delivery| delivery.expected == 0) {
+        delivery.unjudged += unstamped(&program.plan, &delivery.label, &operations);
+    }
     RunResult {
         format: RESULT_FORMAT,
         groups: groups(&program.plan, worker, &counts, &meta),
@@ -62,8 +65,12 @@ fn labels(
                 .iter()
                 .filter_map(|count| count.setup.get(&id))
                 .for_each(|times| result.setup.merge(times));
-            judge(&mut result, &ends, published);
-            last_reader(&mut result, &ends, counts);
+            let mut messages = messages(counts, id);
+            judge(&mut result, &ends, published, &mut messages);
+            last_reader(&mut result, &messages);
+            if result.expected == 0 {
+                result.unjudged = acknowledged(&ends, published);
+            }
             deliveries.push(result);
         } else {
             operations.push(OperationResult {
@@ -120,11 +127,17 @@ fn delivery(label: &str, mode: &str, sum: LabelRecord) -> DeliveryResult {
         reader_mean: Times::new(),
         setup: Times::new(),
         faults: sum.faults,
+        unjudged: 0,
     }
 }
 
-/// What each reader should have got and did not.
-fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &Ledger) {
+/// What each reader should have got and did not, and what it got that nobody sent.
+fn judge(
+    result: &mut DeliveryResult,
+    ends: &[&ReaderEnd],
+    published: &Ledger,
+    messages: &mut Messages,
+) {
     result.readers = ends.len() as u64;
     let others = std::mem::take(&mut result.faults);
     for end in ends {
@@ -132,9 +145,18 @@ fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &Ledger) {
             result.reader_max.record(end.seen.max_ns);
             result.reader_mean.record(mean_ns);
         }
-        for (source, published) in published.get(&end.stream).into_iter().flatten() {
+        let published = published.get(&end.stream).map_or(&[][..], Vec::as_slice);
+        let unsent = unsent(&end.seen, published);
+        result.damaged += unsent;
+        result.delivered = result.delivered.saturating_sub(unsent);
+        for (source, published) in published {
             for sequence in owed(&end.seen, end.place(), *source, published) {
                 result.lost += 1;
+                let all = messages.get_mut(&(end.stream, *source));
+                if let Some(message) = all.and_then(|all| all.get_mut(sequence as usize)) {
+                    // Not all have it.
+                    message.deliveries = 0;
+                }
                 if result.faults.len() < MAX_NAMED_FAULTS {
                     let ReaderEnd { number, stream, .. } = end;
                     let reader = number + 1;
@@ -150,26 +172,75 @@ fn judge(result: &mut DeliveryResult, ends: &[&ReaderEnd], published: &Ledger) {
     result.expected = result.delivered + result.lost;
 }
 
-/// Time until the last reader had each message, of messages that all readers got.
-fn last_reader(result: &mut DeliveryResult, ends: &[&ReaderEnd], counts: &[Counts]) {
-    let mut readers: HashMap<u32, u32> = HashMap::new();
-    ends.iter().for_each(|end| *readers.entry(end.stream).or_default() += 1);
-    let mut all: HashMap<(u32, u32), Vec<(u32, u64)>> = HashMap::new();
+/// By stream and source: what came of each message, as far as there is room.
+type Messages = HashMap<(u32, u32), Vec<MessageRecord>>;
+
+/// The messages of a label, of all threads.
+fn messages(counts: &[Counts], label: LabelId) -> Messages {
+    let mut all = Messages::new();
     for count in counts {
-        for (key, messages) in &count.recorder.messages {
-            let entry = all.entry(*key).or_default();
-            entry.resize(entry.len().max(messages.len()), (0, 0));
+        let of_label = count.recorder.messages.iter().filter(|(key, _)| key.0 == label);
+        for ((_, stream, source), messages) in of_label {
+            let entry = all.entry((*stream, *source)).or_default();
+            entry.resize(entry.len().max(messages.len()), MessageRecord::default());
             for (sum, message) in entry.iter_mut().zip(messages) {
-                sum.0 += message.deliveries;
-                sum.1 = sum.1.max(message.slowest_ns);
+                sum.deliveries += message.deliveries;
+                sum.slowest_ns = sum.slowest_ns.max(message.slowest_ns);
             }
         }
     }
-    for ((stream, _), messages) in all {
-        let wanted = readers.get(&stream).copied().unwrap_or(u32::MAX);
-        let complete = messages.iter().filter(|(deliveries, _)| *deliveries == wanted);
-        complete.for_each(|(_, slowest_ns)| result.last_reader.record(*slowest_ns));
+    all
+}
+
+/// Time until the last reader had each message, of messages that every reader has that should have
+/// it: however many those are, as some come late and others leave early.
+fn last_reader(result: &mut DeliveryResult, messages: &Messages) {
+    let complete = messages.values().flatten().filter(|message| message.deliveries > 0);
+    complete.for_each(|message| result.last_reader.record(message.slowest_ns));
+}
+
+/// Measured messages that were acknowledged on the streams of these readers.
+fn acknowledged(ends: &[&ReaderEnd], published: &Ledger) -> u64 {
+    let streams: HashSet<u32> = ends.iter().map(|end| end.stream).collect();
+    let published = streams.iter().filter_map(|stream| published.get(stream)).flatten();
+    let counts = published.filter_map(|(_, published)| {
+        let first = published.first_measured?;
+        let refused = published.refused.iter().filter(|sequence| **sequence >= first).count();
+        Some(u64::from(published.sent - first).saturating_sub(refused as u64))
+    });
+    counts.sum()
+}
+
+/// Acknowledged appends of bodies of the plan's own to the streams that readers of a label follow:
+/// they carry no stamp, so that nobody can judge them.
+fn unstamped(plan: &Plan, label: &str, operations: &[OperationResult]) -> u64 {
+    let (mut followed, mut appends) = (HashSet::new(), HashMap::new());
+    let mut steps: Vec<&Step> = plan.groups.iter().flat_map(|group| &group.steps).collect();
+    while let Some(step) = steps.pop() {
+        match step {
+            Step::Sample(sampler) => match &sampler.kind {
+                SamplerKind::Tail(tail) if sampler.label == label => {
+                    followed.insert(tail.streams);
+                }
+                SamplerKind::Append { streams, payload }
+                | SamplerKind::AppendBatch { streams, payload, .. }
+                | SamplerKind::ProducerAppend { streams, payload }
+                    if matches!(payload, Payload::Template(_)) =>
+                {
+                    appends.insert(sampler.label.as_str(), *streams);
+                }
+                _ => {}
+            },
+            Step::Loop { steps: more, .. }
+            | Step::If { steps: more, .. }
+            | Step::Transaction { steps: more, .. } => steps.extend(more),
+            Step::Pause(_) => {}
+        }
     }
+    let of = operations.iter().filter(|operation| {
+        appends.get(operation.label.as_str()).is_some_and(|set| followed.contains(set))
+    });
+    of.map(|operation| operation.succeeded).sum()
 }
 
 fn groups(plan: &Plan, worker: Part, counts: &[Counts], meta: &Meta) -> Vec<GroupResult> {
@@ -256,11 +327,7 @@ fn held_up(plan: &Plan, counts: &[Counts]) -> Vec<Note> {
 }
 
 /// Arrivals of an open group after the warm-up.
-fn measured_arrivals(
-    plan: &Plan,
-    group: &crate::plan::Group,
-    stages: &[crate::plan::RateStage],
-) -> u64 {
+fn measured_arrivals(plan: &Plan, group: &Group, stages: &[crate::plan::RateStage]) -> u64 {
     let before = plan.warm_up.saturating_sub(group.delay);
     let mut left = before;
     let mut early = 0.0;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use monoio::io::Canceller;
 use monoio::net::TcpStream;
@@ -19,6 +20,7 @@ use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{Connection, WireError};
 use crate::net;
+use crate::result::NOT_SENT;
 use crate::user::Counter;
 
 /// What the tasks of one thread share.
@@ -115,7 +117,47 @@ pub(crate) struct Published {
     pub(crate) first_measured: Option<u32>,
     /// Sequence numbers that were not acknowledged: nobody may expect them.
     pub(crate) refused: Vec<u32>,
+    /// Some of the sequence numbers and when they were due, in order: what late readers may expect.
+    marks: Vec<(u32, u64)>,
+    /// At least between two of them.
+    gap_ns: u64,
 }
+
+/// Of one source on one stream. When there are more, every second one goes.
+const MAX_MARKS: usize = 256;
+
+impl Published {
+    /// Counts a message; its number.
+    pub(crate) fn add(&mut self, intended_ns: u64, measured: bool) -> u32 {
+        let sequence = self.sent;
+        self.sent += 1;
+        if measured && self.first_measured.is_none() {
+            self.first_measured = Some(sequence);
+        }
+        let last = self.marks.last().map(|mark| mark.1);
+        if last.is_none_or(|last| intended_ns > last.saturating_add(self.gap_ns)) {
+            self.marks.push((sequence, intended_ns));
+        }
+        if self.marks.len() > MAX_MARKS {
+            let mut keep = false;
+            self.marks.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.gap_ns = (self.gap_ns * 2).max(MIN_GAP_NS);
+        }
+        sequence
+    }
+
+    /// A number from which on all messages were due after `at_ns`: the first, or one soon
+    /// after it.
+    pub(crate) fn first_due(&self, at_ns: u64) -> Option<u32> {
+        let at = self.marks.partition_point(|mark| mark.1 <= at_ns);
+        self.marks.get(at).map(|mark| mark.0)
+    }
+}
+
+const MIN_GAP_NS: u64 = 10_000_000;
 
 /// A reader at its end.
 #[derive(Clone, Debug)]
@@ -198,13 +240,8 @@ impl Core {
     pub(crate) fn publish(&self, stream: u32, source: u32, intended_ns: u64) -> u32 {
         let measured = self.recorder.borrow().is_measured(intended_ns);
         let mut published = self.published.borrow_mut();
-        let entry = published.entry((stream, source)).or_default();
-        let sequence = entry.sent;
-        entry.sent += 1;
-        if measured && entry.first_measured.is_none() {
-            entry.first_measured = Some(sequence);
-        }
-        sequence
+        self.shared.published.fetch_add(1, Relaxed);
+        published.entry((stream, source)).or_default().add(intended_ns, measured)
     }
 
     /// Counts a message that the server did not acknowledge.
@@ -274,7 +311,7 @@ impl Core {
             bytes_sent: 0,
             bytes_received: 0,
         };
-        let (kind, text) = ("not sent", "max_in_flight were under way until the end");
+        let (kind, text) = (NOT_SENT, "max_in_flight were under way until the end");
         self.recorder.borrow_mut().ended(&ended, Some((kind, text)));
         let path = || self.program.target.path.clone();
         self.log(who, &ended, Said::nothing(kind, text), Some(text), path);
@@ -318,6 +355,21 @@ impl Drop for Task {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_are_few_and_tell_what_was_due() {
+        const MS: u64 = 1_000_000;
+        let mut published = Published::default();
+        for at in 0..100_000 {
+            assert_eq!(published.add(u64::from(at) * MS, true), at);
+        }
+        assert!(published.marks.len() <= MAX_MARKS);
+        for at_ms in [0, 1, 777, 50_000, 98_000] {
+            let first = u64::from(published.first_due(at_ms * MS).unwrap());
+            assert!((at_ms..at_ms + 1500).contains(&first), "{first} is due at {at_ms} ms");
+        }
+        assert_eq!(published.first_due(100_000 * MS), None);
+    }
 
     #[test]
     fn each_number_belongs_to_one_part() {

@@ -1,7 +1,8 @@
 //! What has come to a live reader, message by message: counted, timed, and named if it is wrong.
 //!
-//! Invariant: a message that comes twice because the connection ended between it and the server's
-//! word on the offset is not the server's fault, and counts once.
+//! Invariants: a message that comes twice because the connection ended between it and the server's
+//! word on the offset is not the server's fault, and counts once; what was due during the warm-up
+//! counts as nothing.
 //!
 //! Deliberately absent: what has not come; that is decided at the end (`assemble`).
 
@@ -10,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::core::Core;
 use super::recorder::LabelId;
 use super::sample_log::{Delivery, Who};
-use super::seen::{Arrival, Seen};
+use super::seen::{Again, Arrival, Seen};
 use crate::message::{Stamp, stamps};
 
 /// Whose messages are counted, and where.
@@ -29,13 +30,13 @@ impl Identity {
     }
 }
 
-/// Counts the messages in `data`, which was received at `now_ns`. Those in `again` are to come
+/// Counts the messages in `data`, which was received at `now_ns`. Those in `again` may come
 /// once more.
 pub(super) fn judge(
     core: &Core,
     of: Identity,
     seen: &mut Seen,
-    again: &mut Vec<Stamp>,
+    again: &mut Again,
     data: &[u8],
     now_ns: u64,
 ) {
@@ -46,35 +47,42 @@ pub(super) fn judge(
     let mut delivered = 0;
     for stamp in stamps(data) {
         let Some(stamp) = stamp else {
-            recorder.labels[label].damaged += 1;
-            recorder.fault(label, || of.fault("got a damaged message"));
+            recorder.damaged(label, now_ns, || of.fault("got a damaged message"));
             continue;
         };
         if stamp.run != core.shared.run {
             continue;
         }
+        if !core.shared.is_possible(stamp.source, stamp.sequence) {
+            let Stamp { sequence, source, .. } = stamp;
+            let what =
+                format!("got a damaged message: nobody sent message {sequence} of source {source}");
+            recorder.damaged(label, now_ns, || of.fault(&what));
+            continue;
+        }
+        let measured = recorder.is_measured(stamp.intended_ns);
         let named = |what: &str| {
             let Stamp { sequence, source, .. } = stamp;
             of.fault(&format!("got message {sequence} of source {source} {what}"))
         };
-        match seen.arrive(stamp.source, stamp.sequence, from_begin) {
+        let arrival = seen.arrive(stamp.source, stamp.sequence, from_begin);
+        let excused = again.excuses(arrival, &stamp);
+        match arrival {
             Arrival::Repeated => {
-                if let Some(at) = again.iter().position(|wanted| *wanted == stamp) {
-                    again.swap_remove(at);
-                    continue;
+                if measured && !excused {
+                    recorder.labels[label].duplicated += 1;
+                    recorder.fault(label, || named("again"));
                 }
-                recorder.labels[label].duplicated += 1;
-                recorder.fault(label, || named("again"));
                 continue;
             }
-            Arrival::Late => {
+            Arrival::Late if measured => {
                 recorder.labels[label].reordered += 1;
                 recorder.fault(label, || named("out of order"));
             }
-            Arrival::Next => {}
+            Arrival::Late | Arrival::Next => {}
         }
         delivered += 1;
-        if recorder.is_measured(stamp.intended_ns) {
+        if measured {
             let latency = now_ns.saturating_sub(stamp.intended_ns);
             seen.count += 1;
             seen.sum_ns += latency;

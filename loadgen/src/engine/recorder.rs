@@ -43,8 +43,8 @@ pub(crate) struct Recorder {
     pub(crate) recent_lateness: Times,
     pub(crate) intervals: Vec<Interval>,
     pub(crate) errors: HashMap<(LabelId, String), ErrorCount>,
-    /// By stream and source: deliveries and the slowest one, of measured messages.
-    pub(crate) messages: HashMap<(u32, u32), Vec<MessageRecord>>,
+    /// By label, stream and source: deliveries and the slowest one, of measured messages.
+    pub(crate) messages: HashMap<(LabelId, u32, u32), Vec<MessageRecord>>,
     tracked: usize,
     names: Vec<(String, bool)>,
 }
@@ -114,6 +114,11 @@ impl Recorder {
         intended_ns >= self.from_ns
     }
 
+    /// Whether the measured part has begun: for what has no intended time.
+    pub(crate) fn has_begun(&self, now_ns: u64) -> bool {
+        now_ns >= self.from_ns
+    }
+
     /// How late an operation was started.
     pub(crate) fn late(&mut self, intended_ns: u64, now_ns: u64) {
         if self.is_measured(intended_ns) {
@@ -166,7 +171,7 @@ impl Recorder {
         record.times.record(latency);
         record.now.succeeded += 1;
         record.now.times.record(latency);
-        let messages = self.messages.entry((stream, stamp.source)).or_default();
+        let messages = self.messages.entry((label, stream, stamp.source)).or_default();
         let at = stamp.sequence as usize;
         if at >= messages.len() && self.tracked < MAX_TRACKED_MESSAGES {
             let more = (at + 1 - messages.len()).min(MAX_TRACKED_MESSAGES - self.tracked);
@@ -176,6 +181,26 @@ impl Recorder {
         if let Some(message) = messages.get_mut(at) {
             message.deliveries += 1;
             message.slowest_ns = message.slowest_ns.max(latency);
+        }
+    }
+
+    /// A message that nobody can read, or that nobody sent.
+    pub(crate) fn damaged(&mut self, label: LabelId, now_ns: u64, name: impl FnOnce() -> String) {
+        if self.has_begun(now_ns) {
+            self.labels[label].damaged += 1;
+            self.fault(label, name);
+        }
+    }
+
+    /// A live reader's connection after its first.
+    pub(crate) fn reconnected(&mut self, label: LabelId, now_ns: u64) {
+        self.labels[label].reconnects += u64::from(self.has_begun(now_ns));
+    }
+
+    /// What came to a live reader, all of it.
+    pub(crate) fn received(&mut self, label: LabelId, now_ns: u64, bytes: u64) {
+        if self.has_begun(now_ns) {
+            self.labels[label].bytes_received += bytes;
         }
     }
 
@@ -270,6 +295,23 @@ mod tests {
         assert_eq!(recorder.intervals[1].failed, 1);
         let error = recorder.errors.values().next().unwrap();
         assert_eq!((error.kind.as_str(), error.count), ("timeout", 1));
+    }
+
+    #[test]
+    fn readers_count_nothing_before_the_measured_part() {
+        let mut recorder = Recorder::new(vec![("a".into(), true)]);
+        let all = |recorder: &mut Recorder, now_ns| {
+            recorder.damaged(0, now_ns, || "damaged".to_owned());
+            recorder.reconnected(0, now_ns);
+            recorder.received(0, now_ns, 10);
+            let LabelRecord { damaged, reconnects, bytes_received, faults, .. } =
+                &recorder.labels[0];
+            (*damaged, *reconnects, *bytes_received, faults.len())
+        };
+        assert_eq!(all(&mut recorder, S), (0, 0, 0, 0), "during the set-up");
+        recorder.begin(2 * S);
+        assert_eq!(all(&mut recorder, 2 * S - 1), (0, 0, 0, 0));
+        assert_eq!(all(&mut recorder, 2 * S), (1, 1, 10, 1));
     }
 
     #[test]

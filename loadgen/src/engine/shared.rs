@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicU64,
     /// Messages that came to live readers, to be shown.
     pub(crate) delivered: AtomicU64,
+    /// Messages that were about to be sent, of all streams and sources: no number is above it.
+    pub(crate) published: AtomicU64,
     /// What threads published that make no load any more, and how many they are.
     pub(crate) handed_in: AtomicU32,
     books: Mutex<Vec<HashMap<(u32, u32), Published>>>,
@@ -77,6 +79,7 @@ impl Shared {
             readers: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             handed_in: AtomicU32::new(0),
             books: Mutex::default(),
             ledger: OnceLock::new(),
@@ -157,5 +160,12 @@ impl Shared {
     /// A number that no other source of messages has.
     pub(crate) fn source(&self) -> u32 {
         self.next_source.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a message with this number may have been sent by this source. Numbers from the
+    /// network may be anything.
+    pub(crate) fn is_possible(&self, source: u32, sequence: u32) -> bool {
+        source < self.next_source.load(Ordering::Relaxed)
+            && u64::from(sequence) < self.published.load(Ordering::Relaxed)
     }
 }

@@ -35,13 +35,18 @@ pub(crate) enum SseError {
     Cut(CodecError),
     #[error("the answer ended before its first control event")]
     NoControl,
+    #[error("more than {MAX_UNCONFIRMED} bytes of data without a control event")]
+    Unconfirmed,
 }
 
 impl SseError {
     /// What failures are counted by.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            SseError::Malformed(_) | SseError::Event(_) | SseError::NoControl => "malformed answer",
+            SseError::Malformed(_)
+            | SseError::Event(_)
+            | SseError::NoControl
+            | SseError::Unconfirmed => "malformed answer",
             SseError::Refused(_) => "status",
             SseError::Base64 => "encoding",
             SseError::NoAnswer | SseError::Cut(_) => "connection",
@@ -106,6 +111,10 @@ impl SseReader {
             match event.name.as_str() {
                 "data" => {
                     data(event.data.as_bytes());
+                    let has = self.unconfirmed.len();
+                    if has > 0 && has + event.data.len() > MAX_UNCONFIRMED {
+                        return Err(SseError::Unconfirmed);
+                    }
                     self.unconfirmed.push_str(&event.data);
                 }
                 "control" => {
@@ -170,6 +179,8 @@ fn next_offset(control: &str) -> Option<&str> {
 const NEXT_OFFSET: &[u8] = b"\"streamNextOffset\"";
 static NEXT_OFFSET_FINDER: LazyLock<memmem::Finder<'static>> =
     LazyLock::new(|| memmem::Finder::new(NEXT_OFFSET));
+/// Of several data events before the control event; a single one may be as large as an event may.
+const MAX_UNCONFIRMED: usize = 16 << 20;
 const CLOSED: &str = "\"streamClosed\":true";
 
 #[cfg(test)]
@@ -243,6 +254,17 @@ mod tests {
         };
         check(answer.len(), "");
         check(control, "[1][2]");
+    }
+
+    #[test]
+    fn data_without_a_control_event_is_bounded() {
+        let data = format!("event: data\ndata:[{}]\n\n", "1".repeat(MAX_UNCONFIRMED / 2));
+        let large = format!("event: data\ndata:[{}]\n\n", "1".repeat(2 * MAX_UNCONFIRMED));
+        let control = "event: control\ndata:{\"streamNextOffset\":\"a\"}\n\n";
+        let (reader, ..) = feed(&chunked(&[large, control.to_owned()]), 1 << 20).unwrap();
+        assert!(reader.is_live(), "one event may be larger");
+        let error = feed(&chunked(&[data.clone(), data]), 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("16777216 bytes of data without"), "{error}");
     }
 
     #[test]

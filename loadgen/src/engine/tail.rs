@@ -18,10 +18,10 @@ use super::core::{Core, ReaderEnd};
 use super::judge::{Identity, judge};
 use super::owed::Place;
 use super::sample_log::Who;
-use super::seen::Seen;
+use super::seen::{Again, Seen};
 use super::sse::{SseError, SseReader};
 use super::wire::{Connection, WireError};
-use crate::message::{Stamp, stamps};
+use crate::message::stamps;
 use crate::plan::{From, Tail, TailMode};
 use crate::schedule::{Rng, nanos};
 
@@ -30,6 +30,8 @@ const READ_BYTES: usize = 1024;
 /// Attempts in a row to connect before a reader gives up, and the pause after one.
 const ATTEMPTS: u32 = 10;
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
+/// A connection that brought nothing and was over before this is one that the server does not want.
+const SHORT_NS: u64 = 1_000_000_000;
 /// Between two looks at whether the run is over.
 const LONGEST_NAP_NS: u64 = 50_000_000;
 
@@ -63,8 +65,12 @@ struct State {
     closed: bool,
     /// Something good has come over the connection.
     got_on: bool,
+    /// Something new has come over the connection.
+    brought: bool,
+    /// Failures in a row before the measured part: they only count if the reader gives up.
+    held_back: Vec<(String, &'static str)>,
     /// Messages that the server had not confirmed when the connection ended: it sends them again.
-    again: Vec<Stamp>,
+    again: Again,
     /// Storms that it has been through.
     storms: u64,
     leave_ns: Option<u64>,
@@ -121,8 +127,9 @@ impl Reader {
             if self.is_over() || self.state.closed {
                 break;
             }
+            let begin_ns = self.core.shared.clock.now_ns();
             if !std::mem::take(&mut first) {
-                self.core.recorder.borrow_mut().labels[self.label].reconnects += 1;
+                self.core.recorder.borrow_mut().reconnected(self.label, begin_ns);
             }
             let end = match self.tail.mode {
                 TailMode::Sse => self.sse(&mut ready).await,
@@ -131,15 +138,22 @@ impl Reader {
             self.set_live(false);
             if std::mem::take(&mut self.state.got_on) {
                 failures = 0;
+                self.state.held_back = Vec::new();
             }
+            let brought = std::mem::take(&mut self.state.brought);
             match end {
                 End::Over => break,
-                End::Answer => {}
+                End::Answer => {
+                    let took_ns = self.core.shared.clock.now_ns() - begin_ns;
+                    if !brought && took_ns < SHORT_NS {
+                        self.nap(ATTEMPT_PAUSE).await;
+                    }
+                }
                 End::Left(away) => {
                     self.nap(away).await;
                 }
                 End::Failed(message, kind) => {
-                    self.core.recorder.borrow_mut().error(self.label, kind, &message);
+                    self.failed(message, kind);
                     failures += 1;
                     if failures == ATTEMPTS {
                         break;
@@ -154,9 +168,22 @@ impl Reader {
         self.leave(failures == ATTEMPTS);
     }
 
+    /// Takes note of a failure. Before the measured part it only matters if the reader gives up.
+    fn failed(&mut self, message: String, kind: &'static str) {
+        let mut recorder = self.core.recorder.borrow_mut();
+        match recorder.has_begun(self.core.shared.clock.now_ns()) {
+            true => recorder.error(self.label, kind, &message),
+            false => self.state.held_back.push((message, kind)),
+        }
+    }
+
     fn leave(self, failed: bool) {
         if failed {
-            self.core.recorder.borrow_mut().labels[self.label].failed_readers += 1;
+            let mut recorder = self.core.recorder.borrow_mut();
+            recorder.labels[self.label].failed_readers += 1;
+            for (message, kind) in &self.state.held_back {
+                recorder.error(self.label, kind, message);
+            }
         }
         let to_end = self.core.shared.clock.now_ns() < self.until_ns;
         let State { seen, from_begin, id, .. } = self.state;
@@ -245,8 +272,10 @@ impl Reader {
 
     fn confirmed(&mut self, ready: &mut Option<impl FnOnce(bool)>, since_ns: u64) {
         self.set_live(true);
+        let now_ns = self.core.shared.clock.now_ns();
+        self.state.seen.borrow_mut().confirmed_ns.get_or_insert(now_ns);
         if let Some(ready) = ready.take() {
-            let took = self.core.shared.clock.now_ns() - since_ns;
+            let took = now_ns - since_ns;
             self.core.setup.borrow_mut().entry(self.label).or_default().record(took);
             ready(true);
         }
@@ -324,9 +353,10 @@ impl Reader {
     fn take(&mut self, sse: &mut SseReader, bytes: &[u8], now_ns: u64) -> Result<(), SseError> {
         let of = self.identity();
         let Reader { core, state, .. } = self;
-        let State { seen, offset, closed, again, .. } = state;
-        core.recorder.borrow_mut().labels[of.label].bytes_received += bytes.len() as u64;
+        let State { seen, offset, closed, again, brought, .. } = state;
+        core.recorder.borrow_mut().received(of.label, now_ns, bytes.len() as u64);
         sse.receive(bytes, offset, closed, &mut |data| {
+            *brought = true;
             judge(core, of, &mut seen.borrow_mut(), again, data, now_ns);
         })
     }
@@ -376,9 +406,8 @@ impl Reader {
 
     /// A slow reader takes its time.
     async fn throttle(&self, bytes: usize) {
-        if let Some(rate) = self.tail.behaviour.bytes_per_second {
-            self.nap(Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)).await;
-        }
+        let Some(rate) = self.tail.behaviour.bytes_per_second else { return };
+        self.nap(Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)).await;
     }
 
     /// Pauses, but not beyond the end of the run.
@@ -409,14 +438,16 @@ impl Reader {
                 return end;
             }
             let live = if self.tail.mode == TailMode::LongPoll { "&live=long-poll" } else { "" };
-            match self.page(&mut connection, live).await {
+            let keep_alive = match self.page(&mut connection, live).await {
                 Err(end) => return end,
                 Ok(_) if self.state.closed => return End::Answer,
-                Ok(false) => return End::Answer,
-                Ok(true) => {}
-            }
+                Ok(keep_alive) => keep_alive,
+            };
             if let TailMode::CatchUp { pause } = self.tail.mode {
                 self.nap(pause).await;
+            }
+            if !keep_alive {
+                return End::Answer;
             }
         }
     }
@@ -445,9 +476,10 @@ impl Reader {
         }
         let of = self.identity();
         let Reader { core, state, .. } = self;
-        core.recorder.borrow_mut().labels[of.label].bytes_received += response.bytes;
+        core.recorder.borrow_mut().received(of.label, response.ended_ns, response.bytes);
         let fields = StreamFields::from_fields(&response.fields);
         if let Some(offset) = fields.next_offset {
+            state.brought |= *offset != *state.offset;
             state.offset = offset.into();
         }
         state.cursor =

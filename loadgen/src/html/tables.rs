@@ -6,6 +6,7 @@ use super::apdex::Apdex;
 use super::curves::sum;
 use super::facts::rate;
 use crate::numbers::{bytes, count, figure, ms, part, percent, time};
+use crate::result::notes::MOST_BUSY;
 use crate::result::{CoreResult, GroupResult, OperationResult, RunResult, Times};
 
 #[derive(Serialize)]
@@ -189,7 +190,7 @@ fn core(core: &CoreResult) -> CoreRow {
         rate: figure(rate(done, core.wall_ms)),
         busy: percent(busy),
         bar: tenths(busy),
-        full: busy > NEARLY_FULL,
+        full: busy > MOST_BUSY,
         late_p50: time(core.lateness.percentile(50.0)),
         late_p99: time(core.lateness.percentile(99.0)),
         late_max: time(core.lateness.max()),
@@ -261,6 +262,3 @@ const MOST_TEXT_BYTES: usize = 400;
 
 /// An open group below this share of its intended rate is behind.
 const NEARLY_ALL: f64 = 0.99;
-
-/// A thread above this share of its time has nothing left.
-const NEARLY_FULL: f64 = 0.9;

@@ -211,6 +211,7 @@ fn deliveries() -> DeliveryResult {
         reader_mean: Times::new(),
         setup: Times::new(),
         faults: Vec::new(),
+        unjudged: 0,
     }
 }
 

@@ -142,6 +142,7 @@ fn add_delivery(to: &mut DeliveryResult, from: DeliveryResult) {
     to.damaged += from.damaged;
     to.reconnects += from.reconnects;
     to.failed_readers += from.failed_readers;
+    to.unjudged += from.unjudged;
     to.bytes_received += from.bytes_received;
     to.times.merge(&from.times);
     to.last_reader.merge(&from.last_reader);

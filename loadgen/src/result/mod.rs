@@ -210,7 +210,8 @@ pub struct DeliveryResult {
     pub bytes_received: u64,
     /// Intended publish to delivery.
     pub times: Times,
-    /// Intended publish to the delivery to the last reader, of messages that all readers got.
+    /// Intended publish to the delivery to the last reader, of messages that every reader
+    /// got that should have.
     pub last_reader: Times,
     /// Each reader's longest delivery.
     pub reader_max: Times,
@@ -221,6 +222,10 @@ pub struct DeliveryResult {
     /// What went wrong, by name: `reader 17 of stream 0 lost message 4711 of source 0`. What was
     /// lost comes first. A bounded number.
     pub faults: Vec<String>,
+    /// If nothing at all was expected: messages that were acknowledged on the readers' streams all
+    /// the same, because no reader was there for them or they carry no stamp.
+    #[serde(default)]
+    pub unjudged: u64,
 }
 
 /// A thread of the generator.
@@ -286,6 +291,10 @@ pub struct ErrorCount {
     /// The first one's message.
     pub example: String,
 }
+
+/// [`ErrorCount::kind`] of operations that were due and never began, because as many were under way
+/// as their group allows.
+pub const NOT_SENT: &str = "not sent";
 
 /// What a reader of the results must know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,13 +39,14 @@ pub(crate) fn is_derived(code: &str) -> bool {
     CODES.contains(&code)
 }
 
-const CODES: [&str; 12] = [
+const CODES: [&str; 13] = [
     "interrupted",
     "lost",
     "duplicated",
     "reordered",
     "damaged",
     "failed-readers",
+    "no-deliveries",
     "generator-behind",
     "generator-late",
     "generator-busy",
@@ -75,6 +76,14 @@ fn faults(delivery: &DeliveryResult, is_part: bool, notes: &mut Vec<Note>) {
         let (failed, readers) = (delivery.failed_readers, delivery.readers);
         let text = format!("{label}: {failed} of {readers} readers gave up");
         notes.push(warning("failed-readers", text));
+    }
+    if delivery.is_unjudged() {
+        let count = units::count(delivery.unjudged);
+        let text = format!(
+            "{label}: deliveries cannot be judged: {count} were acknowledged on the streams of its \
+             readers, but no reader was there for them, or their bodies carry no stamp"
+        );
+        notes.push(warning("no-deliveries", text));
     }
 }
 
@@ -214,7 +223,7 @@ const LEAST_ACHIEVED: f64 = 0.98;
 const MOST_LATE_NS: u64 = 1_000_000;
 const MOST_LATE_PART: f64 = 0.1;
 /// CPU time of wall time of a thread.
-const MOST_BUSY: f64 = 0.85;
+pub(crate) const MOST_BUSY: f64 = 0.85;
 /// Of what `calibrate` found.
 const NEAR_CEILING: f64 = 0.7;
 /// Values beyond a percentile.
@@ -247,6 +256,13 @@ mod tests {
         check(&|result| result.deliveries[0].reordered = 1, "reordered", true);
         check(&|result| result.deliveries[0].damaged = 1, "damaged", true);
         check(&|result| result.deliveries[0].failed_readers = 1, "failed-readers", true);
+        check(
+            &|result| {
+                (result.deliveries[0].expected, result.deliveries[0].unjudged) = (0, 1);
+            },
+            "no-deliveries",
+            true,
+        );
         check(&|result| result.groups[1].started = 293, "generator-behind", true);
         check(&|result| result.lateness.record_n(1_100_000, 10), "generator-late", true);
         check(&|result| result.cores[1].cpu_ms = 51_001, "generator-busy", true);

@@ -195,8 +195,11 @@ impl Scope<'_> {
         (failed + lost) as f64 / (all + expected).max(1) as f64
     }
 
-    fn deliveries(&self, count: impl Fn(&DeliveryResult) -> u64) -> f64 {
-        self.deliveries.iter().map(|delivery| count(delivery)).sum::<u64>() as f64
+    fn deliveries(&self, count: impl Fn(&DeliveryResult) -> u64) -> Result<f64, String> {
+        match self.deliveries.iter().find(|delivery| delivery.is_unjudged()) {
+            Some(delivery) => Err(format!("deliveries of {} cannot be judged", delivery.label)),
+            None => Ok(self.deliveries.iter().map(|delivery| count(delivery)).sum::<u64>() as f64),
+        }
     }
 }
 
@@ -211,9 +214,9 @@ fn observe(threshold: &Threshold, result: &RunResult) -> Result<f64, String> {
         Metric::Mean => measured(scope.times(), &Times::mean),
         Metric::Errors => Ok(scope.errors()),
         Metric::Rate => Ok(scope.rate(result.seconds())),
-        Metric::Lost => Ok(scope.deliveries(|delivery| delivery.lost)),
-        Metric::Duplicated => Ok(scope.deliveries(|delivery| delivery.duplicated)),
-        Metric::Reordered => Ok(scope.deliveries(|delivery| delivery.reordered)),
+        Metric::Lost => scope.deliveries(|delivery| delivery.lost),
+        Metric::Duplicated => scope.deliveries(|delivery| delivery.duplicated),
+        Metric::Reordered => scope.deliveries(|delivery| delivery.reordered),
         Metric::LastReader(p) => {
             let times = sum(scope.deliveries.iter().map(|delivery| &delivery.last_reader));
             measured(times, &|times| times.percentile(p) as f64)
@@ -233,6 +236,23 @@ mod tests {
     fn threshold(label: Option<&str>, metric: Metric, operator: Operator, value: f64) -> Threshold {
         let label = label.map(str::to_owned);
         Threshold { label, metric, operator, value, text: "as written".to_owned() }
+    }
+
+    #[test]
+    fn deliveries_that_cannot_be_judged_fail() {
+        let mut result = example();
+        (result.deliveries[0].expected, result.deliveries[0].delivered) = (0, 0);
+        let check = |result: &RunResult, passed: bool| {
+            for metric in [Metric::Lost, Metric::Duplicated, Metric::Reordered] {
+                let none = threshold(Some("tail"), metric, Operator::Equal, 0.0);
+                assert_eq!(evaluate(&[none], result)[0].passed, passed, "{metric:?}");
+            }
+        };
+        check(&result, true);
+        result.deliveries[0].unjudged = 1;
+        check(&result, false);
+        result.deliveries[0].expected = 1;
+        check(&result, true);
     }
 
     #[test]

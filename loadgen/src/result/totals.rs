@@ -17,6 +17,12 @@ impl DeliveryResult {
         let faults = [self.lost, self.duplicated, self.reordered, self.damaged];
         faults.iter().all(|count| *count == 0) && self.failed_readers == 0
     }
+
+    /// Whether nothing can be said about deliveries, although there should have been some.
+    #[must_use]
+    pub fn is_unjudged(&self) -> bool {
+        self.expected == 0 && self.unjudged > 0
+    }
 }
 
 impl RunResult {

@@ -4,7 +4,7 @@
 use thalweg_loadgen::output::text;
 use thalweg_loadgen::result::RunResult;
 
-use crate::runs::{delivery, faults, passed, plan, run, side_by_side};
+use crate::runs::{delivery, faults, is_whole, passed, plan, run, side_by_side};
 use crate::stub::{Faults, Harm, Stub};
 
 const READERS: u64 = 200;
@@ -89,6 +89,51 @@ fn a_damaged_message() {
     assert!(deliver.faults[0].contains(" lost message "), "{:?}", deliver.faults);
     assert!(deliver.faults[1].ends_with(" got a damaged message"), "{:?}", deliver.faults);
     says_so(&result, "damaged", &deliver.faults[1]);
+}
+
+/// A message that says that it is another one, of which there is none: it is lost as well.
+#[test]
+fn a_number_that_nobody_sent() {
+    let stub = Stub::with(Faults { harm: Some((77, Harm::Number)), ..Faults::default() });
+    let result = run(&plan(&stub, FEW));
+    let deliver = delivery(&result, "deliver");
+    assert_eq!(faults(deliver), [1, 0, 0, 1, 0], "{:?}", deliver.faults);
+    assert_eq!((deliver.expected, deliver.delivered), (120, 119));
+    let want = " got a damaged message: nobody sent message 4000000000 of source 0";
+    assert!(deliver.faults[1].ends_with(want), "{:?}", deliver.faults);
+    says_so(&result, "damaged", &deliver.faults[1]);
+}
+
+/// The first ten messages are of the warm-up.
+#[test]
+fn what_happens_during_the_warm_up_is_left_out() {
+    let all = [Harm::Drop, Harm::Repeat, Harm::Delay, Harm::Damage, Harm::Number];
+    side_by_side(all, |harm| {
+        let stub = Stub::with(Faults { harm: Some((3, harm)), ..Faults::default() });
+        let text = r#"
+            warm_up = "500ms"
+
+            [[streams]]
+            name = "x"
+
+            [[groups]]
+            rate = 20
+            duration = "1s"
+            steps = [{ append = {} }]
+
+            [[groups]]
+            users = 1
+            hold = "1s"
+            steps = [{ label = "deliver", tail = {} }]
+        "#;
+        let result = run(&plan(&stub, text));
+        assert_eq!(stub.log().harmed.len(), 1);
+        is_whole(&result, "deliver");
+        let deliver = delivery(&result, "deliver");
+        assert_eq!((deliver.delivered, deliver.faults.len()), (10, 0), "{harm:?}");
+        assert!(deliver.bytes_received < 10 * 400, "{}", deliver.bytes_received);
+        assert!(passed(&result), "{harm:?}: {:?}", result.verdicts);
+    });
 }
 
 /// Each reader has a stream of its own, so that its path says who it is.

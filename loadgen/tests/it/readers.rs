@@ -9,7 +9,7 @@ use thalweg_loadgen::result::RunResult;
 use crate::runs::{
     delivery, errors, faults, is_whole, ms, operation, passed, plan, run, run_on, side_by_side,
 };
-use crate::stub::{Faults, Stub};
+use crate::stub::{Faults, Reply, Stub, Target, Then};
 
 /// They have more to get than what was published since they came, and the drain waits for it.
 #[test]
@@ -46,6 +46,117 @@ fn readers_that_come_late() {
     assert_eq!(delivery(&result, "from the beginning").delivered, 20 * 100);
     // Nobody waits when everything is there.
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+}
+
+/// Every message has a last reader, whoever else follows its stream, and with how many lives.
+#[test]
+fn the_last_reader_is_one_of_its_label() {
+    let stub = Stub::start();
+    let text = r#"
+        [[streams]]
+        name = "x"
+
+        [[groups]]
+        rate = 100
+        duration = "1s"
+        steps = [{ append = {} }]
+
+        [[groups]]
+        users = 3
+        hold = "1s"
+        steps = [{ label = "one", tail = {} }]
+
+        [[groups]]
+        users = 5
+        hold = "1s"
+        steps = [{ label = "other", tail = {} }]
+
+        [[groups]]
+        stages = [
+            { users = 4, duration = "200ms" },
+            { users = 2, duration = "200ms" },
+            { users = 4, duration = "200ms" },
+            { users = 4, duration = "400ms" },
+        ]
+        steps = [{ label = "ramps", tail = { from = "beginning" } }]
+    "#;
+    let result = run(&plan(&stub, text));
+    for label in ["one", "other", "ramps"] {
+        is_whole(&result, label);
+        assert_eq!(delivery(&result, label).last_reader.count(), 100, "{label}");
+    }
+}
+
+/// Of one publisher and two readers, who come after half a second.
+const LATE: &str = r#"
+    drain = "100ms"
+
+    [[streams]]
+    name = "x"
+
+    [[groups]]
+    rate = 50
+    duration = "1500ms"
+    steps = [{ append = {} }]
+
+    [[groups]]
+    users = 2
+    delay = "500ms"
+    hold = "1s"
+    steps = [{ label = "deliver", tail = {} }]
+"#;
+
+/// An SSE answer that says where it begins, and nothing more.
+fn confirmation(end: &str, then: Then) -> Faults {
+    let event = "event: control\ndata:{\"streamNextOffset\":\"0\"}\n\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+    let answer =
+        format!("{head}transfer-encoding: chunked\r\n\r\n{:x}\r\n{event}\r\n{end}", event.len());
+    let reply = Reply { bytes: answer.into_bytes(), then };
+    Faults { reply: Some((Target::Live, reply)), ..Faults::default() }
+}
+
+/// The server has confirmed that they follow: they are owed what is published from then on.
+#[test]
+fn late_readers_that_get_nothing() {
+    let stub = Stub::with(confirmation("", Then::Stay));
+    let result = run(&plan(&stub, LATE));
+    let deliver = delivery(&result, "deliver");
+    // All that was due from 0.6 s after the begin, unless they were slow to come.
+    assert_eq!((deliver.readers, deliver.delivered), (2, 0));
+    assert!((2..=2 * 45).contains(&deliver.lost), "{}", deliver.lost);
+    assert_eq!(deliver.expected, deliver.lost);
+    assert!(!passed(&result));
+}
+
+/// Nobody hammers a server that does not want him.
+#[test]
+fn a_server_that_confirms_and_closes() {
+    let stub = Stub::with(confirmation("0\r\n\r\n", Then::Close));
+    let text = LATE.replace("        delay = \"500ms\"\n", "");
+    let result = run(&plan(&stub, &text));
+    // One publisher, and two readers that wait for 250 ms each time, for less than 10 s.
+    let accepted = stub.log().accepted;
+    assert!((4..80).contains(&accepted), "{accepted}");
+    assert!(!passed(&result), "all is lost");
+}
+
+/// What nobody can judge does not pass.
+#[test]
+fn deliveries_that_cannot_be_judged() {
+    let unstamped = LATE.replace("append = {}", "append = { body = '\"hello\"' }");
+    let too_late = LATE.replace("\"500ms\"", "\"2s\"");
+    side_by_side([unstamped, too_late], |text| {
+        let stub = Stub::start();
+        let result = run(&plan(&stub, &text));
+        let deliver = delivery(&result, "deliver");
+        assert_eq!((deliver.expected, deliver.unjudged), (0, 75), "{text}");
+        assert!(result.notes.iter().any(|note| note.warning && note.code == "no-deliveries"));
+        assert!(!passed(&result), "{:?}", result.verdicts);
+    });
+    let stub = Stub::start();
+    let nothing = LATE.replace("append = {}", "head = {}");
+    assert!(passed(&run(&plan(&stub, &nothing))), "there was nothing to deliver");
 }
 
 /// A publisher, and a reader of the given habits beside one that stays.

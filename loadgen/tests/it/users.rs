@@ -164,6 +164,7 @@ fn data_variables_and_extractions() {
 
         [variables]
         greeting = "hello"
+        name = "nobody" # until there is a row: the stream is created with it
 
         [[streams]]
         name = "x"

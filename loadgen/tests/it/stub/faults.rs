@@ -40,6 +40,8 @@ pub(crate) enum Harm {
     Delay,
     /// One byte of its padding is another one.
     Damage,
+    /// Its number is one that nobody sent.
+    Number,
 }
 
 /// Where an SSE answer ends.

@@ -428,6 +428,12 @@ impl Server {
                 let padding = messages[at].len() - 3;
                 messages[at][padding] = b'y';
             }
+            Harm::Number => {
+                let text = String::from_utf8_lossy(&messages[at]).into_owned();
+                let mut parts: Vec<&str> = text.split('.').collect();
+                parts[2] = "4000000000";
+                messages[at] = parts.join(".").into_bytes();
+            }
         }
         messages
     }

@@ -100,3 +100,29 @@ fn a_search_that_is_stopped_has_a_report() {
     assert_eq!(code, Some(4), "{stdout}");
     assert!(stdout.contains("STOPPED: nothing held until then"), "{stdout}");
 }
+
+#[test]
+fn a_signal_is_not_kept_waiting() {
+    // Accepts and never answers: the timeouts of requests and of the plan are far longer.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/x", silent.local_addr().expect("an address"));
+    let mut running = Running::start(&["fanout", "--url", &url, "--readers=1"]);
+    let _connection = silent.accept().expect("a connection");
+    running.signal(Signal::INT);
+    running.until("stopping");
+    let asked = std::time::Instant::now();
+    assert_eq!(running.end(), (Some(4), String::new()));
+    assert!(asked.elapsed() < std::time::Duration::from_secs(9), "{:?}", asked.elapsed());
+
+    // Readers come one every ten seconds.
+    let server = Server::start(&[]);
+    let url = format!("{}/x", target(&server));
+    let slow = ["fanout", "--url", &url, "--readers=9", "--connect-rate=0.1"];
+    let mut running = Running::start(&slow);
+    running.until("setting up");
+    running.signal(Signal::INT);
+    running.until("stopping");
+    let asked = std::time::Instant::now();
+    assert_eq!(running.end(), (Some(4), String::new()));
+    assert!(asked.elapsed() < std::time::Duration::from_secs(9), "{:?}", asked.elapsed());
+}
