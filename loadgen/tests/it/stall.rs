@@ -8,11 +8,10 @@ use crate::runs::{delivery, is_whole, ms, operation, plan, run};
 use crate::stub::{Faults, Stub};
 
 const STALL: Duration = Duration::from_secs(1);
-/// Around the middle of the run.
-const AT_APPEND: u64 = 200;
 
-fn stalled(groups: &str) -> RunResult {
-    let faults = Faults { stall: Some((AT_APPEND, STALL)), ..Faults::default() };
+/// With a stall at an append.
+fn stalled(at: u64, groups: &str) -> RunResult {
+    let faults = Faults { stall: Some((at, STALL)), ..Faults::default() };
     let stub = Stub::with(faults);
     let text = format!("[[streams]]\nname = \"x\"\n{groups}");
     run(&plan(&stub, &text))
@@ -22,6 +21,7 @@ fn stalled(groups: &str) -> RunResult {
 #[test]
 fn an_open_loop_sees_a_stall() {
     let result = stalled(
+        200,
         r#"
         [[groups]]
         rate = 50
@@ -55,6 +55,7 @@ fn an_open_loop_sees_a_stall() {
 #[test]
 fn a_closed_loop_hides_it() {
     let result = stalled(
+        100,
         r#"
         [[groups]]
         users = 1
@@ -63,7 +64,7 @@ fn a_closed_loop_hides_it() {
         "#,
     );
     let append = operation(&result, "append");
-    assert!(append.succeeded > AT_APPEND && append.failed == 0, "{:?}", result.errors);
+    assert!(append.succeeded > 100 && append.failed == 0, "{:?}", result.errors);
     assert!(ms(&append.times, 100.0) >= 980.0, "it was there");
     assert!(ms(&append.times, 99.0) < 500.0, "p99 = {} ms", ms(&append.times, 99.0));
     assert!(result.notes.iter().any(|note| note.warning && note.code == "closed-loop"));

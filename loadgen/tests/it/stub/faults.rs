@@ -13,6 +13,8 @@ pub(crate) struct Faults {
     pub(crate) answer_after: Duration,
     /// Before readers can see a message.
     pub(crate) visible_after: Duration,
+    /// Before a live reader is answered at all.
+    pub(crate) follow_after: Duration,
     /// Between the two halves of an answer to a read.
     pub(crate) halves: Option<Duration>,
     /// What becomes of a single message, at this delivery of all, from 0.

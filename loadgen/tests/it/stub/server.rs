@@ -27,6 +27,8 @@ pub(super) struct Server {
     streams: Streams,
     /// Bytes that are sent at a time.
     later: Vec<(Instant, u64, Vec<u8>)>,
+    /// Live readers that are answered at a time.
+    postponed: Vec<(Instant, u64, Request)>,
     /// When messages of a stream become visible.
     visible: Vec<(Instant, String)>,
     events: u64,
@@ -52,6 +54,7 @@ impl Server {
             next: LISTENER + 1,
             streams: Streams::default(),
             later: Vec::new(),
+            postponed: Vec::new(),
             visible: Vec::new(),
             events: 0,
             faults,
@@ -88,6 +91,7 @@ impl Server {
         let now = Instant::now();
         let polls = self.connections.values().filter_map(|one| one.live.as_ref()?.until);
         let due = self.later.iter().map(|later| later.0).chain(self.visible.iter().map(|at| at.0));
+        let due = due.chain(self.postponed.iter().map(|postponed| postponed.0));
         let next = due.chain(polls).map(|at| at.saturating_duration_since(now)).min();
         next.unwrap_or(MOST_PATIENCE).min(MOST_PATIENCE)
     }
@@ -156,16 +160,15 @@ impl Server {
 
     fn what_is_due(&mut self) {
         let now = Instant::now();
-        let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|at| at.0 <= now);
-        self.later = later;
-        for (_, id, bytes) in <Vec<_> as IntoIterator>::into_iter(due) {
+        for (_, id, bytes) in take_due(&mut self.later, |later| later.0 <= now) {
             self.send(id, &bytes);
         }
-        let (due, later) =
-            std::mem::take(&mut self.visible).into_iter().partition(|at| at.0 <= now);
-        self.visible = later;
-        let due: Vec<(Instant, String)> = due;
-        due.iter().for_each(|(_, stream)| self.wake(stream));
+        for (_, id, request) in take_due(&mut self.postponed, |postponed| postponed.0 <= now) {
+            self.follow(id, &request);
+        }
+        for (_, stream) in take_due(&mut self.visible, |visible| visible.0 <= now) {
+            self.wake(&stream);
+        }
         let over = |one: &Connection| one.live.as_ref().and_then(|live| live.until) <= Some(now);
         let polls = self.connections.iter().filter(|(_, one)| {
             one.live.as_ref().is_some_and(|live| live.until.is_some()) && over(one)
@@ -202,6 +205,10 @@ impl Server {
             "POST" => return self.append(id, request),
             "HEAD" => self.streams.0.get(&request.path).map(|stream| head("200 OK", stream, "")),
             "DELETE" => self.streams.0.remove(&request.path).map(|_| status("204 No Content")),
+            "GET" if live.is_some() && self.faults.follow_after > Duration::ZERO => {
+                let at = Instant::now() + self.faults.follow_after;
+                return self.postponed.push((at, id, request.clone()));
+            }
             "GET" if live.is_some() => return self.follow(id, request),
             "GET" => self.read(request),
             _ => Some(status("405 Method Not Allowed")),
@@ -430,6 +437,13 @@ impl Server {
         }
         messages
     }
+}
+
+/// Those that are due, in their order; the others stay.
+fn take_due<T>(all: &mut Vec<T>, is_due: impl Fn(&T) -> bool) -> Vec<T> {
+    let (due, later) = std::mem::take(all).into_iter().partition(is_due);
+    *all = later;
+    due
 }
 
 const LISTENER: u64 = 0;
