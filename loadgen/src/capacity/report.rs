@@ -78,6 +78,8 @@ impl CapacityReport {
         best: Option<f64>,
     ) -> CapacityReport {
         let model = Model::of(&trials);
+        // A higher load that held once, before a repeat lower down failed, is not to plan with.
+        let best = answer.and_then(Answer::value).or(best);
         let at = at_answer(&trials, best);
         let memory = options.server_pid.map(|_| meta.machine.memory_bytes).filter(|all| *all > 0);
         let first_limit = FirstLimit::find(answer, &trials, memory);
