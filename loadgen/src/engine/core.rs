@@ -12,6 +12,7 @@ use monoio::io::Canceller;
 use monoio::net::TcpStream;
 
 use super::clock::Turn;
+use super::options::Share;
 use super::owed::{Ledger, Place, owed};
 use super::program::Program;
 use super::recorder::{Ended, LabelId, Recorder};
@@ -66,6 +67,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// A worker among all.
+    pub(crate) fn of_share(share: Share) -> Part {
+        Part { index: share.index, of: share.of.max(1) }
+    }
+
     /// Whether a number belongs to it: each belongs to one part.
     pub(crate) fn has(self, number: u64) -> bool {
         number % u64::from(self.of) == u64::from(self.index)

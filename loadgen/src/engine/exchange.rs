@@ -12,7 +12,7 @@ use super::steps::{Kind, Request};
 use super::user::{Producer, User};
 use super::wire::{Response, WireError};
 use crate::message::{Stamp, push_decimal};
-use crate::user::{Answer, extract, render};
+use crate::user::{Answer, Context, extract, render};
 
 /// What came of the requests of one operation.
 pub(super) struct Outcome {
@@ -144,14 +144,7 @@ impl User {
         let given =
             |name: &str| request.fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let mut counter = core.counter.borrow_mut();
-        for (name, value) in &request.fields {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b": ");
-            let begin = out.len();
-            render(value, &mut self.context(&mut counter), out);
-            on_one_line(&mut out[begin..]);
-            out.extend_from_slice(b"\r\n");
-        }
+        request.push_fields(&mut self.context(&mut counter), out);
         let content_type =
             request.streams.as_ref().map(|(set, _)| &core.program.plan.streams[*set].content_type);
         let typed = matches!(request.kind, Kind::Create(_) | Kind::Append { .. });
@@ -319,6 +312,20 @@ pub(super) fn on_one_line(value: &mut [u8]) {
 fn path_of(request: &[u8]) -> String {
     let path = request.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     String::from_utf8_lossy(path).into_owned()
+}
+
+impl Request {
+    /// Adds its fields as whole lines.
+    pub(super) fn push_fields(&self, context: &mut Context<'_>, out: &mut Vec<u8>) {
+        for (name, value) in &self.fields {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            let begin = out.len();
+            render(value, context, out);
+            on_one_line(&mut out[begin..]);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
 }
 
 /// How far a read of several pages has come.

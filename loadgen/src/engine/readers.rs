@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::exchange::on_one_line;
 use super::groups::{NAP_NS, compiler, next_rows, rows};
 use super::steps::{Op, Request};
 use super::tail::Reader;
@@ -212,14 +211,7 @@ impl Entrance {
         let mut counter = core.counter.borrow_mut();
         let mut context = user.context(&mut counter);
         let mut lines = Vec::new();
-        for (name, value) in &self.request.fields {
-            lines.extend_from_slice(name.as_bytes());
-            lines.extend_from_slice(b": ");
-            let begin = lines.len();
-            render(value, &mut context, &mut lines);
-            on_one_line(&mut lines[begin..]);
-            lines.extend_from_slice(b"\r\n");
-        }
+        self.request.push_fields(&mut context, &mut lines);
         let mut tail = self.tail.clone();
         if let Some(from) = &self.from {
             let mut offset = Vec::new();

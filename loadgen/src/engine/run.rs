@@ -33,7 +33,7 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
     plan.groups.iter().try_for_each(check)?;
     options.share.check().map_err(LoadError::Refused)?;
     let program = Arc::new(Program::new(plan)?);
-    let worker = Part { index: options.share.index, of: options.share.of.max(1) };
+    let worker = Part::of_share(options.share);
     let most_connections = most_connections(plan, worker);
     net::reserve_descriptors(most_connections)?;
     let clock = Clock::start();
@@ -284,7 +284,7 @@ fn specs(
     if groups.iter().any(|group| tail_of(group).is_none()) {
         roles.push(Role::Requests);
     }
-    let worker = Part { index: options.share.index, of: options.share.of.max(1) };
+    let worker = Part::of_share(options.share);
     let mut specs = Vec::new();
     for role in roles {
         let name = match role {
