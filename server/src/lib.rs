@@ -10,6 +10,7 @@ pub mod config;
 pub mod conn;
 pub mod control;
 pub mod core;
+pub mod crowd;
 pub mod fanout;
 mod helper;
 mod local;

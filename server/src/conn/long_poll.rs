@@ -79,7 +79,7 @@ async fn wait(
                 follower.next(position).await
             };
             match next {
-                Next::Batches(batches) => {
+                Next::News(batches) => {
                     return Some(news(core, &found.facts, &batches, follower, cursor()));
                 }
                 Next::Ended => return Some(not_found(&request.path).into_response()),

@@ -27,6 +27,7 @@ use crate::core::Core;
 use crate::rt::Socket;
 use input::{Input, Received};
 use output::Output;
+pub(crate) use output::time_to_take;
 
 /// What the rest of the connection needs to know of a request's head.
 struct Meta {

@@ -56,7 +56,7 @@ impl Output {
 const COPY_BYTES: usize = 4096;
 
 /// How long a peer may take for an answer of so many bytes.
-pub(super) fn time_to_take(core: &Core, len: usize) -> Duration {
+pub(crate) fn time_to_take(core: &Core, len: usize) -> Duration {
     core.config.limits.write_stall_timeout
         + Duration::from_secs(len as u64 / MIN_ANSWER_BYTES_PER_SECOND)
 }
@@ -98,9 +98,4 @@ impl Socket {
             }
         }
     }
-}
-
-/// One piece.
-pub(super) fn piece(bytes: impl Into<Bytes>) -> Pieces {
-    Pieces::from_iter([bytes.into()])
 }

@@ -24,6 +24,7 @@ use thalweg_storage::Lsn;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::conn::deadlines::Deadlines;
+use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
 use crate::local::{Notify, Receiver, oneshot};
@@ -55,6 +56,8 @@ pub struct Core {
     pub clock: Clock,
     /// The live readers connected here.
     pub fanout: Rc<Fanout>,
+    /// The sockets of those that read by SSE.
+    pub crowd: Crowd,
     /// When connections are given up.
     pub deadlines: Deadlines,
     /// Blocking disk work, on a thread of its own.
@@ -99,6 +102,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Blocking disk work.
     pub helper: Helper,
+    /// For the sockets of SSE readers.
+    pub crowd: Crowd,
     /// Seeds this core's random numbers.
     pub seed: u64,
 }
@@ -107,12 +112,13 @@ impl Core {
     /// A core, not running yet.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Core> {
-        let Parts { id, cores, config, shard, subscriptions, outbox, helper, seed } = parts;
+        let Parts { id, cores, config, shard, subscriptions, outbox, helper, crowd, seed } = parts;
         Rc::new(Core {
             id,
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
+            crowd,
             deadlines: Deadlines::default(),
             helper,
             draining: Cell::new(false),

@@ -27,7 +27,6 @@ pub struct LiveBatch {
     /// Whether the stream is closed now.
     pub closed: bool,
     frame: OnceLock<Bytes>,
-    data: OnceLock<Bytes>,
 }
 
 impl LiveBatch {
@@ -42,17 +41,7 @@ impl LiveBatch {
         stored: Bytes,
         closed: bool,
     ) -> LiveBatch {
-        LiveBatch {
-            path,
-            stream,
-            content_type,
-            from,
-            next,
-            stored,
-            closed,
-            frame: OnceLock::new(),
-            data: OnceLock::new(),
-        }
+        LiveBatch { path, stream, content_type, from, next, stored, closed, frame: OnceLock::new() }
     }
 
     /// The position after the last byte.
@@ -73,19 +62,6 @@ impl LiveBatch {
     pub fn frame(&self, cursor: u64) -> Bytes {
         let encode = || encode_chunk(&self.content_type, &self.stored, self.control(cursor));
         self.frame.get_or_init(encode).clone()
-    }
-
-    /// The same for a reader whose own cursor is ahead of the clock's: the data is shared, only
-    /// the control event is its own.
-    #[must_use]
-    pub fn frame_with_own_cursor(&self, cursor: u64) -> [Bytes; 2] {
-        let data = || match self.stored.is_empty() {
-            true => Bytes::new(),
-            false => as_chunk(&data_event(&self.content_type, &self.stored)),
-        };
-        let mut control = Vec::with_capacity(160);
-        sse::write_control(&mut control, self.control(cursor));
-        [self.data.get_or_init(data).clone(), as_chunk(&control)]
     }
 
     fn control(&self, cursor: u64) -> Control {

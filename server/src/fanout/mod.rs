@@ -9,11 +9,15 @@
 //! Windows live under a budget each, and under one per core.
 
 pub mod batch;
+mod frame;
 mod readers;
+mod ready;
 
 use std::cell::{Cell, RefCell};
+use std::collections::vec_deque::Iter;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::iter::Skip;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -25,7 +29,10 @@ use thalweg_proto::path::StreamPath;
 
 use crate::config::limits::{ALL_WINDOWS_BYTES, TAKE_BYTES, WINDOW_BYTES};
 use batch::LiveBatch;
+use frame::Frames;
+pub use frame::{Cursors, Frame};
 use readers::Readers;
+pub use ready::Ready;
 
 /// The live streams of one core.
 #[derive(Default)]
@@ -33,6 +40,8 @@ pub struct Fanout {
     streams: RefCell<HashMap<StreamPath, Rc<LiveStream>, RandomState>>,
     /// In all windows.
     bytes: Cell<usize>,
+    /// Crowd members with something to look at.
+    pub ready: Ready,
 }
 
 /// One stream with live readers on this core.
@@ -42,13 +51,14 @@ pub struct LiveStream {
     /// In the window.
     bytes: Cell<usize>,
     readers: RefCell<Readers>,
+    frames: RefCell<Frames>,
     ended: Cell<bool>,
 }
 
 /// What a follower has to do next.
-pub enum Next {
+pub enum Next<News = SmallVec<[Arc<LiveBatch>; 2]>> {
     /// Send these, in order.
-    Batches(SmallVec<[Arc<LiveBatch>; 2]>),
+    News(News),
     /// Read a page: the position is not in the window.
     Behind,
     /// The stream is gone.
@@ -68,6 +78,7 @@ impl Fanout {
                 window: RefCell::default(),
                 bytes: Cell::new(0),
                 readers: RefCell::default(),
+                frames: RefCell::default(),
                 ended: Cell::new(false),
             })
         });
@@ -90,7 +101,8 @@ impl Fanout {
             self.bytes.set(self.bytes.get() - oldest.cost());
         }
         drop(window);
-        stream.readers.borrow_mut().wake_all();
+        stream.frames.borrow_mut().clear();
+        stream.readers.borrow_mut().wake_all(&self.ready);
     }
 
     /// A followed stream is gone: its readers end, new ones start over.
@@ -98,7 +110,7 @@ impl Fanout {
         let stream = self.streams.borrow_mut().remove(path);
         if let Some(stream) = stream {
             stream.ended.set(true);
-            stream.readers.borrow_mut().wake_all();
+            stream.readers.borrow_mut().wake_all(&self.ready);
             self.forget(&stream);
         }
     }
@@ -106,14 +118,14 @@ impl Fanout {
     /// Ends answers whose time is over. Called several times a second.
     pub fn sweep(&self, now: Instant) {
         for stream in self.streams.borrow().values() {
-            stream.readers.borrow_mut().expire(now);
+            stream.readers.borrow_mut().expire(now, &self.ready);
         }
     }
 
     /// Ends all answers: the server drains.
     pub fn expire_all(&self) {
         for stream in self.streams.borrow().values() {
-            stream.readers.borrow_mut().expire_all();
+            stream.readers.borrow_mut().expire_all(&self.ready);
         }
     }
 
@@ -125,12 +137,19 @@ impl Fanout {
 
     fn forget(&self, stream: &LiveStream) {
         stream.window.borrow_mut().clear();
+        stream.frames.borrow_mut().clear();
         self.bytes.set(self.bytes.get() - stream.bytes.take());
     }
 }
 
 impl LiveStream {
-    fn next(&self, position: u64) -> Option<Next> {
+    /// What comes after `position`, as much as one write should carry: made into something by
+    /// `make`, which is told whether that is all there is.
+    fn next<News>(
+        &self,
+        position: u64,
+        make: impl FnOnce(Skip<Iter<'_, Arc<LiveBatch>>>, bool) -> Option<News>,
+    ) -> Option<Next<News>> {
         let window = self.window.borrow();
         let unseen = |batch: &&Arc<LiveBatch>| {
             batch.to() > position || batch.closed && batch.to() == position
@@ -149,8 +168,8 @@ impl LiveStream {
                     bytes += batch.stored.len();
                     fits
                 };
-                let batches = window.iter().skip(first).take_while(fits).cloned().collect();
-                Some(Next::Batches(batches))
+                let end = first + window.iter().skip(first).take_while(fits).count();
+                make(window.range(..end).skip(first), end == window.len()).map(Next::News)
             }
         }
     }
@@ -167,7 +186,8 @@ impl Follower {
     /// Waits for what comes after `position`.
     pub async fn next(&self, position: u64) -> Next {
         poll_fn(|context| {
-            if let Some(next) = self.stream.next(position) {
+            if let Some(next) = self.stream.next(position, |news, _| Some(news.cloned().collect()))
+            {
                 return Poll::Ready(next);
             }
             let mut readers = self.stream.readers.borrow_mut();
@@ -180,16 +200,33 @@ impl Follower {
         .await
     }
 
+    /// From now on news, and the end of this answer, put the member into [`Fanout::ready`].
+    pub fn call(&self, member: u32) {
+        self.stream.readers.borrow_mut().call(self.index, member);
+    }
+
+    /// What a called member is to be sent. It will be called again for what comes after.
+    #[must_use]
+    pub fn take(&self, position: u64, cursors: Cursors) -> Option<Next<Frame>> {
+        let mut readers = self.stream.readers.borrow_mut();
+        readers.answered(self.index);
+        let frame = |news: Skip<Iter<'_, Arc<LiveBatch>>>, all| {
+            self.stream.frames.borrow_mut().get(news, position, cursors, all)
+        };
+        let expired = || readers.is_expired(self.index).then_some(Next::Expired);
+        self.stream.next(position, frame).or_else(expired)
+    }
+
+    /// The stream's path.
+    #[must_use]
+    pub fn path(&self) -> &StreamPath {
+        &self.stream.path
+    }
+
     /// Whether `position` is the end of what was announced.
     #[must_use]
     pub fn is_at_end(&self, position: u64) -> bool {
         self.stream.window.borrow().back().is_none_or(|newest| newest.to() <= position)
-    }
-
-    /// Whether the time of this answer is over.
-    #[must_use]
-    pub fn is_expired(&self) -> bool {
-        self.stream.readers.borrow().is_expired(self.index)
     }
 
     /// Leaves. Returns the path if it was the core's last reader of it: the owner must be told.

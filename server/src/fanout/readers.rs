@@ -3,6 +3,8 @@
 use std::task::Waker;
 use std::time::Instant;
 
+use super::Ready;
+
 /// A slab of readers. Indexes are reused.
 #[derive(Default)]
 pub(super) struct Readers {
@@ -13,14 +15,28 @@ pub(super) struct Readers {
 }
 
 struct Entry {
-    waker: Option<Waker>,
+    waits: Waits,
     /// `None` once it is over, or when the entry is free.
     deadline: Option<Instant>,
 }
 
+/// How a reader hears of news.
+enum Waits {
+    /// It does not wait.
+    Not,
+    /// As a task.
+    Task(Waker),
+    /// As a member of the crowd.
+    Member {
+        number: u32,
+        /// It stands in the line already.
+        called: bool,
+    },
+}
+
 impl Readers {
     pub(super) fn add(&mut self, deadline: Instant) -> usize {
-        let entry = Entry { waker: None, deadline: Some(deadline) };
+        let entry = Entry { waits: Waits::Not, deadline: Some(deadline) };
         match self.free.pop() {
             Some(index) => {
                 self.entries[index] = entry;
@@ -34,7 +50,7 @@ impl Readers {
     }
 
     pub(super) fn remove(&mut self, index: usize) {
-        self.entries[index] = Entry { waker: None, deadline: None };
+        self.entries[index] = Entry { waits: Waits::Not, deadline: None };
         self.free.push(index);
     }
 
@@ -43,9 +59,19 @@ impl Readers {
     }
 
     pub(super) fn wait(&mut self, index: usize, waker: &Waker) {
-        let entry = &mut self.entries[index];
-        if !entry.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            entry.waker = Some(waker.clone());
+        let waits = &mut self.entries[index].waits;
+        if !matches!(waits, Waits::Task(old) if old.will_wake(waker)) {
+            *waits = Waits::Task(waker.clone());
+        }
+    }
+
+    pub(super) fn call(&mut self, index: usize, number: u32) {
+        self.entries[index].waits = Waits::Member { number, called: false };
+    }
+
+    pub(super) fn answered(&mut self, index: usize) {
+        if let Waits::Member { called, .. } = &mut self.entries[index].waits {
+            *called = false;
         }
     }
 
@@ -54,7 +80,7 @@ impl Readers {
     }
 
     /// Wakes everybody who waits, starting a little further on each time.
-    pub(super) fn wake_all(&mut self) {
+    pub(super) fn wake_all(&mut self, ready: &Ready) {
         if self.entries.is_empty() {
             return;
         }
@@ -62,30 +88,44 @@ impl Readers {
         self.first = (self.first + 7919) % self.entries.len();
         let (before, after) = self.entries.split_at_mut(self.first);
         for entry in after.iter_mut().chain(before) {
-            if let Some(waker) = entry.waker.take() {
-                waker.wake();
-            }
+            entry.waits.wake(ready);
         }
     }
 
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant, ready: &Ready) {
         for entry in &mut self.entries {
             if entry.deadline.is_some_and(|deadline| deadline <= now) {
-                entry.end();
+                entry.end(ready);
             }
         }
     }
 
-    pub(super) fn expire_all(&mut self) {
-        self.entries.iter_mut().for_each(Entry::end);
+    pub(super) fn expire_all(&mut self, ready: &Ready) {
+        self.entries.iter_mut().for_each(|entry| entry.end(ready));
     }
 }
 
 impl Entry {
-    fn end(&mut self) {
+    fn end(&mut self, ready: &Ready) {
         self.deadline = None;
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+        self.waits.wake(ready);
+    }
+}
+
+impl Waits {
+    fn wake(&mut self, ready: &Ready) {
+        match self {
+            Waits::Not => {}
+            Waits::Task(_) => {
+                if let Waits::Task(waker) = std::mem::replace(self, Waits::Not) {
+                    waker.wake();
+                }
+            }
+            Waits::Member { called: true, .. } => {}
+            Waits::Member { number, called } => {
+                *called = true;
+                ready.push(*number);
+            }
         }
     }
 }

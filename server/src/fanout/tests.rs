@@ -31,7 +31,7 @@ fn poll(follower: &Follower, position: u64) -> String {
         Poll::Ready(Next::Behind) => "behind".to_owned(),
         Poll::Ready(Next::Ended) => "ended".to_owned(),
         Poll::Ready(Next::Expired) => "expired".to_owned(),
-        Poll::Ready(Next::Batches(batches)) => {
+        Poll::Ready(Next::News(batches)) => {
             let ranges = batches.iter().map(|batch| format!("{}..{}", batch.from, batch.to()));
             ranges.collect::<Vec<_>>().join(" ")
         }
@@ -93,4 +93,92 @@ fn windows_stay_within_the_budget() {
     );
     drop(reader);
     assert_eq!(fanout.bytes.get(), 0);
+}
+
+/// What a crowd member at `position` is sent, with its own cursor.
+fn take(follower: &Follower, position: u64, own: u64) -> String {
+    match follower.take(position, Cursors { current: 100, own }) {
+        None => "nothing".to_owned(),
+        Some(Next::Behind) => "behind".to_owned(),
+        Some(Next::Ended) => "ended".to_owned(),
+        Some(Next::Expired) => "expired".to_owned(),
+        Some(Next::News(frame)) => {
+            let events = String::from_utf8(frame.bytes(false).to_vec()).unwrap();
+            let chunked = String::from_utf8(frame.bytes(true).to_vec()).unwrap();
+            let framed = format!("{:x}\r\n{events}\r\n", events.len());
+            let last = if frame.closed { "0\r\n\r\n" } else { "" };
+            assert_eq!(chunked, format!("{framed}{last}"));
+            let data = events.lines().filter_map(|line| line.strip_prefix("data:"));
+            format!("{} to {}", data.collect::<Vec<_>>().join(" "), frame.next.position)
+        }
+    }
+}
+
+#[test]
+fn a_member_is_sent_all_news_as_one_frame() {
+    let fanout = Rc::new(Fanout::default());
+    let now = Instant::now();
+    let reader = fanout.follow(&path(), now + Duration::from_secs(60));
+    let token = |position| Offset { epoch: 1, position }.to_string();
+    let control = |position, cursor, end: &str| {
+        format!(
+            "{{\"streamNextOffset\":\"{}\",\"streamCursor\":\"{cursor}\"{end}}}",
+            token(position)
+        )
+    };
+    let up = ",\"upToDate\":true";
+    assert_eq!(take(&reader, 0, 0), "nothing");
+    fanout.publish(batch(0, 1, false));
+    assert_eq!(take(&reader, 0, 0), format!("eA== {} to 1", control(1, 100, up)));
+    assert_eq!(take(&reader, 0, 250), format!("eA== {} to 1", control(1, 250, up)));
+    fanout.publish(batch(1, 2, false));
+    assert_eq!(take(&reader, 0, 0), format!("eHh4 {} to 3", control(3, 100, up)));
+    assert_eq!(take(&reader, 1, 0), format!("eHg= {} to 3", control(3, 100, up)));
+    assert_eq!(take(&reader, 3, 0), "nothing");
+    // More than one write carries: what is left is not the end.
+    fanout.publish(batch(3, TAKE_BYTES, false));
+    fanout.publish(batch(3 + TAKE_BYTES as u64, 1, false));
+    let first = take(&reader, 3, 0);
+    assert!(first.ends_with(&format!(
+        "{} to {}",
+        control(3 + TAKE_BYTES as u64, 100, ""),
+        3 + TAKE_BYTES
+    )));
+    fanout.publish(batch(4 + TAKE_BYTES as u64, 0, true));
+    let closed = format!(
+        "{{\"streamNextOffset\":\"{}\",\"upToDate\":true,\"streamClosed\":true}}",
+        token(4 + TAKE_BYTES as u64)
+    );
+    let end = 4 + TAKE_BYTES as u64;
+    assert_eq!(take(&reader, end, 0), format!("{closed} to {end}"));
+    assert_eq!(take(&reader, 2, 0), "behind");
+    fanout.sweep(now + Duration::from_secs(61));
+    assert_eq!(take(&reader, end + 1, 0), "expired");
+    fanout.end(&path());
+    assert_eq!(take(&reader, end + 1, 0), "ended");
+}
+
+#[test]
+fn a_member_stands_in_the_line_once() {
+    let fanout = Rc::new(Fanout::default());
+    let now = Instant::now();
+    let line = || std::iter::from_fn(|| fanout.ready.pop()).collect::<Vec<_>>();
+    let one = fanout.follow(&path(), now + Duration::from_secs(60));
+    let two = fanout.follow(&path(), now + Duration::from_secs(90));
+    one.call(1);
+    two.call(2);
+    fanout.publish(batch(0, 1, false));
+    fanout.publish(batch(1, 1, false));
+    let mut called = line();
+    called.sort_unstable();
+    assert_eq!(called, [1, 2]);
+    assert!(take(&one, 0, 0).ends_with("to 2"));
+    fanout.publish(batch(2, 1, false));
+    assert_eq!(line(), [1], "the other has not answered its call yet");
+    let _ = (take(&one, 2, 0), take(&two, 0, 0));
+    fanout.sweep(now + Duration::from_secs(61));
+    assert_eq!(line(), [1]);
+    drop(one);
+    fanout.expire_all();
+    assert_eq!(line(), [2]);
 }

@@ -7,6 +7,7 @@
 
 mod file;
 mod net;
+mod sends;
 mod sys;
 
 use std::future::Future;
@@ -14,7 +15,8 @@ use std::io;
 use std::time::Duration;
 
 pub use file::RingFile;
-pub use net::{Bell, BellRope, Gone, Listener, Socket, Writer, bell};
+pub use net::{Bell, BellRope, Listener, Socket, bell};
+pub use sends::{SENDS_PER_CALL, Sends, SendsReady};
 pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
 
 /// Which kernel interface drives a core.
@@ -46,9 +48,12 @@ const COMPLETION_ENTRIES: u32 = 4 * RING_ENTRIES;
 const RING_ATTEMPTS: u32 = 20;
 const RING_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries to set up a ring of the size that a core needs.
+/// Tries to set up the rings that a core needs.
 pub fn probe_io_uring() -> io::Result<()> {
-    uring_runtime().map(drop)
+    let runtime = uring_runtime()?;
+    SendRing::new(SENDS_PER_CALL)?;
+    drop(runtime);
+    Ok(())
 }
 
 /// Runs a future to completion on this thread, with the driver given.

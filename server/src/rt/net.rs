@@ -1,15 +1,13 @@
 //! Sockets and the doorbell on the ring.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use monoio::buf::IoBufMut;
-use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
+use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use socket2::{Domain, Protocol, Type};
 use thalweg_proto::response::Pieces;
@@ -21,6 +19,8 @@ const BACKLOG: i32 = 4096;
 /// The kernel's send buffer per socket: what a slow reader has not taken stays a cursor of ours
 /// and not gigabytes of the kernel's.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// Reads after which a peer that keeps sending is cut off all the same.
+const MOST_DISCARDS: usize = 16;
 
 /// One core's listener; every core binds the same address.
 pub struct Listener(TcpListener);
@@ -43,9 +43,8 @@ impl Listener {
         let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
         // A hint; without it a slow reader costs more kernel memory.
-        let _ = sys::with_fd(&stream, |fd| {
-            rustix::net::sockopt::set_socket_send_buffer_size(fd, SEND_BUFFER_BYTES)
-        });
+        let _ =
+            rustix::net::sockopt::set_socket_send_buffer_size(sys::fd(&stream), SEND_BUFFER_BYTES);
         Ok((Socket(stream), peer))
     }
 }
@@ -79,64 +78,26 @@ impl Socket {
 
     /// Says that nothing more will be written.
     pub fn finish(&self) -> io::Result<()> {
-        sys::with_fd(&self.0, |fd| rustix::net::shutdown(fd, rustix::net::Shutdown::Write))?;
+        rustix::net::shutdown(self, rustix::net::Shutdown::Write)?;
         Ok(())
     }
 
-    /// Goes over to a live answer: from now on the task only writes, and learns from [`Gone`]
-    /// that the reader has left.
-    #[must_use]
-    pub fn into_live(self) -> (Writer, Gone) {
-        let handle = self.handle();
-        let (mut reads, writes) = self.0.into_split();
-        // What a client sends during a live answer cannot be answered: reading it is only for
-        // noticing its end. Small, since there are as many as readers.
-        let gone = async move {
-            let mut buf = vec![0u8; 16];
-            loop {
-                let (result, rest) = reads.read(buf).await;
-                buf = rest;
-                if !matches!(result, Ok(1..)) {
-                    return;
-                }
+    /// Takes what the peer has sent by now and throws it away, up to a bound: a socket that is
+    /// closed with something unread resets the connection.
+    pub fn discard_input(&self) {
+        let mut buf = [0; 4096];
+        for _ in 0..MOST_DISCARDS {
+            match rustix::net::recv(self, &mut buf[..], rustix::net::RecvFlags::DONTWAIT) {
+                Ok((1.., _)) => {}
+                _ => return,
             }
-        };
-        (Writer { writes, handle }, Gone(Box::pin(gone)))
+        }
     }
 }
 
-/// The writing half of a live connection.
-pub struct Writer {
-    writes: OwnedWriteHalf<TcpStream>,
-    handle: SocketHandle,
-}
-
-impl Writer {
-    /// The number that the deadline table keeps.
-    #[must_use]
-    pub fn handle(&self) -> SocketHandle {
-        self.handle
-    }
-
-    /// Writes all pieces in order.
-    pub async fn write_all(&mut self, pieces: Pieces) -> io::Result<()> {
-        write_all(&mut self.writes, pieces).await
-    }
-
-    /// Ends both directions, so that the pending read of [`Gone`] completes before it is dropped.
-    pub fn close(&self) {
-        super::shutdown(self.handle, true);
-    }
-}
-
-/// Completes when the peer has closed its side or is lost.
-pub struct Gone(Pin<Box<dyn Future<Output = ()>>>);
-
-impl Future for Gone {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(context)
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        sys::fd(&self.0)
     }
 }
 

@@ -15,6 +15,7 @@ use super::StartError;
 use crate::config::Config;
 use crate::conn;
 use crate::core::{Core, Parts};
+use crate::crowd::{self, Crowd};
 use crate::helper::Helper;
 use crate::mailbox::{Inbox, Outbox, Post};
 use crate::rt::{self, Driver, Listener};
@@ -79,7 +80,7 @@ impl CoreThread {
     }
 
     async fn run(self, ready: Ready) {
-        let CoreThread { core: id, config, post, inbox, shard, helper, running, seed, .. } = self;
+        let CoreThread { core: id, config, driver, post, inbox, shard, helper, running, .. } = self;
         let subscriptions = match self
             .subscriptions
             .map(|stored| Subscriptions::restore(&stored, self.control.clone()))
@@ -87,6 +88,10 @@ impl CoreThread {
             None => None,
             Some(Ok(subscriptions)) => Some(subscriptions),
             Some(Err(error)) => return drop(ready.send(Err(error))),
+        };
+        let (crowd, sends_ready) = match Crowd::new(driver) {
+            Ok(crowd) => crowd,
+            Err(source) => return drop(ready.send(Err(StartError::Core { core: id, source }))),
         };
         let parts = Parts {
             id,
@@ -96,7 +101,8 @@ impl CoreThread {
             subscriptions,
             outbox: Outbox::new(post, id),
             helper,
-            seed,
+            crowd,
+            seed: self.seed,
         };
         let core = Core::new(parts);
         let mut listeners = Vec::with_capacity(config.listen.len());
@@ -112,6 +118,7 @@ impl CoreThread {
         rt::spawn(receive(Rc::clone(&core), inbox));
         rt::spawn(Rc::clone(&core).run_log());
         rt::spawn(Rc::clone(&core).run_ticks());
+        crowd::start(&core, sends_ready);
         core.with_shard(|shard, now| shard.purge_unreferenced(now));
         crate::subscriptions::start(&core);
         for (listener, address) in listeners {

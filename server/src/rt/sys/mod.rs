@@ -97,10 +97,10 @@ impl SocketHandle {
     }
 }
 
-/// Lends out the descriptor of something that is open and stays so during the call.
-pub(super) fn with_fd<T>(socket: &impl AsRawFd, work: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: `socket` owns the descriptor and is borrowed for the whole call.
-    work(unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
+/// Lends out the descriptor of something that owns it.
+pub(super) fn fd(socket: &impl AsRawFd) -> BorrowedFd<'_> {
+    // SAFETY: `socket` owns the descriptor and is borrowed as long as the result.
+    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
 }
 
 /// Shuts a socket down, so that what its task waits for ends: reads only, or both directions.

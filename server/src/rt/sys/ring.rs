@@ -14,8 +14,9 @@ use io_uring::{IoUring, opcode, squeue, types};
 /// What came of an operation.
 #[derive(Debug)]
 pub enum Completion {
-    /// A send: how many bytes the kernel took.
-    Sent(io::Result<usize>),
+    /// A send, and the bytes that the kernel did not take: nearly always none. They may be sent
+    /// now.
+    Sent(io::Result<Bytes>),
     /// The peer has closed its side, or the connection is lost.
     Gone,
 }
@@ -29,7 +30,6 @@ pub struct SendRing {
 
 struct Send {
     token: u32,
-    /// Only for keeping the memory.
     bytes: Bytes,
 }
 
@@ -76,6 +76,11 @@ impl SendRing {
         self.push(&entry)
     }
 
+    /// Makes the descriptor readable soon, with nothing to take.
+    pub fn nudge(&mut self) -> io::Result<()> {
+        self.push(&opcode::Nop::new().build().user_data(KIND_NUDGE))
+    }
+
     /// Hands what is queued to the kernel. Sends into sockets with room are done when it returns.
     pub fn submit(&mut self) -> io::Result<()> {
         self.ring.submit().map(drop)
@@ -94,15 +99,19 @@ impl SendRing {
             let Some(entry) = self.ring.completion().next() else { break };
             taken += 1;
             let (data, result) = (entry.user_data(), entry.result());
-            // Both kinds were made from a u32.
+            // Both numbers were made from a u32.
             let number = (data >> KIND_BITS) as u32;
-            if data & KIND_MASK == KIND_SEND {
-                let Some(token) = self.finish(number) else { continue };
-                let sent = usize::try_from(result)
-                    .map_err(|_| io::Error::from_raw_os_error(result.saturating_neg()));
-                take(token, Completion::Sent(sent));
-            } else {
-                take(number, Completion::Gone);
+            match data & KIND_MASK {
+                KIND_SEND => {
+                    let Some(Send { token, mut bytes }) = self.finish(number) else { continue };
+                    let rest = match usize::try_from(result) {
+                        Ok(sent) => Ok(bytes.split_off(sent.min(bytes.len()))),
+                        Err(_) => Err(io::Error::from_raw_os_error(result.saturating_neg())),
+                    };
+                    take(token, Completion::Sent(rest));
+                }
+                KIND_WATCH => take(number, Completion::Gone),
+                _ => {}
             }
         }
         taken
@@ -114,10 +123,10 @@ impl SendRing {
         self.under_way.len() - self.free.len()
     }
 
-    fn finish(&mut self, index: u32) -> Option<u32> {
+    fn finish(&mut self, index: u32) -> Option<Send> {
         let send = self.under_way.get_mut(index as usize)?.take()?;
         self.free.push(index);
-        Some(send.token)
+        Some(send)
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
@@ -151,10 +160,11 @@ impl Drop for SendRing {
 
 /// Every connected reader may complete at once; the kernel keeps what does not fit.
 const COMPLETIONS_PER_ENTRY: u32 = 8;
-const KIND_BITS: u32 = 1;
-const KIND_MASK: u64 = 1;
+const KIND_BITS: u32 = 2;
+const KIND_MASK: u64 = 3;
 const KIND_SEND: u64 = 0;
 const KIND_WATCH: u64 = 1;
+const KIND_NUDGE: u64 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -185,7 +195,7 @@ mod tests {
             ring.watch(token as u32, ours.as_fd()).unwrap();
         }
         let sent = take(&mut ring, 20);
-        assert!(sent.iter().all(|(_, what)| what == "Sent(Ok(4))"), "{sent:?}");
+        assert!(sent.iter().all(|(_, what)| what == "Sent(Ok(b\"\"))"), "{sent:?}");
         assert_eq!(ring.sends_under_way(), 0);
         for (_, theirs) in &pairs {
             let mut got = [0; 4];
@@ -220,7 +230,7 @@ mod tests {
             }
             got
         });
-        assert_eq!(take(&mut ring, 1), [(7, format!("Sent(Ok({len}))"))]);
+        assert_eq!(take(&mut ring, 1), [(7, "Sent(Ok(b\"\"))".to_owned())]);
         assert_eq!(reader.join().unwrap(), len);
     }
 

@@ -1,0 +1,195 @@
+//! The crowd: owns the sockets of this core's SSE readers from the head of their answer to its
+//! end. They are many and idle most of the time, so a member is a small entry in a table and not
+//! a task, and their writes leave in batches.
+//!
+//! Invariants: a member has at most one write under way, and everything that came meanwhile goes
+//! out in the next one; an entry is used again only when nothing of its member is under way; a
+//! turn ends by handing all it queued to the kernel, so that nothing is closed before. Between
+//! two batches everything else on the core gets its turn: no acknowledgement waits for a fan-out.
+//! Deliberately absent: reading. What a client sends during a live answer cannot be answered.
+
+mod member;
+mod page;
+mod table;
+
+use std::cell::RefCell;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use thalweg_proto::cursor;
+
+use crate::core::Core;
+use crate::fanout::{Cursors, Next};
+use crate::rt::{self, Completion, SENDS_PER_CALL, Sends, SendsReady};
+pub use member::{Answer, Member};
+use member::{State, Step};
+pub use page::encode as encode_page;
+use table::Table;
+
+/// See the module.
+pub struct Crowd(RefCell<Inner>);
+
+struct Inner {
+    sends: Sends,
+    table: Table,
+}
+
+impl Crowd {
+    /// An empty crowd, and what its task sleeps on.
+    pub fn new(driver: rt::Driver) -> std::io::Result<(Crowd, SendsReady)> {
+        let (sends, ready) = Sends::new(driver)?;
+        Ok((Crowd(RefCell::new(Inner { sends, table: Table::default() })), ready))
+    }
+
+    /// Takes a member in and sends it the head of its answer with the first page.
+    pub fn join(&self, core: &Rc<Core>, member: Member, first: Bytes) {
+        let mut inner = self.0.borrow_mut();
+        let number = inner.table.add(member);
+        if let Some(member) = inner.table.get(number) {
+            member.call_as(number);
+        }
+        inner.begin(core, number, first);
+        inner.submit(core);
+    }
+
+    /// Looks at what came of earlier writes and begins the next ones.
+    pub fn turn(&self, core: &Rc<Core>) {
+        let mut inner = self.0.borrow_mut();
+        inner.reap(core);
+        let cursor = cursor::current(core.clock.now());
+        for _ in 0..SENDS_PER_CALL {
+            let Some(number) = core.fanout.ready.pop() else { break };
+            inner.look(core, number, cursor);
+        }
+        if !core.fanout.ready.is_empty()
+            && let Err(error) = inner.sends.nudge()
+        {
+            tracing::warn!(core = core.id, %error, "the next turn of live readers may be late");
+        }
+        inner.submit(core);
+    }
+
+    /// Sends the page that was read for a member; `None`: it could not be read.
+    fn deliver(&self, core: &Rc<Core>, number: u32, answer: Option<Answer>) {
+        let mut inner = self.0.borrow_mut();
+        let Some(member) = inner.table.get(number) else { return };
+        member.state = State::Idle;
+        let bytes = match answer {
+            Some(answer) => member.take_answer(answer),
+            None => member.end(),
+        };
+        inner.begin(core, number, bytes);
+        inner.submit(core);
+    }
+}
+
+/// Waits for news on one side and for the kernel on the other.
+pub fn start(core: &Rc<Core>, ready: SendsReady) {
+    let news = Rc::clone(core);
+    rt::spawn(async move {
+        loop {
+            news.fanout.ready.news.notified().await;
+            news.crowd.turn(&news);
+        }
+    });
+    let core = Rc::clone(core);
+    rt::spawn(async move {
+        loop {
+            if let Err(error) = ready.ready().await {
+                tracing::error!(core = core.id, %error, "live readers cannot be served; stopping");
+                std::process::abort();
+            }
+            core.crowd.turn(&core);
+        }
+    });
+}
+
+impl Inner {
+    fn reap(&mut self, core: &Rc<Core>) {
+        let Inner { sends, table } = self;
+        let mut again = Vec::new();
+        sends.completions(COMPLETIONS_PER_TURN, |number, completion| {
+            let Some(member) = table.get(number) else { return };
+            match completion {
+                Completion::Sent(Ok(rest)) if !rest.is_empty() => {
+                    return again.push((number, rest));
+                }
+                Completion::Sent(result) => member.sent(result.is_ok()),
+                Completion::Gone => member.peer_left(),
+            }
+            settle(core, table, number);
+        });
+        for (number, rest) in again {
+            self.begin(core, number, rest);
+        }
+    }
+
+    /// Looks whether a member has something to be sent, and begins to send it.
+    fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
+        let Some(member) = self.table.get(number) else { return };
+        if member.state != State::Idle {
+            member.missed = true;
+            return;
+        }
+        let Some(follower) = &member.follower else { return };
+        let cursors = Cursors { current, own: member.cursor };
+        let bytes = match follower.take(member.next.position, cursors) {
+            None => return,
+            Some(Next::News(frame)) => {
+                member.next = frame.next;
+                member.over = frame.closed;
+                frame.bytes(member.chunked)
+            }
+            Some(Next::Behind) => return page::fetch(core, number, member),
+            Some(Next::Ended | Next::Expired) => member.end(),
+        };
+        self.begin(core, number, bytes);
+    }
+
+    /// Begins a write; there is none under way. Without bytes there is nothing to wait for.
+    fn begin(&mut self, core: &Rc<Core>, number: u32, bytes: Bytes) {
+        let Inner { sends, table } = self;
+        let Some(member) = table.get(number) else { return };
+        if member.gone || bytes.is_empty() {
+            member.state = State::Idle;
+            return settle(core, table, number);
+        }
+        member.begins(core, bytes.len());
+        if !member.watched {
+            member.watched = sends.watch(number, member.socket.as_fd()).is_ok();
+        }
+        let begun = sends.send(number, member.socket.as_fd(), bytes);
+        if let Err(error) = begun {
+            tracing::warn!(core = core.id, %error, "a write to a live reader could not begin");
+            member.sent(false);
+            settle(core, table, number);
+        }
+    }
+
+    /// What the kernel does not take now stays queued for the next turn.
+    fn submit(&mut self, core: &Core) {
+        if let Err(error) = self.sends.submit() {
+            tracing::warn!(core = core.id, %error, "writes to live readers are late");
+        }
+    }
+}
+
+/// Goes on with a member after something of it has completed.
+fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
+    let Some(member) = table.get(number) else { return };
+    match member.step() {
+        Step::Wait => {}
+        Step::Look => core.fanout.ready.push(number),
+        Step::Fetch => page::fetch(core, number, member),
+        Step::Close => member.close(core),
+        Step::Free => {
+            member.leave(core);
+            table.remove(number);
+            core.connections.set(core.connections.get() - 1);
+        }
+    }
+}
+
+/// Completions taken in one turn: what two batches can make at once.
+const COMPLETIONS_PER_TURN: usize = 2 * SENDS_PER_CALL as usize;

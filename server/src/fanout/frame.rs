@@ -1,0 +1,117 @@
+//! What a live reader is sent: all news since its position, as one HTTP chunk, made once for all
+//! readers that stand at the same place.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use thalweg_proto::http1::encode::{CHUNK_SUFFIX, LAST_CHUNK};
+use thalweg_proto::offset::Offset;
+use thalweg_proto::sse::Control;
+
+use super::batch::{LiveBatch, encode_chunk};
+
+/// A chunk of an SSE answer.
+#[derive(Clone)]
+pub struct Frame {
+    bytes: Bytes,
+    /// Where in `bytes` the events are.
+    events: Range<u32>,
+    /// The token after the last byte that it carries.
+    pub next: Offset,
+    /// The stream is closed: nothing comes after this.
+    pub closed: bool,
+}
+
+impl Frame {
+    /// A frame of an encoded chunk. The last one of an answer carries the end of the body too.
+    pub(super) fn new(chunk: Bytes, next: Offset, closed: bool) -> Frame {
+        let start = chunk.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let end = chunk.len().saturating_sub(CHUNK_SUFFIX.len()).max(start);
+        let bytes = if closed { [&chunk[..], LAST_CHUNK].concat().into() } else { chunk };
+        Frame { bytes, events: start as u32..end as u32, next, closed }
+    }
+
+    /// The bytes for a reader of this kind: HTTP/1.0 has no chunks.
+    #[must_use]
+    pub fn bytes(&self, chunked: bool) -> Bytes {
+        if chunked {
+            return self.bytes.clone();
+        }
+        self.bytes.slice(self.events.start as usize..self.events.end as usize)
+    }
+}
+
+/// The frames made since the last news. Under overload readers stand at a few places each, and
+/// every place has its frame; cursors ahead of the clock's multiply them by at most the number of
+/// intervals that a cursor may be ahead.
+#[derive(Default)]
+pub(super) struct Frames(HashMap<(u64, u64), Frame, RandomState>);
+
+impl Frames {
+    /// News: what was made does not end at the end any more.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The frame of all of `batches`, for a reader with a cursor of its own if it is ahead of the
+    /// clock's. `all`: nothing is left after them.
+    pub(super) fn get<'a>(
+        &mut self,
+        batches: impl ExactSizeIterator<Item = &'a Arc<LiveBatch>>,
+        from: u64,
+        cursors: Cursors,
+        all: bool,
+    ) -> Option<Frame> {
+        let cursor = cursors.own.max(cursors.current);
+        if let Some(frame) = self.0.get(&(from, cursor)) {
+            return Some(frame.clone());
+        }
+        let frame = make(batches, cursors, all)?;
+        if self.0.len() < MOST_FRAMES {
+            self.0.insert((from, cursor), frame.clone());
+        }
+        Some(frame)
+    }
+}
+
+/// Which cursor a frame carries.
+#[derive(Clone, Copy)]
+pub struct Cursors {
+    /// The clock's.
+    pub current: u64,
+    /// The least that this reader may be told.
+    pub own: u64,
+}
+
+fn make<'a>(
+    mut batches: impl ExactSizeIterator<Item = &'a Arc<LiveBatch>>,
+    cursors: Cursors,
+    all: bool,
+) -> Option<Frame> {
+    let only = batches.len() == 1;
+    let first = batches.next()?;
+    if only && all && cursors.own <= cursors.current {
+        // The other cores use the same one.
+        return Some(Frame::new(first.frame(cursors.current), first.next, first.closed));
+    }
+    let mut stored = first.stored.to_vec();
+    let mut last = first;
+    for batch in batches {
+        stored.extend_from_slice(&batch.stored);
+        last = batch;
+    }
+    let control = Control {
+        next: last.next,
+        cursor: cursors.own.max(cursors.current),
+        up_to_date: all,
+        closed: last.closed,
+    };
+    let chunk = encode_chunk(&last.content_type, &stored, control);
+    Some(Frame::new(chunk, last.next, last.closed))
+}
+
+/// Frames kept between two news of a stream.
+const MOST_FRAMES: usize = 256;

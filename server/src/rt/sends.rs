@@ -1,0 +1,189 @@
+//! Sends to many sockets with whichever driver the core has, and the wait for what came of them.
+//!
+//! Invariant: the readiness of [`SendsReady`] follows the completions that have not been taken,
+//! so one task can sleep on it. Deliberately absent: anything about what is sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+
+use bytes::Bytes;
+use monoio::net::UnixStream;
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use super::Driver;
+use super::sys::{Completion, SendRing};
+
+/// Operations that leave in one system call.
+pub const SENDS_PER_CALL: u32 = 256;
+
+/// Sends to many sockets. A core has one.
+pub struct Sends(Backend);
+
+enum Backend {
+    Ring(Box<SendRing>),
+    Epoll(EpollSends),
+}
+
+impl Sends {
+    /// Sends through a ring, or by one call each where the core runs on epoll.
+    pub fn new(driver: Driver) -> io::Result<(Sends, SendsReady)> {
+        let backend = match driver {
+            Driver::IoUring => Backend::Ring(Box::new(SendRing::new(SENDS_PER_CALL)?)),
+            Driver::Epoll => Backend::Epoll(EpollSends::new()?),
+        };
+        let descriptor = match &backend {
+            Backend::Ring(ring) => ring.as_fd().try_clone_to_owned()?,
+            Backend::Epoll(sends) => sends.epoll.try_clone()?,
+        };
+        // Only waited for, never read: any descriptor that can be polled will do.
+        let ready = UnixStream::from_std(StdUnixStream::from(descriptor))?;
+        Ok((Sends(backend), SendsReady(ready)))
+    }
+
+    /// Sends all bytes. Completes once, with the token.
+    pub fn send(&mut self, token: u32, socket: BorrowedFd<'_>, bytes: Bytes) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.send(token, socket, bytes),
+            Backend::Epoll(sends) => {
+                sends.send(token, socket, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Completes once the peer has closed its side. Asked for once for a socket, before the first
+    /// send to it.
+    pub fn watch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.watch(token, socket),
+            Backend::Epoll(sends) => sends.watch(token, socket),
+        }
+    }
+
+    /// Makes [`SendsReady`] complete soon, whatever the sockets do.
+    pub fn nudge(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.nudge(),
+            Backend::Epoll(sends) => sends.nudge(),
+        }
+    }
+
+    /// Hands what was asked for to the kernel. Nothing may be closed before.
+    pub fn submit(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.submit(),
+            Backend::Epoll(sends) => sends.submit(),
+        }
+    }
+
+    /// Takes at most `most` completions.
+    pub fn completions(&mut self, most: usize, take: impl FnMut(u32, Completion)) {
+        match &mut self.0 {
+            Backend::Ring(ring) => {
+                ring.completions(most, take);
+            }
+            Backend::Epoll(sends) => sends.completions(most, take),
+        }
+    }
+}
+
+/// Completes while completions wait to be taken.
+pub struct SendsReady(UnixStream);
+
+impl SendsReady {
+    /// Waits.
+    pub async fn ready(&self) -> io::Result<()> {
+        self.0.readable(false).await
+    }
+}
+
+/// One send(2) for each, edge-triggered readiness for those that were full.
+struct EpollSends {
+    epoll: OwnedFd,
+    /// Readable after a nudge, and while `done` holds something.
+    bell: OwnedFd,
+    done: VecDeque<(u32, Completion)>,
+    full: HashMap<u32, Bytes>,
+    events: Vec<epoll::Event>,
+}
+
+impl EpollSends {
+    fn new() -> io::Result<EpollSends> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        let events = Vec::with_capacity(SENDS_PER_CALL as usize);
+        Ok(EpollSends { epoll, bell, done: VecDeque::new(), full: HashMap::new(), events })
+    }
+
+    fn send(&mut self, token: u32, socket: BorrowedFd<'_>, mut bytes: Bytes) {
+        match rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(sent) => {
+                self.done.push_back((token, Completion::Sent(Ok(bytes.split_off(sent)))));
+            }
+            Err(Errno::AGAIN) => {
+                self.full.insert(token, bytes);
+            }
+            Err(error) => self.done.push_back((token, Completion::Sent(Err(error.into())))),
+        }
+    }
+
+    fn watch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let flags = epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token.into()), flags)?;
+        Ok(())
+    }
+
+    fn nudge(&mut self) -> io::Result<()> {
+        match rustix::io::write(&self.bell, &1u64.to_ne_bytes()) {
+            Ok(_) | Err(Errno::AGAIN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn submit(&mut self) -> io::Result<()> {
+        if self.done.is_empty() { Ok(()) } else { self.nudge() }
+    }
+
+    fn completions(&mut self, most: usize, mut take: impl FnMut(u32, Completion)) {
+        self.poll();
+        for _ in 0..most {
+            let Some((token, completion)) = self.done.pop_front() else { return };
+            take(token, completion);
+        }
+        if !self.done.is_empty() {
+            // The counter holds much more than there are completions.
+            let _ = self.nudge();
+        }
+    }
+
+    fn poll(&mut self) {
+        self.events.clear();
+        let now = Timespec::default();
+        // An error here is an interruption; readiness stays and is found by the next call.
+        let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&now));
+        for event in &self.events {
+            let (data, flags) = (event.data.u64(), event.flags);
+            let Ok(token) = u32::try_from(data) else {
+                let mut count = [0; 8];
+                let _ = rustix::io::read(&self.bell, &mut count);
+                continue;
+            };
+            let lost = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+            if let Some(rest) = self.full.remove(&token) {
+                self.done.push_back((token, Completion::Sent(Ok(rest))));
+            }
+            if flags.intersects(lost) {
+                self.done.push_back((token, Completion::Gone));
+            }
+        }
+    }
+}
+
+/// No token has this number.
+const BELL: u64 = u64::MAX;
