@@ -1,57 +1,151 @@
 //! Benchmarks of the server on this machine, beside the physical floors and other servers.
 //!
 //! Every contestant is a process of its own, pinned to the same CPUs; this process makes the load
-//! on another one.
+//! on another one. `docs/benchmarks.md` says how to run it and how to read its tables.
+//!
+//! Invariant: no contestant is given a priority, and none runs while another one does.
 
 #![forbid(unsafe_code)]
 
 mod contest;
+mod facts;
+mod figures;
 mod machine;
 mod peers;
 mod programs;
+mod report;
+mod rounds;
+mod run;
 mod suite;
+mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use programs::ProgramArgs;
+use run::Asked;
+use suite::SuiteName;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures the server on this machine.
+/// Measures the server on this machine beside floors and other servers, side by side in one run.
 #[derive(Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
 struct Args {
+    /// Suites, or `all`
+    #[arg(value_name = "SUITE", value_parser = suites)]
+    suites: Vec<Suites>,
+    /// Show what can be measured, and who is here
+    #[arg(long)]
+    list: bool,
+    /// One round with small numbers: shows that everything works, compares with nothing
+    #[arg(long)]
+    quick: bool,
+    /// Rounds; figures are medians of them [default: 5, and 1 with --quick]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Contestants by name, separated by commas; the floor around them always takes part
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    only: Vec<String>,
+    /// Directory for results, and for the contestants' data: it should be on a disk
+    #[arg(long, default_value = "bench-results", value_name = "DIR")]
+    out: PathBuf,
+    /// The server's binary [default: `thalweg` beside this one]
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Hidden>,
 }
 
 #[derive(Subcommand)]
 enum Hidden {
-    /// Runs a program of our own until it is killed.
+    /// Runs a program of our own until it is killed
     #[command(hide = true)]
     Program {
-        /// Which.
+        /// Which
         name: String,
         #[command(flatten)]
         args: ProgramArgs,
     },
 }
 
+/// What one word on the command line asks for.
+#[derive(Clone)]
+struct Suites(Vec<SuiteName>);
+
+fn suites(word: &str) -> Result<Suites, String> {
+    match (word, SuiteName::of(word)) {
+        ("all", _) => Ok(Suites(SuiteName::ALL.to_vec())),
+        (_, Some(name)) => Ok(Suites(vec![name])),
+        (_, None) => {
+            let words: Vec<&str> = SuiteName::ALL.iter().map(|name| name.word()).collect();
+            Err(format!("expected all or one of {}", words.join(", ")))
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match &args.command {
-        Some(Hidden::Program { name, args }) => match programs::by_name(name) {
-            Some(run) => run(args),
-            None => Err(format!("no program is called {name:?}").into()),
-        },
-        None => Ok(()),
+        Some(Hidden::Program { name, args }) => program(name, args),
+        None if args.list => {
+            list();
+            Ok(true)
+        }
+        None => asked(&args).and_then(|asked| run::run(&asked)),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn asked(args: &Args) -> Result<Asked, Failure> {
+    let mut suites = Vec::new();
+    for name in args.suites.iter().flat_map(|suites| &suites.0) {
+        if !suites.contains(name) {
+            suites.push(*name);
+        }
+    }
+    if suites.is_empty() {
+        return Err("no suite: `--list` shows them, `all` is all of them".into());
+    }
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
+    if rounds == 0 {
+        return Err("--rounds 0: expected at least 1".into());
+    }
+    let server = match &args.server {
+        Some(server) => server.clone(),
+        None => std::env::current_exe()?.with_file_name("thalweg"),
+    };
+    let (quick, only, out) = (args.quick, args.only.clone(), args.out.clone());
+    Ok(Asked { suites, quick, rounds, only, out, server })
+}
+
+fn list() {
+    println!("Suites:");
+    for name in SuiteName::ALL {
+        println!("  {:<16} {}", name.word(), suite::about(*name));
+    }
+    println!("Other servers:");
+    for peer in peers::all() {
+        match report::found(&*peer) {
+            Ok(version) => println!("  {:<16} {version}", peer.name()),
+            Err((name, install)) => println!("  {name:<16} absent; to have it: {install}"),
+        }
+    }
+}
+
+fn program(name: &str, args: &ProgramArgs) -> Result<bool, Failure> {
+    let run = programs::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = programs::ALL.iter().map(|entry| entry.name).collect();
+        format!("program {name:?}: expected one of {}", names.join(", "))
+    })?;
+    run(args).map(|()| true)
 }

@@ -46,6 +46,17 @@ pub(super) fn rss_bytes(pids: &[u32]) -> u64 {
     pids.iter().filter_map(of).sum::<u64>() * 1024
 }
 
+/// Threads of a process by name, with the CPU time of each in nanoseconds.
+pub(super) fn threads(pid: u32) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let thread = |path: std::path::PathBuf| {
+        let name = std::fs::read_to_string(path.join("comm")).ok()?;
+        let ran = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        Some((name.trim().to_owned(), ran.split_whitespace().next()?.parse().ok()?))
+    };
+    entries.filter_map(|entry| thread(entry.path())).collect()
+}
+
 /// Ends them, without a chance to object.
 pub(super) fn kill(pids: &[u32]) {
     for pid in pids.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {

@@ -75,6 +75,16 @@ impl Running {
         format!("http://127.0.0.1:{}{}", self.port, self.base_path)
     }
 
+    /// The path below which streams lie.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// A new connection to it.
+    pub(crate) fn connect(&self) -> std::io::Result<TcpStream> {
+        connect(self.port)
+    }
+
     /// The URL of a stream, or of several below it.
     pub(crate) fn url(&self, stream: &str) -> String {
         format!("{}/{stream}", self.base_url())
@@ -85,19 +95,36 @@ impl Running {
         self.streams
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
+    /// What it costs.
+    pub(crate) fn meter(&self) -> Meter {
+        Meter(self.process.id())
     }
 
-    /// CPU time of all of its processes so far.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
-        cpu_seconds(self.pid())
+    /// Waits until a `GET` below its base path is answered with success.
+    pub(crate) fn until_found(&self, path: &str) -> Result<(), Failure> {
+        let (begin, path) = (Instant::now(), format!("{}/{path}", self.base_path));
+        loop {
+            match get(self.port, &path) {
+                Ok(200..300) => return Ok(()),
+                answer if begin.elapsed() > PATIENCE => {
+                    return Err(self.trouble(&format!("answers {path} with {answer:?}")));
+                }
+                _ => std::thread::sleep(LOOK),
+            }
+        }
     }
 
-    /// Resident memory of all of its processes.
-    pub(crate) fn rss_bytes(&self) -> u64 {
-        processes::rss_bytes(&processes::tree(self.pid()))
+    /// An error, with the end of what it said.
+    pub(crate) fn trouble(&self, what: &str) -> Failure {
+        let mut text = format!("{}: {what}", self.name);
+        let log = std::fs::read(self.dir.path().join(LOG)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n  | {line}");
+        }
+        text.into()
     }
 
     fn wait(mut self) -> Result<Running, Failure> {
@@ -106,7 +133,7 @@ impl Running {
             if let Some(status) = self.process.try_wait()? {
                 return Err(self.trouble(&format!("ended at its start with {status}")));
             }
-            let owned = port::is_owned(self.port, &processes::tree(self.pid()));
+            let owned = port::is_owned(self.port, &processes::tree(self.process.id()));
             if owned.map_err(|stranger| self.trouble(&stranger))? && self.serves() {
                 return Ok(self);
             }
@@ -124,20 +151,8 @@ impl Running {
         }
     }
 
-    fn trouble(&self, what: &str) -> Failure {
-        let mut text = format!("{} {what}", self.name);
-        let log = std::fs::read(self.dir.path().join(LOG)).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().collect();
-        for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\n  | {line}");
-        }
-        text.into()
-    }
-
     fn end(&mut self) {
-        processes::kill(&processes::tree(self.pid()));
+        processes::kill(&processes::tree(self.process.id()));
         // It is our child: there is something to wait for.
         let _ = self.process.wait();
     }
@@ -149,9 +164,25 @@ impl Drop for Running {
     }
 }
 
-/// CPU time of a process and its descendants so far.
-pub(super) fn cpu_seconds(pid: u32) -> Result<f64, Failure> {
-    processes::cpu_seconds(&processes::tree(pid))
+/// Asks what a contestant costs, from any thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meter(u32);
+
+impl Meter {
+    /// CPU time of all of its processes so far.
+    pub(crate) fn cpu_seconds(self) -> Result<f64, Failure> {
+        processes::cpu_seconds(&processes::tree(self.0))
+    }
+
+    /// Resident memory of all of its processes.
+    pub(crate) fn rss_bytes(self) -> u64 {
+        processes::rss_bytes(&processes::tree(self.0))
+    }
+
+    /// CPU time of each of its threads so far, by name, in nanoseconds.
+    pub(crate) fn threads(self) -> Vec<(String, u64)> {
+        processes::threads(self.0)
+    }
 }
 
 fn spawn(

@@ -47,3 +47,9 @@ pub(crate) fn by_name(name: &str) -> Option<Run> {
 pub(crate) fn durability(name: &str) -> &'static str {
     ALL.iter().find(|entry| entry.name == name).map_or("none", |entry| entry.durability)
 }
+
+/// How a program that is missing gets here.
+pub(crate) fn install(name: &str) -> String {
+    let feature = name.rsplit('-').next().unwrap_or_default();
+    format!("cargo run --release -p bench --features {feature}")
+}

@@ -43,7 +43,7 @@ fn dependencies_point_one_way() {
     check("storage", &["thalweg-proto"]);
     check("loadgen", &["thalweg-proto"]);
     check("server", &["thalweg-proto", "thalweg-storage", "thalweg-loadgen"]);
-    check("bench", &["thalweg", "thalweg-loadgen"]);
+    check("bench", &["thalweg", "thalweg-loadgen", "thalweg-proto"]);
 }
 
 #[test]
