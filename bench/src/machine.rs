@@ -13,7 +13,7 @@ pub(crate) struct Cpus {
 
 impl Cpus {
     /// The first and the last CPU that this process may use.
-    pub(crate) fn split() -> Result<Cpus, Box<dyn std::error::Error>> {
+    pub(crate) fn split() -> Result<Cpus, crate::Failure> {
         let allowed = sched_getaffinity(None)?;
         let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
         let (Some(first), Some(last)) = (cpus.first(), cpus.last()) else {

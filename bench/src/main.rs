@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+mod instructions;
 mod machine;
+mod programs;
 mod server;
 
 use std::path::PathBuf;
@@ -19,9 +21,10 @@ use thalweg_loadgen::plan::{AppendOptions, FanoutOptions, append, fanout};
 use thalweg_loadgen::result::{DeliveryResult, RunResult, Times};
 
 use machine::Cpus;
+use programs::ProgramArgs;
 use server::Server;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Measures the server on this machine.
 #[derive(Parser)]
@@ -62,6 +65,16 @@ enum Suite {
         #[arg(long, default_value_t = 50)]
         messages: u32,
     },
+    /// Instructions per append and per delivery, counted by valgrind.
+    Instructions,
+    /// Runs a program of our own until it is killed.
+    #[command(hide = true)]
+    Program {
+        /// Which.
+        name: String,
+        #[command(flatten)]
+        args: ProgramArgs,
+    },
 }
 
 fn main() -> ExitCode {
@@ -75,6 +88,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    if let Suite::Program { name, args } = &args.suite {
+        let run =
+            programs::by_name(name).ok_or_else(|| format!("no program is called {name:?}"))?;
+        return run(args);
+    }
+    if let Suite::Instructions = &args.suite {
+        return instructions::run(&args.server);
+    }
     let cpus = Cpus::split()?;
     println!("{}", machine::describe());
     println!(
@@ -91,6 +112,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Suite::Fanout { readers, rate, messages } => {
             bench_fanout(args, &cpus, *readers, *rate, *messages)
         }
+        Suite::Program { .. } | Suite::Instructions => Ok(()),
     }
 }
 

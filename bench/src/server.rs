@@ -25,7 +25,7 @@ impl Server {
         cpus: &Cpus,
         binary: &Path,
         durability: &str,
-    ) -> Result<Server, Box<dyn std::error::Error>> {
+    ) -> Result<Server, crate::Failure> {
         let data = TempDir::new_in(".")?;
         let mut command = Command::new(binary);
         command
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// CPU time that the server has used.
-    pub(crate) fn cpu_seconds(&self) -> Result<f64, Box<dyn std::error::Error>> {
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, crate::Failure> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
