@@ -59,7 +59,6 @@ pub(crate) type Run = fn(&ProgramArgs) -> Result<(), Failure>;
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     /// What a 2xx answer to an append means, for the tables.
-    #[allow(dead_code)]
     pub(crate) durability: &'static str,
     pub(crate) run: Run,
 }
@@ -91,7 +90,6 @@ pub(crate) fn by_name(name: &str) -> Option<Run> {
 }
 
 /// What a 2xx answer of a program means.
-#[allow(dead_code)]
 pub(crate) fn durability(name: &str) -> &'static str {
     ALL.iter().find(|entry| entry.name == name).map_or("none", |entry| entry.durability)
 }

@@ -31,7 +31,7 @@ struct Pages {
 impl Pages {
     fn new(args: &ProgramArgs) -> io::Result<Pages> {
         let prepared = Stream::prepared(args.page_bytes);
-        let (head, body) = prepared.read.split_at(prepared.read.len() - args.page_bytes);
+        let (head, body) = prepared.read.split_at(prepared.read.len() - prepared.body_bytes);
         let mut file = match &args.data_dir {
             Some(directory) => tempfile::tempfile_in(directory)?,
             None => tempfile::tempfile()?,
@@ -39,7 +39,7 @@ impl Pages {
         file.write_all(body)?;
         Ok(Pages {
             file: Rc::new(file),
-            page_bytes: args.page_bytes,
+            page_bytes: prepared.body_bytes,
             head: Bytes::copy_from_slice(head),
             created: prepared.created,
             appended: prepared.appended,

@@ -34,6 +34,8 @@ pub(crate) struct Stream {
 pub(crate) struct Prepared {
     /// To a GET: a page.
     pub(crate) read: Vec<u8>,
+    /// Of it, at the end.
+    pub(crate) body_bytes: usize,
     /// To a PUT.
     pub(crate) created: Vec<u8>,
     /// To a POST.
@@ -59,7 +61,8 @@ impl Stream {
         Stream { content_type, stored: Vec::new(), clock: Clock::new() }
     }
 
-    /// The answers of a stream that always has one page of so many bytes, brackets included.
+    /// The answers of a stream that always has one page of so many bytes, brackets included: two
+    /// at least.
     pub(crate) fn prepared(page_bytes: usize) -> Prepared {
         let mut stream = Stream::new();
         // A message is stored with a comma, and a page has two brackets for the last one.
@@ -68,7 +71,7 @@ impl Stream {
         stream.write_page(&mut read, 0, false);
         stream.whole(&mut created, &stream.created());
         stream.whole(&mut appended, &stream.appended());
-        Prepared { read, created, appended }
+        Prepared { read, body_bytes: page_bytes.max(2), created, appended }
     }
 
     /// Answers a request by appending to `out`.
