@@ -10,6 +10,7 @@
 mod contest;
 mod facts;
 mod figures;
+mod instructions;
 mod machine;
 mod peers;
 mod programs;
@@ -61,6 +62,12 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Hidden {
+    /// Instructions per append and per delivery, counted by valgrind.
+    Instructions {
+        /// The server's binary; built by `cargo build --release`.
+        #[arg(long, default_value = "target/release/thalweg")]
+        server: PathBuf,
+    },
     /// Runs a program of our own until it is killed
     #[command(hide = true)]
     Program {
@@ -90,6 +97,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match &args.command {
         Some(Hidden::Program { name, args }) => program(name, args),
+        Some(Hidden::Instructions { server }) => instructions::run(server).map(|()| true),
         None if args.list => {
             list();
             Ok(true)

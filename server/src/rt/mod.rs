@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use file::RingFile;
 pub use net::{Bell, BellRope, Gone, Listener, Socket, Writer, bell};
-pub use sys::{SocketHandle, shutdown, trim_memory};
+pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
 
 /// Which kernel interface drives a core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

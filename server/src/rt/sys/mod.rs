@@ -1,4 +1,9 @@
-//! The only unsafe code of the server: buffers lent to the ring, and a socket shut down by number.
+//! The only unsafe code of the server: buffers lent to the ring, a socket shut down by number, and
+//! the ring that sends to live readers.
+
+mod ring;
+
+pub use ring::{Completion, SendRing};
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
