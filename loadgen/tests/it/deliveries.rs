@@ -5,7 +5,7 @@ use thalweg_loadgen::output::text;
 use thalweg_loadgen::result::RunResult;
 
 use crate::runs::{delivery, faults, is_whole, passed, plan, run, side_by_side};
-use crate::stub::{Faults, Harm, Stub};
+use crate::stub::{Cut, Faults, Harm, Stub};
 
 const READERS: u64 = 200;
 const MESSAGES: u64 = 1000;
