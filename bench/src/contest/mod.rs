@@ -44,8 +44,11 @@ pub(crate) trait Contestant {
     fn suites(&self) -> &[SuiteName];
 
     /// Changes a suite's plan where this server speaks differently: request fields, other paths,
-    /// another kind of live reader. Durable Streams servers have nothing to change.
-    fn adapt(&self, _plan: &mut Plan) {}
+    /// another kind of live reader. Durable Streams servers have nothing to change. An error: what
+    /// the plan asks for is nothing that it does.
+    fn adapt(&self, _plan: &mut Plan) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// What a contestant is to the comparison.
