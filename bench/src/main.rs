@@ -1,72 +1,112 @@
-//! Benchmarks of the server on this machine: a real process on the first CPU, the load generator
-//! on the last one, several rounds, medians.
+//! Benchmarks of the server on this machine, beside the physical floors and other servers.
 //!
-//! `cargo run --release -p bench -- append` or `fanout`. Deliberately absent for now: floors,
-//! peers and interleaving, without which no figure from here says who is faster.
+//! Every contestant is a process of its own, pinned to the same CPUs; this process makes the load
+//! on another one. `docs/benchmarks.md` says how to run it and how to read its tables.
+//!
+//! Invariant: no contestant is given a priority, and none runs while another one does.
 
 #![forbid(unsafe_code)]
 
+mod contest;
+mod facts;
+mod figures;
+mod instructions;
 mod machine;
-mod server;
+mod peers;
+mod programs;
+mod report;
+mod rounds;
+mod run;
+mod suite;
+mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use thalweg_loadgen::engine::{self, RunOptions};
-use thalweg_loadgen::plan::{AppendOptions, FanoutOptions, append, fanout};
-use thalweg_loadgen::result::{DeliveryResult, RunResult, Times};
 
-use machine::Cpus;
-use server::Server;
+use programs::ProgramArgs;
+use run::Asked;
+use suite::SuiteName;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures the server on this machine.
+/// Measures the server on this machine beside floors and other servers, side by side in one run.
 #[derive(Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
 struct Args {
-    /// The server's binary; built by `cargo build --release`.
-    #[arg(long, default_value = "target/release/thalweg")]
-    server: PathBuf,
-    /// Rounds; figures are medians of them.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// When an append is acknowledged: sync, async or memory.
-    #[arg(long, default_value = "sync")]
-    durability: String,
+    /// Suites, or `all`
+    #[arg(value_name = "SUITE", value_parser = suites)]
+    suites: Vec<Suites>,
+    /// Show what can be measured, and who is here
+    #[arg(long)]
+    list: bool,
+    /// One round with small numbers: shows that everything works, compares with nothing
+    #[arg(long)]
+    quick: bool,
+    /// Rounds; figures are medians of them [default: 5, and 1 with --quick]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Contestants by name, separated by commas; the floor around them always takes part
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    only: Vec<String>,
+    /// Directory for results, and for the contestants' data: it should be on a disk
+    #[arg(long, default_value = "bench-results", value_name = "DIR")]
+    out: PathBuf,
+    /// The server's binary [default: `thalweg` beside this one]
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
     #[command(subcommand)]
-    suite: Suite,
+    command: Option<Hidden>,
 }
 
 #[derive(Subcommand)]
-enum Suite {
-    /// Closed-loop appends of 100 bytes over 1,000 streams.
-    Append {
-        /// Connections, each with one request under way.
-        #[arg(long, default_values_t = [1, 64, 512])]
-        connections: Vec<u32>,
-        /// Seconds of a round.
-        #[arg(long, default_value_t = 5)]
-        seconds: u64,
+enum Hidden {
+    /// Instructions per append and per delivery, counted by valgrind.
+    Instructions {
+        /// The server's binary; built by `cargo build --release`.
+        #[arg(long, default_value = "target/release/thalweg")]
+        server: PathBuf,
     },
-    /// SSE readers of one stream.
-    Fanout {
-        /// Readers.
-        #[arg(long, default_value_t = 10_000)]
-        readers: u32,
-        /// Messages per second.
-        #[arg(long, default_value_t = 5.0)]
-        rate: f64,
-        /// Messages of a round.
-        #[arg(long, default_value_t = 50)]
-        messages: u32,
+    /// Runs a program of our own until it is killed
+    #[command(hide = true)]
+    Program {
+        /// Which
+        name: String,
+        #[command(flatten)]
+        args: ProgramArgs,
     },
 }
 
+/// What one word on the command line asks for.
+#[derive(Clone)]
+struct Suites(Vec<SuiteName>);
+
+fn suites(word: &str) -> Result<Suites, String> {
+    match (word, SuiteName::of(word)) {
+        ("all", _) => Ok(Suites(SuiteName::ALL.to_vec())),
+        (_, Some(name)) => Ok(Suites(vec![name])),
+        (_, None) => {
+            let words: Vec<&str> = SuiteName::ALL.iter().map(|name| name.word()).collect();
+            Err(format!("expected all or one of {}", words.join(", ")))
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let args = Args::parse();
+    let result = match &args.command {
+        Some(Hidden::Program { name, args }) => program(name, args),
+        Some(Hidden::Instructions { server }) => instructions::run(server).map(|()| true),
+        None if args.list => {
+            list();
+            Ok(true)
+        }
+        None => asked(&args).and_then(|asked| run::run(&asked)),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error}");
             ExitCode::FAILURE
@@ -74,118 +114,46 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Failure> {
-    let cpus = Cpus::split()?;
-    println!("{}", machine::describe());
-    println!(
-        "server on CPU {}, load on CPU {}, durability {}",
-        cpus.server, cpus.load, args.durability
-    );
-    match &args.suite {
-        Suite::Append { connections, seconds } => {
-            for connections in connections {
-                bench_append(args, &cpus, *connections, Duration::from_secs(*seconds))?;
-            }
-            Ok(())
-        }
-        Suite::Fanout { readers, rate, messages } => {
-            bench_fanout(args, &cpus, *readers, *rate, *messages)
+fn asked(args: &Args) -> Result<Asked, Failure> {
+    let mut suites = Vec::new();
+    for name in args.suites.iter().flat_map(|suites| &suites.0) {
+        if !suites.contains(name) {
+            suites.push(*name);
         }
     }
+    if suites.is_empty() {
+        return Err("no suite: `--list` shows them, `all` is all of them".into());
+    }
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
+    if rounds == 0 {
+        return Err("--rounds 0: expected at least 1".into());
+    }
+    let server = match &args.server {
+        Some(server) => server.clone(),
+        None => std::env::current_exe()?.with_file_name("thalweg"),
+    };
+    let (quick, only, out) = (args.quick, args.only.clone(), args.out.clone());
+    Ok(Asked { suites, quick, rounds, only, out, server })
 }
 
-fn bench_append(
-    args: &Args,
-    cpus: &Cpus,
-    connections: u32,
-    duration: Duration,
-) -> Result<(), Failure> {
-    let (mut rates, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..args.rounds {
-        let server = Server::start(cpus, &args.server, &args.durability)?;
-        let url = server.url("bench");
-        let plan =
-            append(&AppendOptions { url, connections, duration, ..AppendOptions::default() });
-        let result = engine::run(&plan, &RunOptions::default())?;
-        let operation = &result.operations[0];
-        if operation.failed > 0 {
-            return Err(format!("{} appends failed: {:?}", operation.failed, result.errors).into());
+fn list() {
+    println!("Suites:");
+    for name in SuiteName::ALL {
+        println!("  {:<16} {}", name.word(), suite::about(*name));
+    }
+    println!("Other servers:");
+    for peer in peers::all() {
+        match report::found(&*peer) {
+            Ok(version) => println!("  {:<16} {version}", peer.name()),
+            Err((name, install)) => println!("  {name:<16} absent; to have it: {install}"),
         }
-        rates.push(operation.succeeded as f64 * 1e3 / result.meta.duration_ms as f64);
-        p50.push(micros(&operation.times, 50.0));
-        p99.push(micros(&operation.times, 99.0));
-    }
-    let (rate, p50, p99) = (median(rates), median(p50), median(p99));
-    println!(
-        "append  {connections:>4} connections: {rate:>9.0} /s, p50 {p50:.0} us, p99 {p99:.0} us"
-    );
-    Ok(())
-}
-
-fn bench_fanout(
-    args: &Args,
-    cpus: &Cpus,
-    readers: u32,
-    rate: f64,
-    messages: u32,
-) -> Result<(), Failure> {
-    let (mut p50, mut p99, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..args.rounds {
-        let server = Server::start(cpus, &args.server, &args.durability)?;
-        let url = server.url("bench");
-        let duration = Duration::from_secs_f64(f64::from(messages) / rate);
-        let plan =
-            fanout(&FanoutOptions { url, readers, rate, duration, ..FanoutOptions::default() });
-        let result = engine::run(&plan, &RunOptions::default())?;
-        let delivery = clean(&result)?;
-        p50.push(micros(&delivery.times, 50.0));
-        p99.push(micros(&delivery.times, 99.0));
-        cpu.push(server.cpu_seconds()? * 1e6 / delivery.delivered as f64);
-    }
-    let (p50, p99, cpu) = (median(p50) / 1e3, median(p99) / 1e3, median(cpu));
-    println!(
-        "fanout {readers:>5} readers, {rate} messages/s: p50 {p50:.1} ms, p99 {p99:.1} ms, \
-         {cpu:.1} us of CPU per delivery"
-    );
-    Ok(())
-}
-
-/// The deliveries of a run in which everybody got everything, once and in order.
-fn clean(result: &RunResult) -> Result<&DeliveryResult, Failure> {
-    let delivery = result.deliveries.first().ok_or("the run had no readers")?;
-    let DeliveryResult { lost, duplicated, reordered, damaged, failed_readers, .. } = delivery;
-    match lost + duplicated + reordered + damaged + failed_readers {
-        0 => Ok(delivery),
-        _ => Err(format!(
-            "a reader did not get everything once and in order: {:?} {:?}",
-            delivery.faults, result.errors
-        )
-        .into()),
     }
 }
 
-fn micros(times: &Times, percentile: f64) -> f64 {
-    times.percentile(percentile) as f64 / 1e3
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        len if len % 2 == 1 => values[middle],
-        _ => f64::midpoint(values[middle - 1], values[middle]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians() {
-        assert!(median(Vec::new()).is_nan());
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-    }
+fn program(name: &str, args: &ProgramArgs) -> Result<bool, Failure> {
+    let run = programs::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = programs::ALL.iter().map(|entry| entry.name).collect();
+        format!("program {name:?}: expected one of {}", names.join(", "))
+    })?;
+    run(args).map(|()| true)
 }

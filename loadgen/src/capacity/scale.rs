@@ -283,6 +283,7 @@ pub(super) mod tests {
         StreamSet {
             name: "s".to_owned(),
             path: "s".to_owned(),
+            live_path: None,
             count,
             choice: Choice::Uniform,
             content_type: "application/json".to_owned(),

@@ -51,12 +51,21 @@ impl Program {
 
     /// The path of a stream of a set.
     pub(crate) fn path(&self, set: usize, index: u32) -> String {
-        let StreamSet { path, count, .. } = &self.plan.streams[set];
+        self.one_of(set, &self.plan.streams[set].path, index)
+    }
+
+    /// Where live readers read that stream.
+    pub(crate) fn live_path(&self, set: usize, index: u32) -> String {
+        let StreamSet { path, live_path, .. } = &self.plan.streams[set];
+        self.one_of(set, live_path.as_ref().unwrap_or(path), index)
+    }
+
+    fn one_of(&self, set: usize, path: &str, index: u32) -> String {
         let base = match path.starts_with('/') {
-            true => path.clone(),
+            true => path.to_owned(),
             false => format!("{}/{path}", self.target.path),
         };
-        if *count == 1 { base } else { format!("{base}/{index}") }
+        if self.plan.streams[set].count == 1 { base } else { format!("{base}/{index}") }
     }
 
     /// The path of a stream in the list of all streams.
@@ -108,6 +117,7 @@ pub(crate) fn kind(kind: &plan::SamplerKind) -> (&'static str, bool) {
         SamplerKind::Read { .. } => ("read", false),
         SamplerKind::Tail(tail) => match tail.mode {
             TailMode::Sse => ("sse", true),
+            TailMode::Events => ("events", true),
             TailMode::LongPoll => ("long-poll", true),
             TailMode::CatchUp { .. } => ("catch-up", true),
         },

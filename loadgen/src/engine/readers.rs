@@ -191,7 +191,7 @@ impl Entrance {
                 }
             },
         };
-        let path = core.program.path(tail.streams, stream);
+        let path = core.program.live_path(tail.streams, stream);
         let stream = core.program.stream(tail.streams, stream);
         let (group, label) = (self.group, self.label);
         drop(self);

@@ -4,6 +4,9 @@
 //! head --200--> events --end of the answer--> ended
 //! ```
 //!
+//! Of a server that speaks no Durable Streams every event is data, its `id` is the position, and the
+//! answer's head alone says that the server will tell what is published.
+//!
 //! Invariant: what comes out depends on the bytes alone, not on how they were cut into pieces.
 //!
 //! Deliberately absent: connections, the clock, and what the messages mean.
@@ -61,6 +64,8 @@ pub(crate) struct SseReader {
     /// What has been received and is not understood yet: part of a head or of a chunk's frame.
     input: BytesMut,
     live: bool,
+    /// Every event is data.
+    plain: bool,
     /// Data since the last control event: the position does not include it yet.
     unconfirmed: String,
 }
@@ -74,6 +79,11 @@ enum Wire {
 }
 
 impl SseReader {
+    /// `plain`: of a server that speaks no Durable Streams.
+    pub(crate) fn new(plain: bool) -> SseReader {
+        SseReader { plain, ..SseReader::default() }
+    }
+
     /// Whether a control event has come: the server will tell what is published from now on.
     pub(crate) fn is_live(&self) -> bool {
         self.live
@@ -109,6 +119,12 @@ impl SseReader {
         parser.push(&body)?;
         while let Some(event) = parser.next_event() {
             match event.name.as_str() {
+                _ if self.plain => {
+                    data(event.data.as_bytes());
+                    if let Some(id) = event.id {
+                        *offset = id;
+                    }
+                }
                 "data" => {
                     data(event.data.as_bytes());
                     let has = self.unconfirmed.len();
@@ -163,6 +179,7 @@ impl SseReader {
             return Err(SseError::Base64);
         }
         let decoder = body.decoder(u64::MAX)?;
+        self.live = self.plain;
         self.wire = Wire::Events(Box::new((decoder, SseParser::default())));
         Ok(true)
     }
@@ -241,6 +258,26 @@ mod tests {
         for length in [0, 10, cut.len() - 1] {
             assert!(feed(&cut[..length], 16).unwrap().0.finish().is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn events_of_another_protocol() {
+        let events = [": hi\n\n", "id: 7:0\ndata: {\"m\":1}\n\n", "event: x\ndata: 2\n\n"];
+        let answer = chunked(&events.map(str::to_owned));
+        for size in [1, 3, answer.len()] {
+            let mut reader = SseReader::new(true);
+            let (mut all, mut id, mut closed) = (String::new(), String::new(), false);
+            let mut take = |data: &[u8]| all.push_str(&String::from_utf8_lossy(data));
+            for piece in answer.chunks(size) {
+                reader.receive(piece, &mut id, &mut closed, &mut take).unwrap();
+            }
+            assert_eq!((all.as_str(), id.as_str(), closed), ("{\"m\":1}2", "7:0", false));
+            assert!(reader.is_live() && reader.is_ended() && reader.unconfirmed().is_empty());
+        }
+        let mut reader = SseReader::new(true);
+        let head = format!("{HEAD}\r\n");
+        reader.receive(head.as_bytes(), &mut String::new(), &mut false, &mut |_| {}).unwrap();
+        assert!(reader.is_live(), "the head is enough");
     }
 
     #[test]

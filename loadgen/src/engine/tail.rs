@@ -3,6 +3,8 @@
 //! Invariants: a reader that loses its connection goes on where the server told it to; what it
 //! misses all the same is lost. The clock is read once per receive, before anything is parsed.
 
+mod request;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -101,6 +103,8 @@ impl Reader {
         until_ns: u64,
     ) -> Reader {
         let offset = match &tail.from {
+            // There is none before the first event.
+            _ if tail.mode == TailMode::Events => String::new(),
             From::Beginning => "-1".to_owned(),
             From::Now => "now".to_owned(),
             From::Offset(template) => {
@@ -132,7 +136,7 @@ impl Reader {
                 self.core.recorder.borrow_mut().reconnected(self.label, begin_ns);
             }
             let end = match self.tail.mode {
-                TailMode::Sse => self.sse(&mut ready).await,
+                TailMode::Sse | TailMode::Events => self.sse(&mut ready).await,
                 TailMode::LongPoll | TailMode::CatchUp { .. } => self.poll(&mut ready).await,
             };
             self.set_live(false);
@@ -262,14 +266,6 @@ impl Reader {
         Some(Duration::from_nanos(at.saturating_sub(now_ns)))
     }
 
-    fn request(&self, live: &str) -> Vec<u8> {
-        let State { offset, cursor, .. } = &self.state;
-        let cursor = cursor.as_ref().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        let (path, host, fields) = (&self.path, &self.core.program.target.host, &self.fields);
-        format!("GET {path}?offset={offset}{live}{cursor} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n")
-            .into_bytes()
-    }
-
     fn confirmed(&mut self, ready: &mut Option<impl FnOnce(bool)>, since_ns: u64) {
         self.set_live(true);
         let now_ns = self.core.shared.clock.now_ns();
@@ -291,7 +287,7 @@ impl Reader {
         if let Err(error) = stream.write_all(request).await.0 {
             return End::Failed(error.to_string(), "connection");
         }
-        let mut sse = SseReader::default();
+        let mut sse = SseReader::new(self.tail.mode == TailMode::Events);
         let end = self.events(&mut stream, &mut sse, ready, since_ns).await;
         self.state.again.extend(stamps(sse.unconfirmed()).flatten());
         end

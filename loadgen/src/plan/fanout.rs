@@ -121,6 +121,7 @@ pub fn fanout(options: &FanoutOptions) -> Plan {
         streams: vec![StreamSet {
             name: "streams".into(),
             path: name.to_owned(),
+            live_path: None,
             count: options.streams,
             choice: Choice::RoundRobin,
             content_type: "application/json".into(),

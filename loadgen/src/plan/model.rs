@@ -71,6 +71,9 @@ pub struct StreamSet {
     pub name: String,
     /// Relative to the target, or an absolute path.
     pub path: String,
+    /// Where live readers read, of a server that has another path for them; formed like `path`.
+    /// One stream's may have a query.
+    pub live_path: Option<String>,
     /// How many.
     pub count: u32,
     /// Which of them an operation takes.
@@ -403,6 +406,9 @@ pub struct Tail {
 pub enum TailMode {
     /// Server-Sent Events.
     Sse,
+    /// Server-Sent Events of a server that speaks no Durable Streams: every event is data, and a
+    /// reader that comes back says which event it had last.
+    Events,
     /// `live=long-poll`, one request after another.
     LongPoll,
     /// Plain `GET` after `GET`, with a pause when up to date.

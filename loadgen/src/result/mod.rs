@@ -186,7 +186,7 @@ pub struct OperationResult {
 pub struct DeliveryResult {
     /// The label.
     pub label: String,
-    /// `sse`, `long-poll` or `catch-up`.
+    /// `sse`, `events`, `long-poll` or `catch-up`.
     pub mode: String,
     /// Readers.
     pub readers: u64,

@@ -5,7 +5,7 @@ use thalweg_loadgen::output::text;
 use thalweg_loadgen::result::RunResult;
 
 use crate::runs::{delivery, faults, is_whole, passed, plan, run, side_by_side};
-use crate::stub::{Faults, Harm, Stub};
+use crate::stub::{Cut, Faults, Harm, Stub};
 
 const READERS: u64 = 200;
 const MESSAGES: u64 = 1000;
@@ -173,3 +173,37 @@ const FEW: &str = r#"
     hold = "300ms"
     steps = [{ label = "deliver", tail = {} }]
 "#;
+
+/// A server that speaks another protocol: its readers are elsewhere, and events carry the messages.
+#[test]
+fn events_of_another_protocol() {
+    side_by_side([Cut::Proper, Cut::Data], |cut| {
+        // By then each reader has an event, and so the `id` with which it comes back.
+        let stub = Stub::with(Faults { cut: Some((50, cut)), ..Faults::default() });
+        let text = r#"
+            drain = "30s"
+
+            [[streams]]
+            name = "x"
+            live_path = "/live/x"
+
+            [[groups]]
+            rate = 100
+            duration = "1s"
+            steps = [{ append = {} }]
+
+            [[groups]]
+            users = 20
+            hold = "1s"
+            steps = [{ label = "deliver", tail = { mode = "events" } }]
+        "#;
+        let result = run(&plan(&stub, text));
+        is_whole(&result, "deliver");
+        let deliver = delivery(&result, "deliver");
+        assert_eq!((deliver.mode.as_str(), deliver.readers), ("events", 20));
+        assert!(stub.log().cuts > 0 && deliver.reconnects > 0, "{cut:?}");
+        let log = stub.log();
+        let mut live = log.requests.iter().filter(|request| request.path == "/live/x");
+        assert!(live.all(|request| request.query.is_empty()));
+    });
+}

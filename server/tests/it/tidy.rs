@@ -43,7 +43,7 @@ fn dependencies_point_one_way() {
     check("storage", &["thalweg-proto"]);
     check("loadgen", &["thalweg-proto"]);
     check("server", &["thalweg-proto", "thalweg-storage", "thalweg-loadgen"]);
-    check("bench", &["thalweg", "thalweg-loadgen"]);
+    check("bench", &["thalweg", "thalweg-loadgen", "thalweg-proto", "thalweg-storage"]);
 }
 
 #[test]
@@ -69,6 +69,8 @@ fn only_the_seam_names_the_runtime() {
     for path in sources() {
         let text = path.display().to_string();
         let seam = text.contains("/server/src/rt/") || text.contains("/loadgen/");
+        // The comparison of runtimes.
+        let seam = seam || text.contains("/bench/src/programs/");
         if !seam && !path.ends_with("it/tidy.rs") {
             let named = fs::read_to_string(&path).expect("readable").contains("monoio::");
             assert!(!named, "{text} names monoio");

@@ -66,6 +66,7 @@ steps = [{{ label = "deliver", tail = {{ {tail} }} }}]
     fn tail(&self) -> String {
         let mode = match self.mode {
             TailMode::Sse => "mode = \"sse\"".to_owned(),
+            TailMode::Events => "mode = \"events\"".to_owned(),
             TailMode::LongPoll => "mode = \"long-poll\"".to_owned(),
             TailMode::CatchUp { pause } => format!("mode = \"catch-up\", pause = {}", time(pause)),
         };
@@ -121,6 +122,7 @@ mod tests {
             (o.duration, o.warm_up) = (Duration::from_millis(1500), Duration::from_micros(7));
         });
         check(|o| (o.duration, o.drain) = (Duration::from_secs(7 * 86_400), Duration::ZERO));
+        check(|o| o.mode = TailMode::Events);
         check(|o| o.mode = TailMode::LongPoll);
         check(|o| o.mode = TailMode::CatchUp { pause: Duration::from_millis(250) });
         check(|o| o.url = "http://[::1]:4437/a$b/${x}/%20'y".into());

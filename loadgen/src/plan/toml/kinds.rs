@@ -180,6 +180,7 @@ impl<W: Words> Kind for WordKind<W> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mode {
     Sse,
+    Events,
     LongPoll,
     CatchUp,
 }
@@ -194,8 +195,12 @@ pub(super) enum SimpleChoice {
 
 impl Words for Mode {
     const NAME: &'static str = "Mode";
-    const WORDS: &'static [(&'static str, Mode)] =
-        &[("sse", Mode::Sse), ("long-poll", Mode::LongPoll), ("catch-up", Mode::CatchUp)];
+    const WORDS: &'static [(&'static str, Mode)] = &[
+        ("sse", Mode::Sse),
+        ("events", Mode::Events),
+        ("long-poll", Mode::LongPoll),
+        ("catch-up", Mode::CatchUp),
+    ];
 }
 
 impl Words for SimpleChoice {
@@ -248,7 +253,7 @@ mod tests {
     fn words() {
         assert_eq!(WordKind::<Mode>::parse("long-poll"), Some(Mode::LongPoll));
         assert_eq!(WordKind::<Mode>::parse("Sse"), None);
-        let want = r#"one of "sse", "long-poll", "catch-up""#;
+        let want = r#"one of "sse", "events", "long-poll", "catch-up""#;
         assert_eq!(WordKind::<Mode>::expected(), want);
     }
 }

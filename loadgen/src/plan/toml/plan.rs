@@ -121,6 +121,7 @@ fn stream_set(r: &Reader<'_>, at: &Element<'_>, raw: &RawStreams) -> Result<Stre
     let name = name.ok_or_else(|| at.key("name").missing("what steps call these streams"))?;
     let path = r.get(at, "path", &raw.path)?.unwrap_or_else(|| name.clone());
     http_names::stream_path(&at.key("path"), &path)?;
+    let live_path = r.get(at, "live_path", &raw.live_path)?;
     let content_type = r.get(at, "content_type", &raw.content_type)?;
     let content_type = content_type.unwrap_or_else(|| "application/json".to_owned());
     if http::HeaderValue::from_str(&content_type).is_err() || !content_type.contains('/') {
@@ -128,9 +129,13 @@ fn stream_set(r: &Reader<'_>, at: &Element<'_>, raw: &RawStreams) -> Result<Stre
         return Err(at.value(format_args!("{content_type:?}"), "a type such as text/plain"));
     }
     let count = r.count(at, "count", &raw.count, ("streams", limits::MAX_STREAMS))?;
+    if let Some(path) = &live_path {
+        self::live_path(&at.key("live_path"), path, count.unwrap_or(1))?;
+    }
     Ok(StreamSet {
         name,
         path,
+        live_path,
         count: count.unwrap_or(1),
         choice: match &raw.choice {
             None => Choice::Uniform,
@@ -145,6 +150,17 @@ fn stream_set(r: &Reader<'_>, at: &Element<'_>, raw: &RawStreams) -> Result<Stre
         create: r.get(at, "create", &raw.create)?.unwrap_or(true),
         delete: r.get(at, "delete", &raw.delete)?.unwrap_or(false),
     })
+}
+
+/// As the path is; one stream's may have a query.
+fn live_path(at: &Element<'_>, path: &str, count: u32) -> Result<(), PlanError> {
+    let Some((before, _)) = path.split_once('?') else { return http_names::stream_path(at, path) };
+    if count > 1 {
+        let reason = "it has a query, and one of several streams is `<live_path>/<index>`";
+        return Err(at.contradiction(reason));
+    }
+    http_names::stream_path(at, before)?;
+    http_names::request_path(at, &Template(vec![Piece::Text(path.to_owned())]))
 }
 
 fn weighted(r: &Reader<'_>, at: &Element<'_>, raw: &RawChoice) -> Result<Choice, PlanError> {

@@ -68,6 +68,8 @@ pub(super) struct RawStreams {
     /// Relative to the target, or absolute; one of several streams is `<path>/<index>`.
     /// Default: the name.
     pub(super) path: Option<Text>,
+    /// Where live readers read, of a server that has another path for them. Default: the path.
+    pub(super) live_path: Option<Text>,
     /// How many. Default: 1.
     pub(super) count: Option<Count>,
     /// Which of them an operation takes. Default: "uniform".

@@ -167,6 +167,10 @@ fn tail(r: &Reader<'_>, at: &Element<'_>, raw: &RawTail) -> Result<Tail, PlanErr
     if pause.is_some() && mode != Mode::CatchUp {
         return Err(at.key("pause").contradiction("it belongs to `mode = \"catch-up\"`"));
     }
+    if raw.from.is_some() && mode == Mode::Events {
+        let reason = "with `mode = \"events\"` the server decides, or a query in `live_path`";
+        return Err(at.key("from").contradiction(reason));
+    }
     let stay = r.some_time(at, "stay", &raw.stay)?;
     let away = r.time(at, "away", &raw.away)?;
     if away.is_some() && stay.is_none() {
@@ -184,6 +188,7 @@ fn tail(r: &Reader<'_>, at: &Element<'_>, raw: &RawTail) -> Result<Tail, PlanErr
         streams: r.stream(at, &raw.stream)?,
         mode: match mode {
             Mode::Sse => TailMode::Sse,
+            Mode::Events => TailMode::Events,
             Mode::LongPoll => TailMode::LongPoll,
             Mode::CatchUp => TailMode::CatchUp { pause: pause.unwrap_or(DEFAULT_CATCH_UP_PAUSE) },
         },

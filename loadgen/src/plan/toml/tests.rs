@@ -83,6 +83,7 @@ fn defaults() {
         streams: vec![StreamSet {
             name: "s".into(),
             path: "s".into(),
+            live_path: None,
             count: 1,
             choice: Choice::Uniform,
             content_type: "application/json".into(),
@@ -218,6 +219,7 @@ fn live_readers() {
     check("tail = { mode = 'long-poll', from = 'beginning' }", |tail| {
         (tail.mode, tail.from) = (TailMode::LongPoll, From::Beginning);
     });
+    check("tail = { mode = 'events' }", |tail| tail.mode = TailMode::Events);
     check("tail = { mode = 'catch-up' }", |tail| {
         tail.mode = TailMode::CatchUp { pause: Duration::from_millis(100) };
     });

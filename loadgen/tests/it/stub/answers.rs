@@ -39,6 +39,16 @@ pub(super) fn control(to: usize, closed: bool) -> Vec<u8> {
         .into_bytes()
 }
 
+/// One event per message and nothing of the protocol; an `id` is the number of messages up to it.
+pub(super) fn plain_events(messages: &[Vec<u8>], to: usize) -> Vec<u8> {
+    let begin = to.saturating_sub(messages.len());
+    let event = |(at, message): (usize, &Vec<u8>)| {
+        let id = begin + at + 1;
+        [format!("id: {id}\ndata: ").as_bytes(), message, b"\n\n"].concat()
+    };
+    messages.iter().enumerate().flat_map(event).collect()
+}
+
 /// A piece of a chunked body.
 pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()

@@ -20,6 +20,8 @@ pub(super) struct Connection {
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) stream: String,
+    /// It gets no control events.
+    pub(super) plain: bool,
     /// Messages that it has.
     pub(super) at: usize,
     /// Of a long poll: when it is answered in any case.

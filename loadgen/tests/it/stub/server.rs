@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
 use super::Shared;
-use super::answers::{chunk, control, head, page, status};
+use super::answers::{chunk, control, head, page, plain_events, status};
 use super::connection::{Connection, Live, Request};
 use super::faults::{Cut, Faults, Harm, Target, Then};
 use super::log::{Harmed, Logged};
@@ -185,7 +185,7 @@ impl Server {
     }
 
     fn answer(&mut self, id: u64, request: &Request) {
-        let live = request.parameter("live");
+        let live = kind_of_reader(request);
         let target = match (request.method.as_str(), live) {
             ("POST", _) => Some(Target::Appends),
             ("GET", None) => Some(Target::Reads),
@@ -302,20 +302,27 @@ impl Server {
     }
 
     fn follow(&mut self, id: u64, request: &Request) {
-        let Some(stream) = self.streams.0.get_mut(&request.path) else {
+        let path = request.path.replacen("/live/", "/s/", 1);
+        let Some(stream) = self.streams.0.get_mut(&path) else {
             return self.send(id, &status("404 Not Found"));
         };
-        let at = Server::offset(stream, request);
+        let kind = kind_of_reader(request);
+        let plain = kind == Some(EVENTS);
+        let at = match request.field("last-event-id").filter(|_| plain) {
+            Some(at) => at.parse().expect("an id of ours"),
+            None if plain => stream.visible(Instant::now()),
+            None => Server::offset(stream, request),
+        };
         stream.followers.push(id);
-        let is_sse = request.parameter("live") == Some("sse");
+        let is_sse = plain || kind == Some("sse");
         let until = (!is_sse).then(|| Instant::now() + LONG_POLL);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.live = Some(Live { stream: request.path.clone(), at, until });
+            connection.live = Some(Live { stream: path, plain, at, until });
         }
         if is_sse {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                         transfer-encoding: chunked\r\n\r\n";
-            let control = chunk(&control(at, false));
+            let control = if plain { Vec::new() } else { chunk(&control(at, false)) };
             self.send(id, &[head.as_bytes(), &control].concat());
         }
         self.deliver(id);
@@ -359,14 +366,16 @@ impl Server {
         let closed = stream.closed && to == stream.len();
         let data = match messages {
             [] => Vec::new(),
+            _ if live.plain => plain_events(messages, to),
             _ => [b"event: data\ndata:", &*stream.join(messages), b"\n\n"].concat(),
         };
-        let bytes = chunk(&[&*data, &*control(to, closed)].concat());
+        let control = if live.plain { Vec::new() } else { control(to, closed) };
+        let bytes = chunk(&[&*data, &*control].concat());
         self.events += 1;
         let cut = self.faults.cut.filter(|(every, _)| self.events.is_multiple_of(*every));
         let cut_at = match cut {
             Some((_, Cut::Data)) => data.len() / 2,
-            Some((_, Cut::Control)) => bytes.len() - 2 - control(to, closed).len(),
+            Some((_, Cut::Control)) => bytes.len() - 2 - control.len(),
             Some((_, Cut::Proper)) | None => bytes.len(),
         };
         let mut bytes = bytes[..cut_at].to_vec();
@@ -439,6 +448,12 @@ impl Server {
     }
 }
 
+/// `sse`, `long-poll`, or a reader that says nothing of the protocol.
+fn kind_of_reader(request: &Request) -> Option<&str> {
+    let accepts = request.field("accept") == Some("text/event-stream");
+    request.parameter("live").or(accepts.then_some(EVENTS))
+}
+
 /// Those that are due, in their order; the others stay.
 fn take_due<T>(all: &mut Vec<T>, is_due: impl Fn(&T) -> bool) -> Vec<T> {
     let (due, later) = std::mem::take(all).into_iter().partition(is_due);
@@ -447,6 +462,7 @@ fn take_due<T>(all: &mut Vec<T>, is_due: impl Fn(&T) -> bool) -> Vec<T> {
 }
 
 const LISTENER: u64 = 0;
+const EVENTS: &str = "events";
 /// The server looks for its end as often.
 const MOST_PATIENCE: Duration = Duration::from_millis(20);
 const LONG_POLL: Duration = Duration::from_secs(20);

@@ -72,6 +72,9 @@ fn streams() {
     check(&set("name = 's'\ncount = 0"), "streams[0].count = 0: expected 1 to 1000000");
     check(&set("name = 's'\ncount = 2000000"), "2000000 streams are more than the 1000000");
     check(&set("name = 's'\npath = 'a b'"), "streams[0].path = \"a b\": expected a path such as");
+    check(&set("name = 's'\nlive_path = 'a b'"), "live_path = \"a b\": expected a path such as");
+    check(&set("name = 's'\nlive_path = 'a?b=\"'"), "live_path = \"a?b=\\\"\": expected");
+    check(&set("name = 's'\ncount = 2\nlive_path = 'a?b=c'"), "live_path: it has a query");
     check(&set("name = 'a b'"), "streams[0].path = \"a b\"");
     check(&set("name = 's'\ncontent_type = 'x'"), "expected a type such as text/plain");
     check(&set("name = 's'\n[[streams]]\nname = 's'"), "p.toml:9: streams[1].name: another set");
@@ -258,6 +261,7 @@ fn contradictions() {
     check(&binary("create = { size = 1 }"), "are image/png, and stamped messages are text");
     check(&binary("append_batch = { body = 'x' }"), "a batch is a JSON array");
     assert!(read_with(&binary("append = { body = 'x' }"), &[]).is_ok());
+    check_step("tail = { mode = 'events', from = 'now' }", "tail.from: with `mode = \"events\"`");
     check_step("tail = { pause = '1s' }", "tail.pause: it belongs to `mode = \"catch-up\"`");
     check_step("tail = { away = '1s' }", "tail.away: a reader that always stays is never away");
     check_step("tail = { bytes_per_second = 0 }", "bytes_per_second = 0: expected 1 or more");
