@@ -34,7 +34,7 @@ impl Sends for Direct {
 pub(crate) struct RingSends {
     ring: SendRing,
     /// Slots of connections whose send has ended.
-    ended: Vec<(u32, io::Result<usize>)>,
+    ended: Vec<(u32, io::Result<Bytes>)>,
 }
 
 impl RingSends {
@@ -53,21 +53,19 @@ impl RingSends {
         &mut self,
         connections: &mut Connections,
         slot: u32,
-        sent: io::Result<usize>,
+        rest: io::Result<Bytes>,
     ) -> io::Result<()> {
         let Some((token, connection)) = connections.sent(slot) else { return Ok(()) };
         let Some(bytes) = connection.sending.take() else { return Ok(()) };
-        let sent = match sent {
-            Ok(sent) => sent,
+        match rest {
+            Ok(rest) if rest.is_empty() => {}
+            Ok(rest) => connection.push_front(rest),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 connection.push_front(bytes);
                 return Ok(());
             }
             // The connection is lost, which is an event of its own.
             Err(_) => return Ok(()),
-        };
-        if sent < bytes.len() {
-            connection.push_front(bytes.slice(sent..));
         }
         match connection.pop() {
             Some(next) => self.begin(token, connection, next),
@@ -90,15 +88,15 @@ impl Sends for RingSends {
             self.ring.submit()?;
             let mut ended = std::mem::take(&mut self.ended);
             self.ring.completions(usize::MAX, |slot, completion| {
-                if let Completion::Sent(sent) = completion {
-                    ended.push((slot, sent));
+                if let Completion::Sent(rest) = completion {
+                    ended.push((slot, rest));
                 }
             });
             if ended.is_empty() {
                 return Ok(());
             }
-            for (slot, sent) in ended.drain(..) {
-                self.go_on(connections, slot, sent)?;
+            for (slot, rest) in ended.drain(..) {
+                self.go_on(connections, slot, rest)?;
             }
             self.ended = ended;
         }
