@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use thalweg_proto::cors::AllowOrigin;
 use thalweg_proto::http1::Version;
 use thalweg_proto::http1::encode::{Framing, HeadOptions, write_head};
-use thalweg_proto::response::{Pieces, Response};
+use thalweg_proto::response::Response;
 
 use super::Meta;
 use super::deadlines::{Guard, Phase};
