@@ -37,7 +37,7 @@ pub(super) fn drive(turn: &Turn<'_>, running: &Running, mut plan: Plan) -> Resul
     if running.streams() != Streams::Created {
         plan.streams.iter_mut().for_each(|set| set.create = false);
     }
-    turn.contestant.adapt(&mut plan);
+    turn.contestant.adapt(&mut plan)?;
     let (begin, meter, board) = (Instant::now(), running.meter(), Board::default());
     let at_barrier = Arc::new(Mutex::new((0, Duration::ZERO)));
     let noted = Arc::clone(&at_barrier);
