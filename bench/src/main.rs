@@ -68,6 +68,13 @@ enum Hidden {
         #[arg(long, default_value = "target/release/thalweg")]
         server: PathBuf,
     },
+    /// Becomes another program, which ends when this process's parent does
+    #[command(hide = true)]
+    Become {
+        /// Its path and arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// Runs a program of our own until it is killed
     #[command(hide = true)]
     Program {
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match &args.command {
         Some(Hidden::Program { name, args }) => program(name, args),
+        Some(Hidden::Become { command }) => Err(contest::become_one(command)),
         Some(Hidden::Instructions { server }) => instructions::run(server).map(|()| true),
         None if args.list => {
             list();

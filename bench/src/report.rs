@@ -105,7 +105,9 @@ impl Report<'_> {
                 ));
             }
             if let Some(failure) = &series.failure {
-                lines.push(format!("FAILED: {name}: {}", failure.replace('\n', " ")));
+                let rounds = series.readings.len();
+                let failure = failure.replace('\n', " ");
+                lines.push(format!("ENDED after {rounds} rounds: {name}: {failure}"));
             }
         }
         for (name, install) in self.absent {

@@ -28,7 +28,7 @@ pub(crate) struct Asked {
 
 /// Runs everything. Whether our own server did what it should everywhere.
 pub(crate) fn run(asked: &Asked) -> Result<bool, Failure> {
-    check_server(&asked.server)?;
+    check_age(&asked.server);
     let descriptors = facts::most_descriptors();
     let cpus = Cpus::split()?;
     let facts = Facts::gather(&cpus, asked.rounds, asked.quick);
@@ -86,6 +86,9 @@ fn one(
             Err(missing) => absent.push(missing),
         }
     }
+    for (name, install) in &absent {
+        eprintln!("bench: absent: {name}; to have it: {install}");
+    }
     let floor = part.floor.as_deref();
     let missing = floor.and_then(|floor| found(floor).err());
     if let Some((name, install)) = missing {
@@ -116,20 +119,20 @@ fn one(
         Report { suite: name, part, played: &played, present: &present, absent: &absent, facts };
     files.text(&report.text())?;
     files.lines(&report.lines())?;
-    let own =
-        present.iter().zip(&played.series).filter(|((who, _), _)| who.role() == Role::Thalweg);
-    Ok(own.into_iter().all(|(_, series)| series.failure.is_none()))
+    let is_own = |who: &dyn Contestant| who.role() == Role::Thalweg;
+    let expected = part.contestants.iter().filter(wanted).filter(|who| is_own(&***who)).count();
+    let own = present.iter().zip(&played.series).filter(|((who, _), _)| is_own(*who));
+    let sound = own.filter(|(_, series)| series.failure.is_none()).count();
+    Ok(sound == expected)
 }
 
-fn check_server(server: &Path) -> Result<(), Failure> {
-    let how = "build it with `cargo build --release`, or name it with --server";
-    if !server.is_file() {
-        return Err(format!("there is no server at {}: {how}", server.display()).into());
-    }
+/// A contestant that is absent is named with what installs it; one that is old is not noticed
+/// otherwise.
+fn check_age(server: &Path) {
     if let Some(source) = facts::newer_source(server) {
-        eprintln!("bench: {} is older than {source}: {how}", server.display());
+        let server = server.display();
+        eprintln!("bench: {server} is older than {source}: build it with `cargo build --release`");
     }
-    Ok(())
 }
 
 /// Where results go, beside the terminal.

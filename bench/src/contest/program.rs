@@ -48,7 +48,7 @@ impl Contestant for Program {
     fn find(&self) -> Found {
         match crate::programs::by_name(self.program) {
             Some(_) => Found::Here { version: format!("bench {}", env!("CARGO_PKG_VERSION")) },
-            None => Found::Absent { install: crate::programs::install(self.program) },
+            None => Found::Absent { install: install(self.program) },
         }
     }
 
@@ -65,4 +65,10 @@ impl Contestant for Program {
     fn suites(&self) -> &[SuiteName] {
         &[]
     }
+}
+
+/// Only programs of a feature can be missing, and they are called after it.
+fn install(program: &str) -> String {
+    let feature = program.rsplit('-').next().unwrap_or_default();
+    format!("cargo run --release -p bench --features {feature}")
 }

@@ -3,14 +3,17 @@
 //! Invariant: it is handed out only when it serves and when the port is its own; dropping it ends
 //! all of its processes before its directory goes.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tempfile::TempDir;
 
 use super::{Contestant, Launch, Place, Ready, Streams, port, processes};
@@ -194,8 +197,8 @@ fn spawn(
     let Where { cpus, cores, page_bytes, .. } = place;
     let data_dir = &std::path::absolute(dir.join(DATA))?;
     let given = Place { data_dir, port, cores: *cores, page_bytes: *page_bytes };
-    let mut launch = contestant.launch(&given)?;
-    let command = &mut launch.command;
+    let launch = contestant.launch(&given)?;
+    let mut command = ending_with_us(&launch.command)?;
     let log = File::options().create(true).append(true).open(dir.join(LOG))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let spawned = cpus.on_servers(*cores, || command.spawn())?;
@@ -204,6 +207,33 @@ fn spawn(
         format!("{}: {program}: {error}", contestant.name())
     })?;
     Ok((process, launch))
+}
+
+/// The same by way of [`become_one`], so that nothing of a benchmark that was killed is in the way
+/// of the next one.
+fn ending_with_us(inner: &Command) -> Result<Command, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["become", "--"]).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(dir) = inner.get_current_dir() {
+        command.current_dir(dir);
+    }
+    Ok(command)
+}
+
+/// Becomes another program that is killed when our parent ends. Why it could not.
+pub(crate) fn become_one(command: &[OsString]) -> Failure {
+    let Some((program, args)) = command.split_first() else { return "become: what?".into() };
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    let error = Command::new(program).args(args).exec();
+    format!("{}: {error}", program.display()).into()
 }
 
 fn connect(port: u16) -> std::io::Result<TcpStream> {

@@ -72,7 +72,12 @@ impl Contestant for Thalweg {
                 let text = String::from_utf8_lossy(&output.stdout);
                 Found::Here { version: text.lines().next().unwrap_or_default().to_owned() }
             }
-            _ => Found::Absent { install: "cargo build --release".to_owned() },
+            _ => Found::Absent {
+                install: format!(
+                    "cargo build --release, or --server PATH: there is none at {}",
+                    self.binary.display()
+                ),
+            },
         }
     }
 

@@ -94,11 +94,6 @@ pub(crate) fn durability(name: &str) -> &'static str {
     ALL.iter().find(|entry| entry.name == name).map_or("none", |entry| entry.durability)
 }
 
-/// How a program that is missing gets here.
-pub(crate) fn install(name: &str) -> String {
-    let feature = name.rsplit('-').next().unwrap_or_default();
-    format!("cargo run --release -p bench --features {feature}")
-}
 fn listen(args: &ProgramArgs) -> Result<TcpListener, Failure> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // If it is refused, connections are: whoever connects sees that.

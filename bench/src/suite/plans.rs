@@ -44,6 +44,7 @@ impl Fanout {
         let mode = match self.mode {
             TailMode::Sse | TailMode::Events => "SSE",
             TailMode::LongPoll => "long-poll",
+            TailMode::Events => "plain SSE",
             TailMode::CatchUp { .. } => "catch-up",
         };
         let readers = crate::figures::written(f64::from(self.readers));
