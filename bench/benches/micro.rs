@@ -79,16 +79,12 @@ fn log(c: &mut Criterion) {
         let record = decided(&state(), &append_request(bytes)).0;
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function(format!("encode 64 records of {bytes} bytes"), |b| {
-            b.iter_batched_ref(
-                writer,
-                |writer| (0..64).for_each(|_| drop(black_box(writer.append(&record)))),
-                BatchSize::LargeInput,
-            );
+            b.iter_batched_ref(writer, |writer| append(writer, &record), BatchSize::LargeInput);
         });
         group.bench_function(format!("encode and group 64 records of {bytes} bytes"), |b| {
             let mut writer = writer();
             b.iter(|| {
-                (0..64).for_each(|_| drop(writer.append(&record)));
+                append(&mut writer, &record);
                 take(&mut writer)
             });
         });
@@ -206,6 +202,12 @@ fn writer() -> LogWriter {
     let position = LogPosition::origin(Lsn(0));
     let resume = ResumePoint { log: LogId(0), position, segment: None };
     LogWriter::new(resume, LogConfig::default())
+}
+
+fn append(writer: &mut LogWriter, record: &Record) {
+    for _ in 0..64 {
+        black_box(writer.append(record));
+    }
 }
 
 /// Takes all groups, as if they were written.

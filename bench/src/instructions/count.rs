@@ -1,8 +1,11 @@
 //! A program under callgrind, and what was counted.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -43,31 +46,73 @@ pub(super) fn in_program(name: &str, n: u32) -> Result<Counted, Failure> {
     read(&directory)
 }
 
-/// Of a server, from its start to its end, with `work` in between.
+/// A process that serves.
+#[derive(Clone, Copy)]
+pub(super) enum Serving<'a> {
+    /// The server's binary, with a durability.
+    Server(&'a Path, &'a str),
+    /// A program of our own.
+    Floor(&'a str),
+}
+
+/// Of a process that serves, from its start to its end, with `work` in between.
 pub(super) fn in_server(
-    server: &Path,
-    durability: &str,
+    serving: Serving<'_>,
     work: impl FnOnce(u16) -> Result<(), Failure>,
 ) -> Result<Counted, Failure> {
     // On a real file system: the log wants to know of its blocks.
     let directory = TempDir::new_in(".")?;
-    let mut command = callgrind(&directory, server);
+    let (mut process, port) = match serving {
+        Serving::Server(binary, durability) => start_server(&directory, binary, durability)?,
+        Serving::Floor(name) => start_floor(&directory, name)?,
+    };
+    work(port)?;
+    process.end()?;
+    read(&directory)
+}
+
+fn start_server(
+    directory: &TempDir,
+    binary: &Path,
+    durability: &str,
+) -> Result<(Killed, u16), Failure> {
+    let mut command = callgrind(directory, binary);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--cores", "1", "--io", "epoll"])
-        .args(["--durability", durability, "--data-dir"])
+        .args(["--durability", durability, "--log-level", "warn", "--data-dir"])
         .arg(directory.path().join("data"))
         .stdout(Stdio::piped());
     let mut process = Killed(command.spawn()?);
     let mut first = String::new();
-    // The pipe stays open as long as the server writes to it.
-    let mut output = process.0.stdout.take().map(BufReader::new);
-    if let Some(output) = &mut output {
-        output.read_line(&mut first)?;
+    if let Some(output) = process.0.stdout.take() {
+        // It prints nothing else.
+        BufReader::new(output).read_line(&mut first)?;
     }
-    let port = first.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-    work(port.ok_or_else(|| format!("expected a line that ends in a port, got {first:?}"))?)?;
-    process.end()?;
-    read(&directory)
+    let port = port_of(&first).ok_or_else(|| format!("expected a line with a URL, got {first:?}"));
+    Ok((process, port?))
+}
+
+fn start_floor(directory: &TempDir, name: &str) -> Result<(Killed, u16), Failure> {
+    // Free now: nothing else on this machine is waiting for it.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let mut command = callgrind(directory, &std::env::current_exe()?);
+    command.args(["program", name, "--port", &port.to_string()]);
+    let process = Killed(command.spawn()?);
+    let begin = Instant::now();
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("{name} does not listen on port {port}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok((process, port))
+}
+
+/// Of a URL in a line.
+fn port_of(line: &str) -> Option<u16> {
+    let (_, url) = line.split_once("://")?;
+    let authority = url.split(['/', ' ', '\n']).next()?;
+    authority.rsplit(':').next()?.parse().ok()
 }
 
 fn callgrind(directory: &TempDir, program: &Path) -> Command {
@@ -99,7 +144,8 @@ impl Killed {
             kill_process(pid, Signal::TERM)?;
         }
         let status = self.0.wait()?;
-        match status.success() {
+        // A floor knows no better end.
+        match status.success() || status.signal() == Some(Signal::TERM.as_raw()) {
             true => Ok(()),
             false => Err(format!("the server ended with {status}").into()),
         }
@@ -115,10 +161,18 @@ impl Drop for Killed {
 }
 
 const OUTPUT: &str = "callgrind.out";
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports() {
+        assert_eq!(port_of("thalweg ready: http://127.0.0.1:43641/v1/stream\n"), Some(43641));
+        assert_eq!(port_of("ready: http://[::1]:80\n"), Some(80));
+        assert_eq!(port_of("ready: 80"), None);
+    }
 
     #[test]
     fn totals() {

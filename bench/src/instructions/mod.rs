@@ -15,7 +15,7 @@ use std::path::Path;
 use crate::Failure;
 use crate::programs::count::{message, request};
 use client::Client;
-use count::{Counted, in_program, in_server};
+use count::{Counted, Serving, in_program, in_server};
 
 /// Counts everything and prints a table.
 pub(crate) fn run(server: &Path) -> Result<(), Failure> {
@@ -26,41 +26,41 @@ pub(crate) fn run(server: &Path) -> Result<(), Failure> {
         let many = in_program(name, MANY)?;
         line(what, per(few, many, MANY - FEW));
     }
-    for durability in ["memory", "sync"] {
+    let servers = [
+        ("HTTP floor, do-nothing answer", Serving::Floor("http-static")),
+        ("whole server, memory", Serving::Server(server, "memory")),
+        ("whole server, sync", Serving::Server(server, "sync")),
+    ];
+    for (name, serving) in servers {
         for connections in [1, 64] {
-            let figure = |rounds| append(server, durability, connections, rounds);
+            let figure = |rounds| append(serving, connections, rounds);
             let appends = (MANY_ROUNDS - FEW_ROUNDS) * connections;
             let per = per(figure(FEW_ROUNDS)?, figure(MANY_ROUNDS)?, appends);
-            let what = format!("append, whole server, {durability}, {connections} at a time");
-            line(&what, per);
+            line(&format!("append, {name}, {connections} at a time"), per);
         }
     }
-    deliveries(server)
+    deliveries("bare epoll loop", Serving::Floor("fanout-epoll"))?;
+    deliveries("whole server", Serving::Server(server, "memory"))
 }
 
 /// A message's price is a part of its own and a part per reader.
-fn deliveries(server: &Path) -> Result<(), Failure> {
+fn deliveries(name: &str, serving: Serving<'_>) -> Result<(), Failure> {
     let [few, many] = READERS;
     let per_message = |readers| -> Result<f64, Failure> {
-        let figure = |messages| fanout(server, readers, messages);
+        let figure = |messages| fanout(serving, readers, messages);
         Ok(per(figure(FEW_ROUNDS)?, figure(MANY_ROUNDS)?, MANY_ROUNDS - FEW_ROUNDS))
     };
     let (less, more) = (per_message(few)?, per_message(many)?);
     let per_delivery = (more - less) / f64::from(many - few);
-    line("delivery to one more SSE reader, whole server", per_delivery);
+    line(&format!("delivery to one more SSE reader, {name}"), per_delivery);
     let own = less - per_delivery * f64::from(few);
-    line("message to SSE readers, the part that does not depend on how many", own);
+    line(&format!("message to SSE readers, its part that knows no readers, {name}"), own);
     Ok(())
 }
 
 /// So many appends over so many connections, one round after the other: each round is a group.
-fn append(
-    server: &Path,
-    durability: &str,
-    connections: u32,
-    rounds: u32,
-) -> Result<Counted, Failure> {
-    in_server(server, durability, |port| {
+fn append(serving: Serving<'_>, connections: u32, rounds: u32) -> Result<Counted, Failure> {
+    in_server(serving, |port| {
         let mut clients = Client::several(port, connections)?;
         for (stream, client) in (0..).zip(&mut clients) {
             client.exchange(&request("PUT", stream, b""), "201")?;
@@ -78,8 +78,8 @@ fn append(
 }
 
 /// So many messages to so many readers, each when all have the one before.
-fn fanout(server: &Path, readers: u32, messages: u32) -> Result<Counted, Failure> {
-    in_server(server, "memory", |port| {
+fn fanout(serving: Serving<'_>, readers: u32, messages: u32) -> Result<Counted, Failure> {
+    in_server(serving, |port| {
         let mut publisher = Client::connect(port)?;
         publisher.exchange(&request("PUT", 0, b""), "201")?;
         let mut readers = Client::several(port, readers)?;
