@@ -8,7 +8,9 @@
 mod file;
 mod net;
 mod sys;
+mod timer;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use std::time::Duration;
 pub use file::RingFile;
 pub use net::{Bell, BellRope, Gone, Listener, Socket, Writer, bell};
 pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
+pub use timer::Timer;
 
 /// Which kernel interface drives a core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,8 +54,18 @@ pub fn probe_io_uring() -> io::Result<()> {
     uring_runtime().map(drop)
 }
 
+thread_local! {
+    static DRIVER: Cell<Option<Driver>> = const { Cell::new(None) };
+}
+
+/// What drives this thread.
+fn driver() -> Option<Driver> {
+    DRIVER.get()
+}
+
 /// Runs a future to completion on this thread, with the driver given.
 pub fn block_on<F: Future>(driver: Driver, future: F) -> io::Result<F::Output> {
+    DRIVER.set(Some(driver));
     match driver {
         Driver::IoUring => {
             let mut attempt = 1;

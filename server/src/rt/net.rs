@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use monoio::buf::IoBufMut;
-use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedWriteHalf, Splitable};
+use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedWriteHalf, Splitable};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use socket2::{Domain, Protocol, Type};
 use thalweg_proto::response::Pieces;
@@ -75,6 +75,12 @@ impl Socket {
     /// Writes all pieces in order.
     pub async fn write_all(&mut self, pieces: Pieces) -> io::Result<()> {
         write_all(&mut self.0, pieces).await
+    }
+
+    /// Writes a whole buffer and gives it back.
+    pub async fn write_buf(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let (result, buf) = self.0.write_all(buf).await;
+        (result.map(drop), buf)
     }
 
     /// Says that nothing more will be written.
