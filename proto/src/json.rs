@@ -35,11 +35,13 @@ impl fmt::Display for JsonError {
 pub fn flatten(body: &[u8]) -> Result<Payload, JsonError> {
     let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
     let invalid = |error: serde_json::Error| JsonError::Invalid(error.to_string().into());
-    let messages: Vec<&RawValue> = if text.trim_ascii_start().starts_with('[') {
-        serde_json::from_str(text).map_err(invalid)?
-    } else {
-        vec![serde_json::from_str(text).map_err(invalid)?]
-    };
+    if !text.trim_ascii_start().starts_with('[') {
+        let message: &RawValue = serde_json::from_str(text).map_err(invalid)?;
+        let mut out = Vec::with_capacity(message.get().len() + 1);
+        push_message(&mut out, message.get().as_bytes());
+        return Ok(Payload { bytes: Bytes::from(out), cuts: Vec::new() });
+    }
+    let messages: Vec<&RawValue> = serde_json::from_str(text).map_err(invalid)?;
     let mut out = Vec::with_capacity(body.len() + messages.len());
     let mut cuts = Vec::new();
     let mut page_start = 0;

@@ -72,20 +72,23 @@ impl StreamPath {
         if path.len() > MAX_STREAM_PATH_BYTES {
             return Err(PathError::TooLong);
         }
-        if path.chars().any(char::is_control) {
+        let is_plain = path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\');
+        if !is_plain && path.chars().any(char::is_control) {
             return Err(PathError::ControlCharacter);
         }
-        if path.contains('\\') {
+        if !is_plain && path.contains('\\') {
             return Err(PathError::EncodedSlash);
         }
-        for segment in path.split('/') {
+        for segment in path.as_bytes().split(|byte| *byte == b'/') {
             match segment {
-                "" => return Err(PathError::EmptySegment),
-                "." | ".." => return Err(PathError::DotSegment),
+                b"" => return Err(PathError::EmptySegment),
+                b"." | b".." => return Err(PathError::DotSegment),
                 _ => {}
             }
         }
-        if path.split('/').next() == Some(RESERVED_SEGMENT) {
+        if path == RESERVED_SEGMENT
+            || path.strip_prefix(RESERVED_SEGMENT).is_some_and(|rest| rest.starts_with('/'))
+        {
             return Err(PathError::Reserved);
         }
         Ok(StreamPath(path.into()))

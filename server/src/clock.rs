@@ -1,28 +1,31 @@
 //! The one place that reads the clock. Everything else gets `now` as an argument.
 
 use std::cell::Cell;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thalweg_proto::http1::encode::imf_fixdate;
 use thalweg_proto::time::Timestamp;
 
+/// How often a core looks at its deadlines, live answers and expiries.
+pub const TICK: Duration = Duration::from_millis(100);
+
 /// Wall-clock time of one core, and the `Date` field that goes with it.
 pub struct Clock {
     date: Cell<(u64, [u8; 29])>,
+    tick: Cell<(Instant, Timestamp)>,
 }
 
 impl Clock {
     /// A clock.
     #[must_use]
     pub fn new() -> Clock {
-        Clock { date: Cell::new((u64::MAX, [b' '; 29])) }
+        Clock { date: Cell::new((u64::MAX, [b' '; 29])), tick: Cell::new((Instant::now(), wall())) }
     }
 
     /// Now, UTC.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        wall()
     }
 
     /// Now, monotonic, for deadlines.
@@ -31,9 +34,25 @@ impl Clock {
         Instant::now()
     }
 
-    /// The `Date` field of an instant; formatted once a second.
+    /// About now, never too early between two ticks: for the deadlines that every request sets
+    /// several times. Reading the clock would cost more than setting them.
     #[must_use]
-    pub fn date(&self, now: Timestamp) -> [u8; 29] {
+    pub fn about(&self) -> Instant {
+        self.tick.get().0 + TICK
+    }
+
+    /// Looks at the clock for [`Clock::about`] and [`Clock::date`], every [`TICK`].
+    #[must_use]
+    pub fn tick(&self) -> Instant {
+        let now = Instant::now();
+        self.tick.set((now, wall()));
+        now
+    }
+
+    /// The `Date` field as of the last tick; formatted once a second.
+    #[must_use]
+    pub fn date(&self) -> [u8; 29] {
+        let now = self.tick.get().1;
         let (second, text) = self.date.get();
         if second == now.seconds() {
             return text;
@@ -42,6 +61,11 @@ impl Clock {
         self.date.set((now.seconds(), text));
         text
     }
+}
+
+fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Default for Clock {

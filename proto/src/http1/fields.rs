@@ -99,6 +99,11 @@ impl Fields {
         self.ranges.iter().map(|range| (self.text(range.name), self.text(range.value)))
     }
 
+    /// Names as they were sent.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.ranges.iter().map(|range| self.bytes(range.name))
+    }
+
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -154,11 +154,12 @@ fn parse_complete(head: &[u8]) -> Result<RequestHead, HeadError> {
 /// Origin-form, absolute-form, or `*` for OPTIONS (RFC 9112 section 3.2).
 fn parse_target(head: &[u8], method: &Method, target: &str) -> Result<Target, HeadError> {
     let bad = |detail: &'static str| HeadError::bad("malformed-target", detail);
-    if !target.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
-        return Err(bad("the request target has a byte that is not visible ASCII"));
-    }
-    if target.contains('#') {
-        return Err(bad("the request target has a fragment"));
+    if !target.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'#') {
+        return Err(bad(if target.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
+            "the request target has a fragment"
+        } else {
+            "the request target has a byte that is not visible ASCII"
+        }));
     }
     let span = |part: &str| Span::of(head, part.as_bytes());
     if target == "*" && *method == Method::OPTIONS {
@@ -190,12 +191,11 @@ fn strip_scheme(target: &str) -> Option<&str> {
 
 fn refuse_duplicates(fields: &Fields) -> Result<(), HeadError> {
     let mut seen = 0u32;
-    for (name, _) in fields.iter() {
-        let Some(index) = SINGLE_VALUED.iter().position(|one| one.eq_ignore_ascii_case(name))
-        else {
-            continue;
-        };
+    for name in fields.names() {
+        let is_it = |one: &&str| one.as_bytes().eq_ignore_ascii_case(name);
+        let Some(index) = SINGLE_VALUED.iter().position(is_it) else { continue };
         if seen & (1 << index) != 0 {
+            let name = String::from_utf8_lossy(name);
             let detail = format!("{name} is there more than once");
             return Err(HeadError::bad("duplicate-field", detail));
         }

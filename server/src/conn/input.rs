@@ -67,8 +67,7 @@ impl Input {
         loop {
             if !self.0.is_empty() && !begun {
                 begun = true;
-                let now = core.clock.instant();
-                deadline.set(now, limits.request_head_timeout, Phase::Reading);
+                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Reading);
             }
             match parse_head(&self.0) {
                 Ok(HeadStatus::Complete(head, consumed)) => {
@@ -85,7 +84,7 @@ impl Input {
                 if core.draining.get() {
                     return Err(Box::new(Received::End));
                 }
-                deadline.set(core.clock.instant(), limits.keep_alive_timeout, Phase::Idle);
+                deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
                 self.shrink();
             }
             if !matches!(self.read(socket, READ_BUFFER_BYTES).await, Ok(1..)) {
@@ -111,8 +110,14 @@ impl Input {
             deadline.clear();
             return Ok(Bytes::new());
         }
-        // Before a large body is taken in: is there anything here that would want it?
-        precheck(head, &core.parse).map_err(Some)?;
+        // Before a body is taken in that has not come yet: is there anything that would want it?
+        let here = match head.body {
+            BodyLength::Length(length) => self.0.len() as u64 >= length,
+            _ => false,
+        };
+        if !here {
+            precheck(head, &core.parse).map_err(Some)?;
+        }
         let limits = &core.config.limits;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder =
@@ -121,7 +126,7 @@ impl Input {
             let line = Pieces::from_iter([Bytes::from_static(CONTINUE)]);
             socket.write_all(line).await.map_err(|_| None)?;
         }
-        let started = core.clock.instant();
+        let mut started = None;
         let mut body = BytesMut::new();
         loop {
             match decoder.decode(&mut self.0, &mut body).map_err(refused)? {
@@ -132,6 +137,7 @@ impl Input {
                 Progress::More => {}
             }
             let now = core.clock.instant();
+            let started = *started.get_or_insert(now);
             if too_slow(started, now, body.len(), limits.body_stall_timeout) {
                 return Err(Some(timeout("the request body")));
             }

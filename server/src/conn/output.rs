@@ -43,12 +43,17 @@ impl Output {
             pieces.iter().for_each(|piece| self.head.extend_from_slice(piece));
             pieces.clear();
         }
-        pieces.insert(0, Bytes::copy_from_slice(&self.head));
-        let allowed = time_to_take(core, len);
-        deadline.set(core.clock.instant(), allowed, Phase::Writing);
-        let written = socket.write_all(pieces).await.is_ok();
+        deadline.set(core.clock.about(), time_to_take(core, len), Phase::Writing);
+        let written = if pieces.is_empty() {
+            let (result, head) = socket.write_buf(std::mem::take(&mut self.head)).await;
+            self.head = head;
+            result
+        } else {
+            pieces.insert(0, Bytes::copy_from_slice(&self.head));
+            socket.write_all(pieces).await
+        };
         deadline.clear();
-        written
+        written.is_ok()
     }
 }
 
@@ -70,7 +75,7 @@ pub(super) fn encode(
     keep_alive: bool,
     framing: Framing,
 ) {
-    let date = core.clock.date(core.clock.now());
+    let date = core.clock.date();
     let options =
         HeadOptions { version, keep_alive, date: &date, allow_origin: AllowOrigin::Any, framing };
     write_head(out, response, &options);

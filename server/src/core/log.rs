@@ -1,6 +1,7 @@
 //! The log's task: takes groups from the shard, writes them, says what is durable.
 //!
-//! One write is in flight per core; what arrives meanwhile is the next group. A failed write or
+//! One write is in flight per core; what arrives meanwhile is the next group, and the pace says
+//! whether that waits a moment for more. A failed write or
 //! sync stops the process: after a failed sync nobody knows what is on the disk.
 
 use std::io;
@@ -10,6 +11,7 @@ use thalweg_storage::{Group, SegmentRef, TakeGroup};
 
 use super::Core;
 use crate::config::Durability;
+use crate::rt::Timer;
 
 impl Core {
     /// Writes groups for ever. Returns at once where there is no log.
@@ -20,8 +22,13 @@ impl Core {
         if self.config.durability == Durability::Async {
             crate::rt::spawn(Rc::clone(&self).run_syncs());
         }
+        let timer = self.start_group_timer();
         loop {
             self.request_segment_ahead();
+            if !self.group_is_due() {
+                self.log_news.notified().await;
+                continue;
+            }
             let next = self.shard.borrow_mut().log().take_group();
             match next {
                 TakeGroup::Nothing => self.log_news.notified().await,
@@ -29,12 +36,12 @@ impl Core {
                     self.request_segment(segment, min_bytes);
                     self.log_news.notified().await;
                 }
-                TakeGroup::Group(group) => self.write(group).await,
+                TakeGroup::Group(group) => self.write(group, timer.as_deref()).await,
             }
         }
     }
 
-    async fn write(self: &Rc<Core>, mut group: Group) {
+    async fn write(self: &Rc<Core>, mut group: Group, timer: Option<&Timer>) {
         let file = match self.files.for_writing(self, group.segment) {
             Ok(file) => file,
             Err(error) => fatal("open", group.segment, &error),
@@ -46,6 +53,7 @@ impl Core {
         }
         let group_bytes = bytes.len();
         group.bytes = bytes;
+        self.pace_next(&group, timer);
         self.with_shard(|shard, now| {
             let placements = std::mem::take(&mut group.placements);
             for placement in &placements {
@@ -56,6 +64,55 @@ impl Core {
             shard.committed(durable, &placements, now);
         });
         self.checkpoint_if_due(group_bytes);
+    }
+
+    /// Whether a group should be written as soon as none is in flight.
+    fn group_is_due(&self) -> bool {
+        let (records, bytes) = self.pending();
+        let due = self.pace.borrow_mut().is_due(records, || self.clock.instant());
+        due || bytes >= LARGE_GROUP_BYTES
+    }
+
+    /// The same without a look at the clock: the alarm sees to that.
+    pub(super) fn group_is_full(&self) -> bool {
+        let (records, bytes) = self.pending();
+        records > 0 && (self.pace.borrow().is_reached(records) || bytes >= LARGE_GROUP_BYTES)
+    }
+
+    fn pending(&self) -> (u64, usize) {
+        let mut shard = self.shard.borrow_mut();
+        let log = shard.log();
+        (log.pending_records(), log.pending_bytes())
+    }
+
+    /// A group is written and will be acknowledged at once: says how long the next may wait.
+    fn pace_next(&self, group: &Group, timer: Option<&Timer>) {
+        let Some(timer) = timer else { return };
+        let pending = {
+            let mut shard = self.shard.borrow_mut();
+            let log = shard.log();
+            (group.last_lsn.0 - log.durable().0, log.last().0 - group.last_lsn.0)
+        };
+        let mut pace = self.pace.borrow_mut();
+        if let Some(time) = pace.written(pending.0, pending.1, self.clock.instant())
+            && timer.set(time).is_err()
+        {
+            pace.stop_waiting();
+        }
+    }
+
+    /// The alarm that ends a wait for more records; without one, no group waits.
+    fn start_group_timer(self: &Rc<Core>) -> Option<Rc<Timer>> {
+        let timer = Rc::new(Timer::new().ok()??);
+        let (core, alarm) = (Rc::clone(self), Rc::clone(&timer));
+        crate::rt::spawn(async move {
+            while alarm.rung().await.is_ok() {
+                core.log_news.notify();
+            }
+            core.pace.borrow_mut().stop_waiting();
+            core.log_news.notify();
+        });
+        Some(timer)
     }
 
     /// `durability = "async"`: syncs on a timer what was acknowledged before.
@@ -75,6 +132,9 @@ impl Core {
         }
     }
 }
+
+/// A group of so many bytes is worth a write of its own.
+const LARGE_GROUP_BYTES: usize = 256 * 1024;
 
 fn fatal(action: &str, segment: SegmentRef, error: &io::Error) -> ! {
     tracing::error!(

@@ -7,6 +7,7 @@ mod checkpoint;
 mod files;
 mod jobs;
 mod log;
+mod pace;
 mod segments;
 mod tickets;
 
@@ -21,7 +22,7 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, TICK};
 use crate::config::Config;
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
@@ -36,8 +37,6 @@ use crate::shard::{Output, ReplyTo, Shard};
 use crate::subscriptions::Subscriptions;
 use tickets::Tickets;
 
-/// How often deadlines, live answers and expiries are looked at.
-const TICK: Duration = Duration::from_millis(100);
 /// How soon a message that found its queue full is tried again.
 const FLUSH_PAUSE: Duration = Duration::from_millis(1);
 
@@ -79,6 +78,7 @@ pub struct Core {
     /// Raised when the server is told to stop.
     pub(crate) drain_begins: Notify,
     log_news: Notify,
+    pace: RefCell<pace::Pace>,
     files: files::LogFiles,
     segments: segments::Segments,
     checkpoints: Cell<checkpoint::Progress>,
@@ -133,6 +133,7 @@ impl Core {
             tickets: Tickets::default(),
             drain_begins: Notify::default(),
             log_news: Notify::default(),
+            pace: RefCell::default(),
             dispatching: Cell::new(false),
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
             files: files::LogFiles::default(),
@@ -243,7 +244,7 @@ impl Core {
     pub async fn run_ticks(self: Rc<Core>) {
         loop {
             rt::sleep(TICK).await;
-            let instant = self.clock.instant();
+            let instant = self.clock.tick();
             self.fanout.sweep(instant);
             self.deadlines.sweep(instant);
             self.with_shard(|shard, now| shard.sweep(now));
@@ -330,7 +331,7 @@ impl Core {
             }
         }
         self.dispatching.set(false);
-        if self.shard.borrow_mut().log().pending_bytes() > 0 {
+        if self.group_is_full() {
             self.log_news.notify();
         }
     }

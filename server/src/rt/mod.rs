@@ -9,7 +9,9 @@ mod file;
 mod net;
 mod sends;
 mod sys;
+mod timer;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -18,6 +20,7 @@ pub use file::RingFile;
 pub use net::{Bell, BellRope, Listener, Socket, bell};
 pub use sends::{SENDS_PER_CALL, Sends, SendsReady};
 pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
+pub use timer::Timer;
 
 /// Which kernel interface drives a core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,8 +59,18 @@ pub fn probe_io_uring() -> io::Result<()> {
     Ok(())
 }
 
+thread_local! {
+    static DRIVER: Cell<Option<Driver>> = const { Cell::new(None) };
+}
+
+/// What drives this thread.
+fn driver() -> Option<Driver> {
+    DRIVER.get()
+}
+
 /// Runs a future to completion on this thread, with the driver given.
 pub fn block_on<F: Future>(driver: Driver, future: F) -> io::Result<F::Output> {
+    DRIVER.set(Some(driver));
     match driver {
         Driver::IoUring => {
             let mut attempt = 1;

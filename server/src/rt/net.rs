@@ -7,7 +7,11 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 
 use bytes::{Buf, BytesMut};
 use monoio::buf::IoBufMut;
+<<<<<<< HEAD
 use monoio::io::{AsyncReadRent, AsyncWriteRent};
+=======
+use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedWriteHalf, Splitable};
+>>>>>>> bench-append
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use socket2::{Domain, Protocol, Type};
 use thalweg_proto::response::Pieces;
@@ -74,6 +78,12 @@ impl Socket {
     /// Writes all pieces in order.
     pub async fn write_all(&mut self, pieces: Pieces) -> io::Result<()> {
         write_all(&mut self.0, pieces).await
+    }
+
+    /// Writes a whole buffer and gives it back.
+    pub async fn write_buf(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let (result, buf) = self.0.write_all(buf).await;
+        (result.map(drop), buf)
     }
 
     /// Says that nothing more will be written.

@@ -73,6 +73,12 @@ impl Log {
         }
     }
 
+    /// Records that wait for a write or are being written.
+    #[must_use]
+    pub fn pending_records(&self) -> u64 {
+        self.last().0 - self.durable().0
+    }
+
     /// Bytes that wait for a write.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {

@@ -18,7 +18,11 @@ pub(super) struct Streams {
     slots: HashMap<StreamId, Box<Slot>, RandomState>,
     /// Ordered for listings and checkpoints.
     ids: BTreeMap<StreamId, ()>,
+    /// Ordered for listings.
     paths: BTreeMap<StreamPath, StreamId>,
+    /// The same for every request: a search in the ordered one compares a dozen paths, each
+    /// somewhere else in memory.
+    by_path: HashMap<StreamPath, StreamId, RandomState>,
     max_id: StreamId,
     core: CoreId,
 }
@@ -30,6 +34,7 @@ impl Streams {
             slots: HashMap::default(),
             ids: BTreeMap::new(),
             paths: BTreeMap::new(),
+            by_path: HashMap::default(),
             max_id,
             core,
         };
@@ -44,6 +49,7 @@ impl Streams {
         let id = slot.state.id;
         self.max_id = self.max_id.max(id);
         self.paths.insert(slot.state.path.clone(), id);
+        self.by_path.insert(slot.state.path.clone(), id);
         self.ids.insert(id, ());
         self.slots.insert(id, Box::new(slot));
     }
@@ -52,8 +58,9 @@ impl Streams {
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Slot> {
         let slot = self.slots.remove(&id)?;
         self.ids.remove(&id);
-        if self.paths.get(&slot.state.path) == Some(&id) {
+        if self.by_path.get(&slot.state.path) == Some(&id) {
             self.paths.remove(&slot.state.path);
+            self.by_path.remove(&slot.state.path);
         }
         Some(*slot)
     }
@@ -70,12 +77,12 @@ impl Streams {
 
     /// By path.
     pub(super) fn at(&self, path: &StreamPath) -> Option<&Slot> {
-        self.get(*self.paths.get(path)?)
+        self.get(*self.by_path.get(path)?)
     }
 
     /// By path.
     pub(super) fn at_mut(&mut self, path: &StreamPath) -> Option<&mut Slot> {
-        let id = *self.paths.get(path)?;
+        let id = *self.by_path.get(path)?;
         self.get_mut(id)
     }
 
