@@ -7,11 +7,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 
 use bytes::{Buf, BytesMut};
 use monoio::buf::IoBufMut;
-<<<<<<< HEAD
-use monoio::io::{AsyncReadRent, AsyncWriteRent};
-=======
-use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedWriteHalf, Splitable};
->>>>>>> bench-append
+use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use socket2::{Domain, Protocol, Type};
 use thalweg_proto::response::Pieces;
