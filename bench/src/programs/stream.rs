@@ -169,7 +169,8 @@ impl Stream {
     }
 
     fn head(&self, out: &mut Vec<u8>, response: &Response, framing: Framing) {
-        let date = self.clock.date(self.clock.now());
+        let _ = self.clock.tick();
+        let date = self.clock.date();
         let options = HeadOptions {
             version: Version::Http11,
             keep_alive: true,

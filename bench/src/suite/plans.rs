@@ -42,7 +42,7 @@ impl Fanout {
     /// As a title says it.
     pub(super) fn said(self) -> String {
         let mode = match self.mode {
-            TailMode::Sse | TailMode::Events => "SSE",
+            TailMode::Sse => "SSE",
             TailMode::LongPoll => "long-poll",
             TailMode::Events => "plain SSE",
             TailMode::CatchUp { .. } => "catch-up",
