@@ -94,8 +94,7 @@ pub(super) fn some_appends(
 ) -> Plan {
     let options = AppendOptions { url, connections: users, streams, payload_bytes, duration: HOUR };
     let mut plan = plan::append(&options);
-    if let Load::Closed { stages, iterations } = &mut plan.groups[0].load {
-        stages.truncate(1);
+    if let Load::Closed { iterations, .. } = &mut plan.groups[0].load {
         *iterations = Some(each);
     }
     plan
@@ -138,6 +137,7 @@ fn step(label: &str, kind: SamplerKind) -> Step {
     }))
 }
 
+/// Longer than any number of iterations takes.
 const HOUR: Duration = Duration::from_secs(3600);
 /// Beside the readers'.
 const SPARE_DESCRIPTORS: u64 = 512;
