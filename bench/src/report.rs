@@ -88,15 +88,12 @@ impl Report<'_> {
 
     fn remarks(&self) -> Vec<String> {
         let mut lines = self.part.notes.clone();
-        let cores = self.part.cores;
-        lines.push(format!(
-            "CPUs of each contestant: {cores}. Medians of {} rounds.",
-            self.facts.rounds
-        ));
+        let (cores, rounds) = (self.part.cores, self.facts.rounds);
+        lines.push(format!("CPUs of each contestant: {cores}; rounds: {rounds}"));
         for ((contestant, version), series) in self.present.iter().zip(&self.played.series) {
             let (name, durability) = (contestant.name(), contestant.durability());
             let role = contestant.role().word();
-            lines.push(format!("{name}: {role}, {version}; durability: {durability}"));
+            lines.push(format!("{name} ({role}, {version}): durability: {durability}"));
             let noisy = series.readings.iter().filter(|reading| reading.noisy).count();
             if noisy > 0 {
                 let (of, most) = (series.readings.len(), MOST_DIFFERENCE * 100.0);

@@ -39,8 +39,9 @@ pub(crate) fn run(asked: &Asked) -> Result<bool, Failure> {
     for name in &asked.suites {
         for part in &suite::parts(*name, &setting) {
             if part.descriptors > descriptors {
+                let name = name.word();
                 eprintln!(
-                    "bench: {name:?} needs {} descriptors and the limit is {descriptors}: raise it with `ulimit -n`",
+                    "bench: {name} needs {} descriptors and the limit is {descriptors}: raise it with `ulimit -n`",
                     part.descriptors
                 );
             }

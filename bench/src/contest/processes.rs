@@ -96,7 +96,7 @@ mod tests {
     fn family() -> Child {
         use std::io::{BufRead as _, BufReader};
         let mut command = Command::new("sh");
-        command.args(["-c", "cat & echo started; wait"]).stdin(Stdio::piped());
+        command.args(["-c", "sleep 1000 & echo started; wait"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
