@@ -103,8 +103,9 @@ pub(crate) fn play(
 /// Whether the machine changed between two runs of the floor.
 fn differ(one: &[f64], other: &[f64]) -> bool {
     let first = |values: &[f64]| values.first().copied().unwrap_or(f64::NAN);
+    let difference = difference(first(one), first(other));
     // What is no number is no reason to trust it.
-    !(difference(first(one), first(other)) <= MOST_DIFFERENCE)
+    difference.is_nan() || difference > MOST_DIFFERENCE
 }
 
 /// Between the first figures of two floors, as a part of the smaller one.

@@ -102,7 +102,7 @@ pub(super) fn some_appends(
 }
 
 /// Reads of whole streams, `<url>/1` and so on: one for each user.
-pub(super) fn reads(base_url: String, name: &str, users: u32, seconds: u64) -> Plan {
+pub(super) fn reads(base_url: &str, name: &str, users: u32, seconds: u64) -> Plan {
     let mut path = vec![Piece::Text(format!("{name}/")), Piece::UserNumber];
     path.push(Piece::Text("?offset=-1".to_owned()));
     let kind = SamplerKind::Http {

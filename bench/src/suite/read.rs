@@ -4,11 +4,9 @@
 //! After a restart, nothing is in a server's memory but in the kernel's page cache: the second
 //! table of `read-large` is that.
 
-use std::rc::Rc;
-
 use super::drive::drive;
 use super::plans::{reads, some_appends};
-use super::{Part, Setting, SuiteName, Turn};
+use super::{Measure, Part, Setting, SuiteName, Turn};
 use crate::Failure;
 use crate::contest::{Program, Role, Running, Streams};
 use crate::figures::Metric;
@@ -29,7 +27,8 @@ pub(super) fn small(setting: &Setting) -> Vec<Part> {
         Ok(vec![driven.rate()?, millis(50.0), millis(99.0), driven.cpu_per_operation()?])
     };
     let title = format!("1 KiB streams, {} connections", content.users);
-    let part = part(title, metrics, Rc::new(measure), content).floor(Program::fixed("http-static"));
+    let part =
+        part(title, metrics, Box::new(measure), content).floor(Program::fixed("http-static"));
     vec![part.with(setting.thalweg()).with_all(setting.peers(SuiteName::ReadSmall))]
 }
 
@@ -53,7 +52,7 @@ pub(super) fn large(setting: &Setting) -> Vec<Part> {
             Ok(vec![rate, millis(50.0), millis(99.0), cpu])
         };
         let title = format!("4 MiB streams, {} connections, {title}", content.users);
-        part(title, metrics, Rc::new(measure), content)
+        part(title, metrics, Box::new(measure), content)
             .floor(Program::fixed("sendfile"))
             .with(Program::fixed("http-static"))
             .with(setting.thalweg())
@@ -62,13 +61,8 @@ pub(super) fn large(setting: &Setting) -> Vec<Part> {
     vec![of("just written", false), of("after a restart of the server", true)]
 }
 
-fn part(
-    title: String,
-    metrics: Vec<Metric>,
-    measure: Rc<dyn Fn(&Turn<'_>) -> Result<Vec<f64>, Failure>>,
-    content: Content,
-) -> Part {
-    let mut part = Part::new(title, metrics, Box::new(move |turn| measure(turn)));
+fn part(title: String, metrics: Vec<Metric>, measure: Measure, content: Content) -> Part {
+    let mut part = Part::new(title, metrics, measure);
     part.page_bytes = content.page_bytes();
     part
 }
@@ -101,7 +95,7 @@ impl Content {
                 (running, _) = running.restart(turn.contestant)?;
             }
         }
-        let driven = drive(turn, &running, reads(running.base_url(), NAME, self.users, seconds))?;
+        let driven = drive(turn, &running, reads(&running.base_url(), NAME, self.users, seconds))?;
         let operation = driven.operation()?;
         // A server that cuts its pages shorter, or packs its answers, would do another thing.
         let got = operation.bytes_received / operation.succeeded.max(1);
