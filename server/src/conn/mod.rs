@@ -17,9 +17,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use thalweg_proto::http1::{BodyLength, RequestHead, Version};
+use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::problem::Problem;
-use thalweg_proto::request::{LiveMode, Request, precheck};
+use thalweg_proto::request::{LiveMode, Request};
 use thalweg_proto::response::Response;
 
 use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
-        let mut meta = Meta {
+        let meta = Meta {
             version: head.version,
             keep_alive: head.keep_alive && !self.core.draining.get(),
             head_only: head.method == Method::HEAD,
@@ -130,12 +130,7 @@ impl Connection {
             return None;
         }
         let response = match thalweg_proto::request::parse(head, body, &self.core.parse) {
-            Err(problem) => {
-                // Whether its body came with its head is chance, and must not decide this.
-                let has_body = !matches!(head.body, BodyLength::None | BodyLength::Length(0));
-                meta.keep_alive &= !has_body || precheck(head, &self.core.parse).is_ok();
-                problem.into_response()
-            }
+            Err(problem) => problem.into_response(),
             Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
                 match sse::open(&self.core, request, meta.version).await {
                     Ok(start) => {
