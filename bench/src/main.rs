@@ -50,6 +50,9 @@ struct Args {
     /// Contestants by name, separated by commas; the floor around them always takes part
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
+    /// Only the parts of a suite whose title contains this, as `--part SSE`
+    #[arg(long, value_name = "TEXT")]
+    part: Option<String>,
     /// Directory for results, and for the contestants' data: it should be on a disk
     #[arg(long, default_value = "bench-results", value_name = "DIR")]
     out: PathBuf,
@@ -141,7 +144,7 @@ fn asked(args: &Args) -> Result<Asked, Failure> {
         None => std::env::current_exe()?.with_file_name("thalweg"),
     };
     let (quick, only, out) = (args.quick, args.only.clone(), args.out.clone());
-    Ok(Asked { suites, quick, rounds, only, out, server })
+    Ok(Asked { suites, part: args.part.clone(), quick, rounds, only, out, server })
 }
 
 fn list() {

@@ -18,6 +18,8 @@ use crate::{Failure, peers};
 /// What was asked for.
 pub(crate) struct Asked {
     pub(crate) suites: Vec<SuiteName>,
+    /// What the titles of the parts contain; all if there is nothing.
+    pub(crate) part: Option<String>,
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
     /// Contestants; all if there is none.
@@ -38,6 +40,9 @@ pub(crate) fn run(asked: &Asked) -> Result<bool, Failure> {
     let mut sound = true;
     for name in &asked.suites {
         for part in &suite::parts(*name, &setting) {
+            if asked.part.as_ref().is_some_and(|text| !part.title.contains(text)) {
+                continue;
+            }
             if part.descriptors > descriptors {
                 let name = name.word();
                 eprintln!(

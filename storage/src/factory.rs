@@ -7,10 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::buffer::AlignedBuf;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{IoContext, IoFailure};
 use crate::location::SegmentRef;
 use crate::segment::SEGMENT_HEADER_BYTES;
+use crate::wire::Put;
 
 /// Prepares segment files in one data directory.
 #[derive(Clone)]
@@ -43,7 +45,8 @@ pub struct PreparedSegment {
     pub salt: u64,
 }
 
-const ZEROS_BYTES: usize = 1024 * 1024;
+/// Small: a piece is one write and one sync, and the appends of that moment wait behind it.
+const ZEROS_BYTES: usize = 256 * 1024;
 
 impl SegmentFactory {
     /// A factory for one data directory.
@@ -107,7 +110,7 @@ impl SegmentFactory {
 
     fn create(&self, segment: SegmentRef, bytes: u64) -> Result<(), IoFailure> {
         let path = self.path(segment);
-        let file = self.disk.create(&path).context("create", &path)?;
+        let file = self.disk.create_direct(&path).context("create", &path)?;
         write_zeros(&*file, bytes).context("write", &path)?;
         self.sync_dir(segment)
     }
@@ -120,11 +123,12 @@ impl SegmentFactory {
 
 /// Real zeros, not a hole: overwriting allocated blocks is what makes syncs cheap.
 fn write_zeros(file: &dyn DiskFile, bytes: u64) -> std::io::Result<()> {
-    let zeros = vec![0; ZEROS_BYTES];
+    let mut zeros = AlignedBuf::new();
+    zeros.put(&vec![0; ZEROS_BYTES]);
     let mut at = 0;
     while at < bytes {
         let len = (bytes - at).min(ZEROS_BYTES as u64);
-        file.write_at(&zeros[..len as usize], at)?;
+        file.write_at(&zeros.as_ref()[..len as usize], at)?;
         at += len;
         // Piece by piece: one sync of all of it would hold up the syncs of appends.
         file.sync()?;

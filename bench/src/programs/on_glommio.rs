@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_lite::{AsyncReadExt, AsyncWriteExt as _};
 use glommio::net::TcpStream;
 use glommio::{LocalExecutorBuilder, Placement};
 

@@ -68,7 +68,7 @@ impl Driven {
     pub(super) fn operation(&self) -> Result<&OperationResult, Failure> {
         let operation = self.result.operations.first().ok_or("the plan has no operation")?;
         match operation.failed {
-            0 if operation.succeeded == 0 => Err("nothing was sent".into()),
+            0 if operation.succeeded == 0 => Err("nothing was done in the measured part".into()),
             0 => Ok(operation),
             failed => {
                 let example = self.result.errors.first();

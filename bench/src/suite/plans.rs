@@ -95,6 +95,7 @@ pub(super) fn some_appends(
     let options = AppendOptions { url, connections: users, streams, payload_bytes, duration: HOUR };
     let mut plan = plan::append(&options);
     if let Load::Closed { iterations, .. } = &mut plan.groups[0].load {
+        // Its hour is over as soon as all users have done theirs.
         *iterations = Some(each);
     }
     plan
@@ -137,7 +138,19 @@ fn step(label: &str, kind: SamplerKind) -> Step {
     }))
 }
 
-/// Longer than any number of iterations takes.
 const HOUR: Duration = Duration::from_secs(3600);
 /// Beside the readers'.
 const SPARE_DESCRIPTORS: u64 = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_appends_has_the_time_it_takes() {
+        let plan = some_appends("http://127.0.0.1:1/x".to_owned(), 9, 3, 7, 100);
+        let Load::Closed { stages, iterations } = &plan.groups[0].load else { panic!("closed") };
+        assert_eq!(*iterations, Some(7));
+        assert!(stages.iter().map(|stage| stage.duration).sum::<Duration>() >= HOUR);
+    }
+}

@@ -110,14 +110,9 @@ impl Input {
             deadline.clear();
             return Ok(Bytes::new());
         }
-        // Before a body is taken in that has not come yet: is there anything that would want it?
-        let here = match head.body {
-            BodyLength::Length(length) => self.0.len() as u64 >= length,
-            _ => false,
-        };
-        if !here {
-            precheck(head, &core.parse).map_err(Some)?;
-        }
+        // Before a large body is taken in: is there anything here that would want it? Also when
+        // it has come already: what a refusal looks like must not depend on how bytes arrive.
+        precheck(head, &core.parse).map_err(Some)?;
         let limits = &core.config.limits;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder =

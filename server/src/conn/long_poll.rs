@@ -14,6 +14,7 @@ use super::input::Input;
 use super::select::{Either, either};
 use crate::config::limits::READ_BUFFER_BYTES;
 use crate::core::Core;
+use crate::crowd::{Watching, ensure_watched};
 use crate::fanout::batch::LiveBatch;
 use crate::fanout::{Follower, Next};
 use crate::mailbox::message::{Answer, Note, Op};
@@ -24,13 +25,32 @@ use crate::shard::page::Page;
 pub(super) async fn poll(
     core: &Rc<Core>,
     request: ReadRequest,
-    socket: &mut Socket,
-    input: &mut Input,
+    peer: Peer<'_>,
 ) -> Option<Response> {
     let follower = core.follow(&request.path, core.config.live.long_poll_timeout);
-    let response = wait(core, request, &follower, socket, input).await;
+    let response = wait(core, request, &follower, peer).await;
     leave(core, follower);
     response
+}
+
+/// The connection that a long-poll came over.
+pub(super) struct Peer<'a> {
+    pub(super) socket: &'a mut Socket,
+    pub(super) input: &'a mut Input,
+    /// Kept for the next long-poll of the connection.
+    pub(super) watching: &'a mut Option<Watching>,
+}
+
+impl Peer<'_> {
+    /// Waits until the peer has left. One that has only closed its sending side, and before that
+    /// has sent more requests, is answered.
+    async fn gone(&mut self, core: &Rc<Core>, has_left: &mut bool) {
+        let Some(watching) = self.watching.as_ref().filter(|_| !*has_left) else {
+            return std::future::pending().await;
+        };
+        core.crowd.gone(watching).await;
+        *has_left = true;
+    }
 }
 
 /// Takes a reader out, and tells the owner if it was the last.
@@ -44,12 +64,11 @@ async fn wait(
     core: &Rc<Core>,
     mut request: ReadRequest,
     follower: &Follower,
-    socket: &mut Socket,
-    input: &mut Input,
+    mut peer: Peer<'_>,
 ) -> Option<Response> {
     let client_cursor = request.cursor;
     let cursor = || cursor::answer(core.clock.now(), client_cursor, core.random());
-    let mut watching = true;
+    let mut has_left = false;
     loop {
         let path = request.path.clone();
         let found = match core.ask_owner(&path, Op::Read(request.clone(), Some(core.id))).await? {
@@ -62,21 +81,15 @@ async fn wait(
         }
         let position = found.facts.end;
         loop {
-            let next = if watching {
-                let watched = either(pin!(socket.readable()), follower.next(position)).await;
-                match watched {
-                    Either::Second(next) => next,
-                    // Either the client has left, or it has sent the next request already.
-                    Either::First(_) => match input.read(socket, READ_BUFFER_BYTES).await {
-                        Ok(1..) => {
-                            watching = false;
-                            continue;
-                        }
-                        _ => return None,
-                    },
-                }
-            } else {
-                follower.next(position).await
+            ensure_watched(peer.watching, core, peer.socket);
+            let first = either(pin!(peer.gone(core, &mut has_left)), follower.next(position)).await;
+            let next = match first {
+                Either::Second(next) => next,
+                // It may have sent the next request before.
+                Either::First(()) => match peer.input.read(peer.socket, READ_BUFFER_BYTES).await {
+                    Ok(1..) => continue,
+                    _ => return None,
+                },
             };
             match next {
                 Next::News(batches) => {

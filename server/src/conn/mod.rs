@@ -24,6 +24,7 @@ use thalweg_proto::response::Response;
 
 use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
+use crate::crowd::Watching;
 use crate::rt::Socket;
 use input::{Input, Received};
 use output::Output;
@@ -44,18 +45,20 @@ pub async fn serve(core: Rc<Core>, socket: Socket) {
         output: Output::default(),
         core: Rc::clone(&core),
         socket,
+        watching: None,
         deadline,
         late: core.draining.get(),
     };
     core.connections.set(core.connections.get() + 1);
     while let Some(next) = connection.turn().await {
         if let Next::Sse(start) = next {
-            // The rest is a small task of its own: live readers are many.
+            connection.unwatch();
             let Connection { socket, deadline, .. } = connection;
             sse::go_live(start, socket, deadline);
             return;
         }
     }
+    connection.unwatch();
     connection.socket.linger(&core, &connection.deadline, LINGER_TIMEOUT).await;
     core.connections.set(core.connections.get() - 1);
 }
@@ -81,6 +84,8 @@ struct Connection {
     /// Before the socket: it leaves the table before the socket closes.
     deadline: deadlines::Guard,
     socket: Socket,
+    /// Whether the peer has left, since the first long-poll.
+    watching: Option<Watching>,
     input: Input,
     output: Output,
     /// It came when the server was stopping already: only health is answered.
@@ -136,14 +141,20 @@ impl Connection {
                 }
             }
             Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-                let polled =
-                    long_poll::poll(&self.core, request, &mut self.socket, &mut self.input);
-                polled.await?
+                let Connection { core, socket, input, watching, .. } = self;
+                let peer = long_poll::Peer { socket, input, watching };
+                long_poll::poll(core, request, peer).await?
             }
             Ok(request) => answer::answer(&self.core, request, head).await?,
         };
         let written = self.write(response, &meta).await;
         (written && meta.keep_alive).then_some(Next::Request)
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(watching) = self.watching.take() {
+            self.core.crowd.unwatch(&self.core, &watching, &self.socket);
+        }
     }
 
     async fn write(&mut self, response: Response, meta: &Meta) -> bool {

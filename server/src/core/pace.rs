@@ -128,7 +128,7 @@ mod tests {
                 waits
             })
             .count();
-        assert_eq!(waits, 10);
+        assert_eq!(waits, 11);
         // A wait that paid is forgiven.
         while pace.written(10, 0, start).is_none() {}
         assert!(pace.is_due(10, || start));

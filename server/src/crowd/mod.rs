@@ -6,11 +6,13 @@
 //! out in the next one; an entry is used again only when nothing of its member is under way; a
 //! turn ends by handing all it queued to the kernel, so that nothing is closed before. Between
 //! two batches everything else on the core gets its turn: no acknowledgement waits for a fan-out.
+//! It also tells other connections that their peer has left (`watch`).
 //! Deliberately absent: reading. What a client sends during a live answer cannot be answered.
 
 mod member;
 mod page;
 mod table;
+mod watch;
 
 use std::cell::RefCell;
 use std::os::fd::AsFd;
@@ -25,7 +27,9 @@ use crate::rt::{self, Completion, SENDS_PER_CALL, Sends, SendsReady};
 pub use member::{Answer, Member};
 use member::{State, Step};
 pub use page::encode as encode_page;
-use table::Table;
+use table::{Entry, Table};
+pub use watch::Watching;
+pub(crate) use watch::ensure as ensure_watched;
 
 /// See the module.
 pub struct Crowd(RefCell<Inner>);
@@ -45,8 +49,8 @@ impl Crowd {
     /// Takes a member in and sends it the head of its answer with the first page.
     pub fn join(&self, core: &Rc<Core>, member: Member, first: Bytes) {
         let mut inner = self.0.borrow_mut();
-        let number = inner.table.add(member);
-        if let Some(member) = inner.table.get(number) {
+        let number = inner.table.add(Entry::Member(member));
+        if let Some(member) = inner.table.member(number) {
             member.call_as(number);
         }
         inner.begin(core, number, first);
@@ -73,7 +77,7 @@ impl Crowd {
     /// Sends the page that was read for a member; `None`: it could not be read.
     fn deliver(&self, core: &Rc<Core>, number: u32, answer: Option<Answer>) {
         let mut inner = self.0.borrow_mut();
-        let Some(member) = inner.table.get(number) else { return };
+        let Some(member) = inner.table.member(number) else { return };
         member.state = State::Idle;
         let bytes = match answer {
             Some(answer) => member.take_answer(answer),
@@ -110,7 +114,16 @@ impl Inner {
         let Inner { sends, table } = self;
         let mut again = Vec::new();
         sends.completions(COMPLETIONS_PER_TURN, |number, completion| {
-            let Some(member) = table.get(number) else { return };
+            let member = match table.get(number) {
+                Some(Entry::Member(member)) => member,
+                Some(Entry::Watch(watch)) => {
+                    if watch.completes() {
+                        table.remove(number);
+                    }
+                    return;
+                }
+                None => return,
+            };
             match completion {
                 Completion::Sent(Ok(rest)) if !rest.is_empty() => {
                     return again.push((number, rest));
@@ -127,7 +140,7 @@ impl Inner {
 
     /// Looks whether a member has something to be sent, and begins to send it.
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
-        let Some(member) = self.table.get(number) else { return };
+        let Some(member) = self.table.member(number) else { return };
         if member.state != State::Idle {
             member.missed = true;
             return;
@@ -150,7 +163,7 @@ impl Inner {
     /// Begins a write; there is none under way. Without bytes there is nothing to wait for.
     fn begin(&mut self, core: &Rc<Core>, number: u32, bytes: Bytes) {
         let Inner { sends, table } = self;
-        let Some(member) = table.get(number) else { return };
+        let Some(member) = table.member(number) else { return };
         if member.gone || bytes.is_empty() {
             member.state = State::Idle;
             return settle(core, table, number);
@@ -177,7 +190,7 @@ impl Inner {
 
 /// Goes on with a member after something of it has completed.
 fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
-    let Some(member) = table.get(number) else { return };
+    let Some(member) = table.member(number) else { return };
     match member.step() {
         Step::Wait => {}
         Step::Look => core.fanout.ready.push(number),

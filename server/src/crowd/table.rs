@@ -1,27 +1,48 @@
-//! Members by number. Numbers are used again.
+//! Members, and the watches of other connections, by number. Numbers are used again.
 
 use super::Member;
+use super::watch::Watch;
 
-/// A slab of members.
+/// A slab.
 #[derive(Default)]
 pub(super) struct Table {
-    entries: Vec<Option<Member>>,
+    entries: Vec<Option<Entry>>,
     free: Vec<u32>,
 }
 
+/// What a number stands for.
+pub(super) enum Entry {
+    Member(Member),
+    Watch(Watch),
+}
+
 impl Table {
-    pub(super) fn add(&mut self, member: Member) -> u32 {
+    pub(super) fn add(&mut self, entry: Entry) -> u32 {
         if let Some(number) = self.free.pop() {
-            self.entries[number as usize] = Some(member);
+            self.entries[number as usize] = Some(entry);
             return number;
         }
-        self.entries.push(Some(member));
+        self.entries.push(Some(entry));
         // Descriptors run out long before.
         (self.entries.len() - 1) as u32
     }
 
-    pub(super) fn get(&mut self, number: u32) -> Option<&mut Member> {
+    pub(super) fn get(&mut self, number: u32) -> Option<&mut Entry> {
         self.entries.get_mut(number as usize)?.as_mut()
+    }
+
+    pub(super) fn member(&mut self, number: u32) -> Option<&mut Member> {
+        match self.get(number)? {
+            Entry::Member(member) => Some(member),
+            Entry::Watch(_) => None,
+        }
+    }
+
+    pub(super) fn watch(&mut self, number: u32) -> Option<&mut Watch> {
+        match self.get(number)? {
+            Entry::Watch(watch) => Some(watch),
+            Entry::Member(_) => None,
+        }
     }
 
     pub(super) fn remove(&mut self, number: u32) {

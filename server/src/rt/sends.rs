@@ -65,6 +65,15 @@ impl Sends {
         }
     }
 
+    /// Takes a watch back before the socket closes or goes elsewhere: it completes soon, if it has
+    /// not before.
+    pub fn unwatch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.unwatch(token),
+            Backend::Epoll(sends) => sends.unwatch(token, socket),
+        }
+    }
+
     /// Makes [`SendsReady`] complete soon, whatever the sockets do.
     pub fn nudge(&mut self) -> io::Result<()> {
         match &mut self.0 {
@@ -136,6 +145,12 @@ impl EpollSends {
     fn watch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         let flags = epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token.into()), flags)?;
+        Ok(())
+    }
+
+    fn unwatch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        epoll::delete(&self.epoll, socket)?;
+        self.done.push_back((token, Completion::Gone));
         Ok(())
     }
 

@@ -20,6 +20,11 @@ pub trait Disk: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Creates a file, emptied if it exists.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// The same for a file that is only written in aligned blocks: past the cache where the file
+    /// system can do that.
+    fn create_direct(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(path)
+    }
     /// Renames a file, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.

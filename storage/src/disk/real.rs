@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+
+use rustix::fs::OFlags;
 
 use super::{Disk, DiskFile};
 
@@ -24,6 +26,17 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Arc::new(RealFile(file)))
+    }
+
+    fn create_direct(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let direct = i32::try_from(OFlags::DIRECT.bits()).unwrap_or_default();
+        match options.custom_flags(direct).open(path) {
+            Ok(file) => Ok(Arc::new(RealFile(file))),
+            // Not every file system can.
+            Err(_) => self.create(path),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

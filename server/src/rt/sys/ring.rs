@@ -76,6 +76,12 @@ impl SendRing {
         self.push(&entry)
     }
 
+    /// Takes a watch back: it completes now, if it has not before.
+    pub fn unwatch(&mut self, token: u32) -> io::Result<()> {
+        let watch = u64::from(token) << KIND_BITS | KIND_WATCH;
+        self.push(&opcode::PollRemove::new(watch).build().user_data(KIND_NUDGE))
+    }
+
     /// Makes the descriptor readable soon, with nothing to take.
     pub fn nudge(&mut self) -> io::Result<()> {
         self.push(&opcode::Nop::new().build().user_data(KIND_NUDGE))
@@ -212,6 +218,17 @@ mod tests {
             leave.iter().map(|(token, _)| (*token as u32, "Gone".to_owned())).collect();
         assert_eq!(gone, want);
         drop(keep);
+    }
+
+    #[test]
+    fn a_watch_that_is_taken_back_completes() {
+        let mut ring = SendRing::new(4).unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ring.watch(3, ours.as_fd()).unwrap();
+        ring.submit().unwrap();
+        assert_eq!(ring.completions(9, |_, _| ()), 0);
+        ring.unwatch(3).unwrap();
+        assert_eq!(take(&mut ring, 1), [(3, "Gone".to_owned())]);
     }
 
     #[test]

@@ -189,3 +189,73 @@ fn readers_that_leave_are_forgotten() {
         });
     }
 }
+
+/// Both ways of writing to live readers.
+const DRIVERS: [&str; 2] = ["--io=io_uring", "--io=epoll"];
+
+#[test]
+fn a_reader_that_falls_far_behind_gets_everything() {
+    const APPENDS: usize = 48;
+    const APPEND_BYTES: usize = 128 * 1024;
+    for driver in DRIVERS {
+        let server = Server::start(&["--cores=1", driver]);
+        server.put("a", "text/plain", "").expect_status(201);
+        // It takes nothing until everything is there: much more than its window and its socket.
+        let mut slow = sse(&server, "a", "now");
+        let letters = b'a'..=b'z';
+        let bodies: Vec<String> = letters
+            .cycle()
+            .take(APPENDS)
+            .map(|letter| char::from(letter).to_string().repeat(APPEND_BYTES))
+            .collect();
+        for body in &bodies {
+            server.post("a", "text/plain", body).expect_status(204);
+        }
+        server.ask(&Request::post("a").with("stream-closed", "true")).expect_status(204);
+        let mut got = String::new();
+        while let Some(event) = slow.next() {
+            if event.kind == "data" {
+                got.push_str(&event.data);
+            }
+        }
+        assert!(got == bodies.concat(), "{driver}: {} bytes of {}", got.len(), APPENDS * APPEND_BYTES);
+    }
+}
+
+#[test]
+fn connections_that_wait_and_leave_are_closed() {
+    for driver in DRIVERS {
+        let server = Server::start(&["--cores=1", "--long-poll-timeout=10s", driver]);
+        server.put("a", "text/plain", "old").expect_status(201);
+        let descriptors = || {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid()));
+            open.expect("its descriptors").count()
+        };
+        let before = descriptors();
+        let long_poll = Request::get("a?offset=now&live=long-poll").encode();
+        let mut waiting: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut waiting {
+            client.send(&long_poll);
+        }
+        wait_until("twenty connections", || descriptors() >= before + 20);
+        server.post("a", "text/plain", "new").expect_status(204);
+        // The connections go on: half of them with another long-poll, half with events.
+        let mut events = Vec::new();
+        for (at, mut client) in waiting.into_iter().enumerate() {
+            let answer = client.answer();
+            assert!(answer.status == 200 || answer.status == 204, "{driver}: {answer:?}");
+            if at % 2 == 0 {
+                client.send(&long_poll);
+                events.push(Err(client));
+            } else {
+                let request = Request::get("a?offset=-1&live=sse");
+                events.push(Ok(Events::open(client, &request)));
+            }
+        }
+        for reader in events.iter_mut().filter_map(|reader| reader.as_mut().ok()) {
+            assert_eq!(reader.next_of("data").data, "oldnew", "{driver}");
+        }
+        drop(events);
+        wait_until("all connections to be closed", || descriptors() <= before);
+    }
+}
