@@ -111,7 +111,14 @@ impl SegmentFactory {
     fn create(&self, segment: SegmentRef, bytes: u64) -> Result<(), IoFailure> {
         let path = self.path(segment);
         let file = self.disk.create_direct(&path).context("create", &path)?;
-        write_zeros(&*file, bytes).context("write", &path)?;
+        match write_zeros(&*file, &path, bytes) {
+            // Some file systems refuse only the write, for their larger blocks.
+            Err(error) if error.source.kind() == std::io::ErrorKind::InvalidInput => {
+                let file = self.disk.create(&path).context("create", &path)?;
+                write_zeros(&*file, &path, bytes)?;
+            }
+            result => result?,
+        }
         self.sync_dir(segment)
     }
 
@@ -122,16 +129,16 @@ impl SegmentFactory {
 }
 
 /// Real zeros, not a hole: overwriting allocated blocks is what makes syncs cheap.
-fn write_zeros(file: &dyn DiskFile, bytes: u64) -> std::io::Result<()> {
+fn write_zeros(file: &dyn DiskFile, path: &Path, bytes: u64) -> Result<(), IoFailure> {
     let mut zeros = AlignedBuf::new();
     zeros.put(&vec![0; ZEROS_BYTES]);
     let mut at = 0;
     while at < bytes {
         let len = (bytes - at).min(ZEROS_BYTES as u64);
-        file.write_at(&zeros.as_ref()[..len as usize], at)?;
+        file.write_at(&zeros.as_ref()[..len as usize], at).context("write", path)?;
         at += len;
         // Piece by piece: one sync of all of it would hold up the syncs of appends.
-        file.sync()?;
+        file.sync().context("sync", path)?;
     }
     Ok(())
 }

@@ -66,8 +66,8 @@ pub const MAX_BODY_BYTES: RangeInclusive<u64> = KIB..=proto::limits::HARD_MAX_BO
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 /// Segment files that a core keeps open for reading.
 pub const OPEN_FOR_READING: usize = 16;
-/// Descriptors kept for each core: its segment files, ring, doorbell and listeners.
-pub const RESERVED_DESCRIPTORS_PER_CORE: u64 = OPEN_FOR_READING as u64 + 16;
+/// Descriptors kept for each core: its segment files, rings, timer, doorbell and listeners.
+pub const RESERVED_DESCRIPTORS_PER_CORE: u64 = OPEN_FOR_READING as u64 + 32;
 /// What `max_connections` can be configured to, if descriptors allow.
 pub const MAX_CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000;
 /// Addresses to listen on.
@@ -95,6 +95,9 @@ pub const CHECKPOINT_LOG_BYTES: u64 = 128 * MIB;
 pub const WINDOW_BYTES: usize = 1024 * 1024;
 /// What all windows of a core may hold; beyond it a window keeps only its newest batch.
 pub const ALL_WINDOWS_BYTES: usize = 128 * 1024 * 1024;
+/// Frames kept between two news of a stream: one of the most that a reader takes, or many small
+/// ones.
+pub const FRAMES_BYTES: usize = 2 * TAKE_BYTES;
 /// Bytes of stored data that a live reader takes at once; more waits for the next write.
 pub const TAKE_BYTES: usize = 256 * 1024;
 /// Webhook deliveries under way at once.

@@ -10,9 +10,7 @@ use thalweg_proto::offset::ReadFrom;
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
 
-use super::input::Input;
 use super::select::{Either, either};
-use crate::config::limits::READ_BUFFER_BYTES;
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
 use crate::fanout::batch::LiveBatch;
@@ -35,8 +33,7 @@ pub(super) async fn poll(
 
 /// The connection that a long-poll came over.
 pub(super) struct Peer<'a> {
-    pub(super) socket: &'a mut Socket,
-    pub(super) input: &'a mut Input,
+    pub(super) socket: &'a Socket,
     /// Kept for the next long-poll of the connection.
     pub(super) watching: &'a mut Option<Watching>,
 }
@@ -85,11 +82,9 @@ async fn wait(
             let first = either(pin!(peer.gone(core, &mut has_left)), follower.next(position)).await;
             let next = match first {
                 Either::Second(next) => next,
-                // It may have sent the next request before.
-                Either::First(()) => match peer.input.read(peer.socket, READ_BUFFER_BYTES).await {
-                    Ok(1..) => continue,
-                    _ => return None,
-                },
+                // It may have sent the next request before it closed its sending side.
+                Either::First(()) if peer.socket.is_at_end() => return None,
+                Either::First(()) => continue,
             };
             match next {
                 Next::News(batches) => {

@@ -141,8 +141,8 @@ impl Connection {
                 }
             }
             Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-                let Connection { core, socket, input, watching, .. } = self;
-                let peer = long_poll::Peer { socket, input, watching };
+                let Connection { core, socket, watching, .. } = self;
+                let peer = long_poll::Peer { socket, watching };
                 long_poll::poll(core, request, peer).await?
             }
             Ok(request) => answer::answer(&self.core, request, head).await?,

@@ -1,6 +1,6 @@
 //! The segment files that a core has open: the one it writes, and a few that it reads.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,6 +24,8 @@ pub(super) struct LogFiles {
     finished: RefCell<Vec<Open>>,
     /// Most recently used last.
     reading: RefCell<Vec<Open>>,
+    /// Groups are written through the system's cache: the file system refuses direct writes.
+    cached: Cell<bool>,
 }
 
 impl LogFiles {
@@ -40,7 +42,10 @@ impl LogFiles {
         let open = |flags| OpenOptions::new().write(true).custom_flags(flags).open(&path);
         let file = self.with_descriptors(|| {
             // Not every file system can write past its cache; the sync is what matters.
-            open(sync | libc::O_DIRECT).or_else(|_| open(sync))
+            match self.cached.get() {
+                false => open(sync | libc::O_DIRECT).or_else(|_| open(sync)),
+                true => open(sync),
+            }
         })?;
         let file = Rc::new(RingFile::new(file)?);
         let before = self.writing.replace(Some((segment, Rc::clone(&file))));
@@ -48,6 +53,13 @@ impl LogFiles {
             self.finished.borrow_mut().extend(before);
         }
         Ok(file)
+    }
+
+    /// A write was refused as it stands. Whether it may pass through the cache, which has not been
+    /// tried yet: some file systems refuse only the write, for their larger blocks.
+    pub(super) fn write_through_cache(&self) -> bool {
+        self.finished.borrow_mut().extend(self.writing.take());
+        !self.cached.replace(true)
     }
 
     /// The files that may hold writes that were not synced; finished ones are given up with it.

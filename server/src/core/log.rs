@@ -42,17 +42,24 @@ impl Core {
     }
 
     async fn write(self: &Rc<Core>, mut group: Group, timer: Option<&Timer>) {
-        let file = match self.files.for_writing(self, group.segment) {
-            Ok(file) => file,
-            Err(error) => fatal("open", group.segment, &error),
-        };
-        let (result, bytes) =
-            file.write_all_at(std::mem::take(&mut group.bytes), group.file_offset).await;
-        if let Err(error) = result {
-            fatal("write", group.segment, &error);
+        loop {
+            let file = match self.files.for_writing(self, group.segment) {
+                Ok(file) => file,
+                Err(error) => fatal("open", group.segment, &error),
+            };
+            let bytes = std::mem::take(&mut group.bytes);
+            let (result, bytes) = file.write_all_at(bytes, group.file_offset).await;
+            group.bytes = bytes;
+            match result {
+                Ok(()) => break,
+                // Refused before anything was written.
+                Err(error)
+                    if error.kind() == io::ErrorKind::InvalidInput
+                        && self.files.write_through_cache() => {}
+                Err(error) => fatal("write", group.segment, &error),
+            }
         }
-        let group_bytes = bytes.len();
-        group.bytes = bytes;
+        let group_bytes = group.bytes.len();
         self.pace_next(&group, timer);
         self.with_shard(|shard, now| {
             let placements = std::mem::take(&mut group.placements);

@@ -34,10 +34,10 @@ pub struct Member {
     /// HTTP/1.0 has no chunks.
     pub(super) chunked: bool,
     pub(super) state: State,
-    /// It was called while it could not be looked at.
-    pub(super) missed: bool,
+    /// Look again after the write under way: it was called meanwhile, or there was more.
+    pub(super) look_again: bool,
     /// The last page was not the last one.
-    behind: bool,
+    pub(super) behind: bool,
     /// Nothing follows the write under way.
     pub(super) over: bool,
     /// The kernel tells when the peer leaves.
@@ -64,7 +64,6 @@ pub(super) enum State {
 pub(super) enum Step {
     Wait,
     Look,
-    Fetch,
     Close,
     Free,
 }
@@ -99,7 +98,7 @@ impl Member {
             cursor,
             chunked,
             state: State::Idle,
-            missed: false,
+            look_again: false,
             behind: false,
             over: false,
             watched: false,
@@ -112,6 +111,8 @@ impl Member {
         self.next = answer.next;
         self.behind = answer.behind;
         self.over = answer.closed;
+        // While the page was read nobody called, or the call was for something else.
+        self.look_again = true;
         answer.bytes
     }
 
@@ -128,7 +129,7 @@ impl Member {
         }
     }
 
-    /// A write begins.
+    /// A write begins: it has this long in all.
     pub(super) fn begins(&mut self, core: &Core, len: usize) {
         self.state = State::Sending;
         self.deadline.set(core.clock.instant(), time_to_take(core, len), Phase::Writing);
@@ -141,13 +142,11 @@ impl Member {
         self.over |= !well;
     }
 
-    /// The peer has closed its side: a write under way need not wait for it.
+    /// The peer has closed its side. A write under way goes on: it may still read.
     pub(super) fn peer_left(&mut self) {
         self.gone = true;
-        match self.state {
-            State::Closing => self.state = State::Idle,
-            State::Sending => shutdown(self.socket.handle(), true),
-            State::Idle | State::Fetching => {}
+        if self.state == State::Closing {
+            self.state = State::Idle;
         }
     }
 
@@ -156,8 +155,7 @@ impl Member {
             State::Sending | State::Fetching | State::Closing => Step::Wait,
             State::Idle if self.gone => Step::Free,
             State::Idle if self.over => Step::Close,
-            State::Idle if self.behind => Step::Fetch,
-            State::Idle if std::mem::take(&mut self.missed) => Step::Look,
+            State::Idle if std::mem::take(&mut self.look_again) => Step::Look,
             State::Idle => Step::Wait,
         }
     }

@@ -11,12 +11,14 @@
 
 mod member;
 mod page;
+mod sweep;
 mod table;
 mod watch;
 
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thalweg_proto::cursor;
@@ -27,6 +29,7 @@ use crate::rt::{self, Completion, SENDS_PER_CALL, Sends, SendsReady};
 pub use member::{Answer, Member};
 use member::{State, Step};
 pub use page::encode as encode_page;
+use sweep::Sweep;
 use table::{Entry, Table};
 pub use watch::Watching;
 pub(crate) use watch::ensure as ensure_watched;
@@ -37,13 +40,17 @@ pub struct Crowd(RefCell<Inner>);
 struct Inner {
     sends: Sends,
     table: Table,
+    sweep: Sweep,
 }
 
 impl Crowd {
     /// An empty crowd, and what its task sleeps on.
     pub fn new(driver: rt::Driver) -> std::io::Result<(Crowd, SendsReady)> {
         let (sends, ready) = Sends::new(driver)?;
-        Ok((Crowd(RefCell::new(Inner { sends, table: Table::default() })), ready))
+        Ok((
+            Crowd(RefCell::new(Inner { sends, table: Table::default(), sweep: Sweep::default() })),
+            ready,
+        ))
     }
 
     /// Takes a member in and sends it the head of its answer with the first page.
@@ -62,16 +69,25 @@ impl Crowd {
         let mut inner = self.0.borrow_mut();
         inner.reap(core);
         let cursor = cursor::current(core.clock.now());
-        for _ in 0..SENDS_PER_CALL {
-            let Some(number) = core.fanout.ready.pop() else { break };
+        let line = &core.fanout.ready;
+        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, core.clock.instant());
+        for _ in 0..looks {
+            let Some(number) = line.pop() else { break };
             inner.look(core, number, cursor);
         }
-        if !core.fanout.ready.is_empty()
-            && let Err(error) = inner.sends.nudge()
-        {
-            tracing::warn!(core = core.id, %error, "the next turn of live readers may be late");
+        match inner.sweep.looked(looks, line.len(), core.clock.instant()) {
+            Some(rest) => turn_after(core, rest),
+            None if looks == 0 || line.is_empty() => {}
+            None if inner.sends.nudge().is_ok() => {}
+            None => turn_after(core, RETRY_PAUSE),
         }
         inner.submit(core);
+    }
+
+    /// The crowd has rested.
+    fn resume(&self, core: &Rc<Core>) {
+        self.0.borrow_mut().sweep.rested();
+        self.turn(core);
     }
 
     /// Sends the page that was read for a member; `None`: it could not be read.
@@ -111,7 +127,7 @@ pub fn start(core: &Rc<Core>, ready: SendsReady) {
 
 impl Inner {
     fn reap(&mut self, core: &Rc<Core>) {
-        let Inner { sends, table } = self;
+        let Inner { sends, table, .. } = self;
         let mut again = Vec::new();
         sends.completions(COMPLETIONS_PER_TURN, |number, completion| {
             let member = match table.get(number) {
@@ -134,7 +150,7 @@ impl Inner {
             settle(core, table, number);
         });
         for (number, rest) in again {
-            self.begin(core, number, rest);
+            self.go_on(core, number, rest);
         }
     }
 
@@ -142,36 +158,50 @@ impl Inner {
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
         let Some(member) = self.table.member(number) else { return };
         if member.state != State::Idle {
-            member.missed = true;
+            member.look_again = true;
             return;
         }
         let Some(follower) = &member.follower else { return };
         let cursors = Cursors { current, own: member.cursor };
         let bytes = match follower.take(member.next.position, cursors) {
+            Some(Next::Ended | Next::Expired) => member.end(),
+            Some(Next::Behind) => return page::fetch(core, number, member),
+            _ if member.behind => return page::fetch(core, number, member),
             None => return,
             Some(Next::News(frame)) => {
                 member.next = frame.next;
                 member.over = frame.closed;
+                member.look_again = !frame.all;
                 frame.bytes(member.chunked)
             }
-            Some(Next::Behind) => return page::fetch(core, number, member),
-            Some(Next::Ended | Next::Expired) => member.end(),
         };
         self.begin(core, number, bytes);
     }
 
     /// Begins a write; there is none under way. Without bytes there is nothing to wait for.
     fn begin(&mut self, core: &Rc<Core>, number: u32, bytes: Bytes) {
-        let Inner { sends, table } = self;
+        let Inner { sends, table, .. } = self;
         let Some(member) = table.member(number) else { return };
         if member.gone || bytes.is_empty() {
             member.state = State::Idle;
             return settle(core, table, number);
         }
-        member.begins(core, bytes.len());
-        if !member.watched {
-            member.watched = sends.watch(number, member.socket.as_fd()).is_ok();
+        if !std::mem::replace(&mut member.watched, true)
+            && let Err(error) = sends.watch(number, member.socket.as_fd())
+        {
+            tracing::warn!(core = core.id, %error, "a live reader could not be watched");
+            // Nothing would ever tell that it has left.
+            member.gone = true;
+            return settle(core, table, number);
         }
+        member.begins(core, bytes.len());
+        self.go_on(core, number, bytes);
+    }
+
+    /// Begins a write or goes on with it, in the time that it has.
+    fn go_on(&mut self, core: &Rc<Core>, number: u32, bytes: Bytes) {
+        let Inner { sends, table, .. } = self;
+        let Some(member) = table.member(number) else { return };
         let begun = sends.send(number, member.socket.as_fd(), bytes);
         if let Err(error) = begun {
             tracing::warn!(core = core.id, %error, "a write to a live reader could not begin");
@@ -181,11 +211,21 @@ impl Inner {
     }
 
     /// What the kernel does not take now stays queued for the next turn.
-    fn submit(&mut self, core: &Core) {
+    fn submit(&mut self, core: &Rc<Core>) {
         if let Err(error) = self.sends.submit() {
             tracing::warn!(core = core.id, %error, "writes to live readers are late");
+            turn_after(core, RETRY_PAUSE);
         }
     }
+}
+
+/// A turn after a pause, whatever else happens.
+fn turn_after(core: &Rc<Core>, pause: Duration) {
+    let core = Rc::clone(core);
+    rt::spawn(async move {
+        rt::sleep(pause).await;
+        core.crowd.resume(&core);
+    });
 }
 
 /// Goes on with a member after something of it has completed.
@@ -194,7 +234,6 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
     match member.step() {
         Step::Wait => {}
         Step::Look => core.fanout.ready.push(number),
-        Step::Fetch => page::fetch(core, number, member),
         Step::Close => member.close(core),
         Step::Free => {
             member.leave(core);
@@ -204,5 +243,7 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
     }
 }
 
+/// The kernel was short of something.
+const RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// Completions taken in one turn: what two batches can make at once.
 const COMPLETIONS_PER_TURN: usize = 2 * SENDS_PER_CALL as usize;

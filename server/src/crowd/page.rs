@@ -50,7 +50,9 @@ pub fn encode(mut page: Page, cursor: u64, chunked: bool, before: &[u8]) -> Answ
     let mut stored = page.stored.concat();
     let facts = &mut page.facts;
     if facts.content_type.framing() == Framing::Text && !facts.up_to_date {
-        let cut = incomplete_utf8_tail(&stored);
+        // A page of nothing else would be read again for ever.
+        let cut =
+            Some(incomplete_utf8_tail(&stored)).filter(|cut| *cut < stored.len()).unwrap_or(0);
         stored.truncate(stored.len() - cut);
         facts.end -= cut as u64;
         facts.next.position -= cut as u64;

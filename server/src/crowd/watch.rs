@@ -29,7 +29,7 @@ pub struct Watching(u32);
 impl Crowd {
     /// Watches a socket. `None`: the kernel refused; the connection does without.
     #[must_use]
-    pub fn watch(&self, core: &Core, socket: &Socket) -> Option<Watching> {
+    pub fn watch(&self, core: &Rc<Core>, socket: &Socket) -> Option<Watching> {
         let mut inner = self.0.borrow_mut();
         let number = inner.table.add(Entry::Watch(Watch::default()));
         if inner.sends.watch(number, socket.as_fd()).is_err() {
@@ -41,7 +41,7 @@ impl Crowd {
     }
 
     /// Takes a watch back. Its number is free when the kernel has let go of it.
-    pub fn unwatch(&self, core: &Core, watching: &Watching, socket: &Socket) {
+    pub fn unwatch(&self, core: &Rc<Core>, watching: &Watching, socket: &Socket) {
         let mut inner = self.0.borrow_mut();
         let number = watching.0;
         let Some(watch) = inner.table.watch(number) else { return };

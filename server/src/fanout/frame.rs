@@ -12,6 +12,7 @@ use thalweg_proto::offset::Offset;
 use thalweg_proto::sse::Control;
 
 use super::batch::{LiveBatch, encode_chunk};
+use crate::config::limits::FRAMES_BYTES;
 
 /// A chunk of an SSE answer.
 #[derive(Clone)]
@@ -21,17 +22,19 @@ pub struct Frame {
     events: Range<u32>,
     /// The token after the last byte that it carries.
     pub next: Offset,
+    /// Nothing is left after it for now.
+    pub all: bool,
     /// The stream is closed: nothing comes after this.
     pub closed: bool,
 }
 
 impl Frame {
     /// A frame of an encoded chunk. The last one of an answer carries the end of the body too.
-    pub(super) fn new(chunk: Bytes, next: Offset, closed: bool) -> Frame {
+    fn new(chunk: Bytes, next: Offset, all: bool, closed: bool) -> Frame {
         let start = chunk.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let end = chunk.len().saturating_sub(CHUNK_SUFFIX.len()).max(start);
         let bytes = if closed { [&chunk[..], LAST_CHUNK].concat().into() } else { chunk };
-        Frame { bytes, events: start as u32..end as u32, next, closed }
+        Frame { bytes, events: start as u32..end as u32, next, all, closed }
     }
 
     /// The bytes for a reader of this kind: HTTP/1.0 has no chunks.
@@ -44,16 +47,22 @@ impl Frame {
     }
 }
 
-/// The frames made since the last news. Under overload readers stand at a few places each, and
-/// every place has its frame; cursors ahead of the clock's multiply them by at most the number of
-/// intervals that a cursor may be ahead.
+/// The frames made since the last news, under a budget of bytes; what is beyond it is made again
+/// for each reader. Under overload readers stand at a few places, and every place has its frame.
+/// Readers that came back within a cursor's interval have cursors of their own, and a frame for
+/// each of these.
 #[derive(Default)]
-pub(super) struct Frames(HashMap<(u64, u64), Frame, RandomState>);
+pub(super) struct Frames {
+    made: HashMap<(u64, u64), Frame, RandomState>,
+    /// In all of them.
+    bytes: usize,
+}
 
 impl Frames {
     /// News: what was made does not end at the end any more.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.made.clear();
+        self.bytes = 0;
     }
 
     /// The frame of all of `batches`, for a reader with a cursor of its own if it is ahead of the
@@ -66,12 +75,14 @@ impl Frames {
         all: bool,
     ) -> Option<Frame> {
         let cursor = cursors.own.max(cursors.current);
-        if let Some(frame) = self.0.get(&(from, cursor)) {
+        if let Some(frame) = self.made.get(&(from, cursor)) {
             return Some(frame.clone());
         }
         let frame = make(batches, cursors, all)?;
-        if self.0.len() < MOST_FRAMES {
-            self.0.insert((from, cursor), frame.clone());
+        let bytes = self.bytes + frame.bytes.len() + size_of::<(u64, u64, Frame)>();
+        if bytes <= FRAMES_BYTES {
+            self.made.insert((from, cursor), frame.clone());
+            self.bytes = bytes;
         }
         Some(frame)
     }
@@ -95,7 +106,7 @@ fn make<'a>(
     let first = batches.next()?;
     if only && all && cursors.own <= cursors.current {
         // The other cores use the same one.
-        return Some(Frame::new(first.frame(cursors.current), first.next, first.closed));
+        return Some(Frame::new(first.frame(cursors.current), first.next, all, first.closed));
     }
     let mut stored = first.stored.to_vec();
     let mut last = first;
@@ -110,8 +121,5 @@ fn make<'a>(
         closed: last.closed,
     };
     let chunk = encode_chunk(&last.content_type, &stored, control);
-    Some(Frame::new(chunk, last.next, last.closed))
+    Some(Frame::new(chunk, last.next, all, last.closed))
 }
-
-/// Frames kept between two news of a stream.
-const MOST_FRAMES: usize = 256;

@@ -210,11 +210,15 @@ impl Follower {
     pub fn take(&self, position: u64, cursors: Cursors) -> Option<Next<Frame>> {
         let mut readers = self.stream.readers.borrow_mut();
         readers.answered(self.index);
+        // Before any news: nobody calls for the end of its time again.
+        if readers.is_expired(self.index) {
+            return Some(Next::Expired);
+        }
+        drop(readers);
         let frame = |news: Skip<Iter<'_, Arc<LiveBatch>>>, all| {
             self.stream.frames.borrow_mut().get(news, position, cursors, all)
         };
-        let expired = || readers.is_expired(self.index).then_some(Next::Expired);
-        self.stream.next(position, frame).or_else(expired)
+        self.stream.next(position, frame)
     }
 
     /// The stream's path.

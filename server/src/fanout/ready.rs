@@ -28,9 +28,15 @@ impl Ready {
         self.line.borrow_mut().pop_front()
     }
 
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.line.borrow().len()
+    }
+
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.line.borrow().is_empty()
+        self.len() == 0
     }
 }

@@ -154,8 +154,10 @@ fn a_member_is_sent_all_news_as_one_frame() {
     assert_eq!(take(&reader, 2, 0), "behind");
     fanout.sweep(now + Duration::from_secs(61));
     assert_eq!(take(&reader, end + 1, 0), "expired");
+    assert_eq!(take(&reader, end, 0), "expired", "also when there is news");
+    let other = fanout.follow(&path(), now + Duration::from_secs(90));
     fanout.end(&path());
-    assert_eq!(take(&reader, end + 1, 0), "ended");
+    assert_eq!(take(&other, end + 1, 0), "ended");
 }
 
 #[test]

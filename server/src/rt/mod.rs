@@ -72,23 +72,23 @@ fn driver() -> Option<Driver> {
 pub fn block_on<F: Future>(driver: Driver, future: F) -> io::Result<F::Output> {
     DRIVER.set(Some(driver));
     match driver {
-        Driver::IoUring => {
-            let mut attempt = 1;
-            let mut runtime = loop {
-                match uring_runtime() {
-                    Ok(runtime) => break runtime,
-                    Err(error) if attempt == RING_ATTEMPTS => return Err(error),
-                    Err(_) => std::thread::sleep(RING_RETRY_PAUSE),
-                }
-                attempt += 1;
-            };
-            Ok(runtime.block_on(future))
-        }
+        Driver::IoUring => Ok(with_ring_memory(uring_runtime)?.block_on(future)),
         Driver::Epoll => {
             let builder = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new();
             Ok(builder.enable_timer().build()?.block_on(future))
         }
     }
+}
+
+/// Sets a ring up, if need be when the memory of an earlier process is released.
+fn with_ring_memory<T>(set_up: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..RING_ATTEMPTS {
+        if let Ok(ring) = set_up() {
+            return Ok(ring);
+        }
+        std::thread::sleep(RING_RETRY_PAUSE);
+    }
+    set_up()
 }
 
 type UringRuntime = monoio::Runtime<monoio::time::TimeDriver<monoio::IoUringDriver>>;

@@ -88,6 +88,18 @@ impl Socket {
         Ok(())
     }
 
+    /// Whether the peer has nothing more to say: it has closed its side, or the connection is
+    /// lost, and all it sent before has been read.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        use rustix::net::RecvFlags;
+        let mut byte = [0; 1];
+        match rustix::net::recv(self, &mut byte[..], RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            Ok((read, _)) => read == 0,
+            Err(error) => error != rustix::io::Errno::AGAIN,
+        }
+    }
+
     /// Takes what the peer has sent by now and throws it away, up to a bound: a socket that is
     /// closed with something unread resets the connection.
     pub fn discard_input(&self) {

@@ -33,7 +33,9 @@ impl Sends {
     /// Sends through a ring, or by one call each where the core runs on epoll.
     pub fn new(driver: Driver) -> io::Result<(Sends, SendsReady)> {
         let backend = match driver {
-            Driver::IoUring => Backend::Ring(Box::new(SendRing::new(SENDS_PER_CALL)?)),
+            Driver::IoUring => {
+                Backend::Ring(Box::new(super::with_ring_memory(|| SendRing::new(SENDS_PER_CALL))?))
+            }
             Driver::Epoll => Backend::Epoll(EpollSends::new()?),
         };
         let descriptor = match &backend {
@@ -118,7 +120,16 @@ struct EpollSends {
     bell: OwnedFd,
     done: VecDeque<(u32, Completion)>,
     full: HashMap<u32, Bytes>,
+    watches: HashMap<u32, Watch>,
+    /// Tells the events of a token's watch from those of an earlier one.
+    generation: u32,
     events: Vec<epoll::Event>,
+}
+
+struct Watch {
+    generation: u32,
+    /// Its end was told; the kernel may report it in several steps.
+    told: bool,
 }
 
 impl EpollSends {
@@ -127,7 +138,15 @@ impl EpollSends {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
         let events = Vec::with_capacity(SENDS_PER_CALL as usize);
-        Ok(EpollSends { epoll, bell, done: VecDeque::new(), full: HashMap::new(), events })
+        Ok(EpollSends {
+            epoll,
+            bell,
+            done: VecDeque::new(),
+            full: HashMap::new(),
+            watches: HashMap::new(),
+            generation: 0,
+            events,
+        })
     }
 
     fn send(&mut self, token: u32, socket: BorrowedFd<'_>, mut bytes: Bytes) {
@@ -144,13 +163,20 @@ impl EpollSends {
 
     fn watch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         let flags = epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token.into()), flags)?;
+        self.generation = self.generation.wrapping_add(1) & MAX_GENERATION;
+        let data = u64::from(self.generation) << u32::BITS | u64::from(token);
+        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(data), flags)?;
+        self.watches.insert(token, Watch { generation: self.generation, told: false });
         Ok(())
     }
 
     fn unwatch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         epoll::delete(&self.epoll, socket)?;
-        self.done.push_back((token, Completion::Gone));
+        if let Some(watch) = self.watches.get_mut(&token)
+            && !std::mem::replace(&mut watch.told, true)
+        {
+            self.done.push_back((token, Completion::Gone));
+        }
         Ok(())
     }
 
@@ -184,21 +210,27 @@ impl EpollSends {
         let _ = epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&now));
         for event in &self.events {
             let (data, flags) = (event.data.u64(), event.flags);
-            let Ok(token) = u32::try_from(data) else {
+            if data == BELL {
                 let mut count = [0; 8];
                 let _ = rustix::io::read(&self.bell, &mut count);
+                continue;
+            }
+            let (generation, token) = ((data >> u32::BITS) as u32, data as u32);
+            let watch = self.watches.get_mut(&token);
+            let Some(watch) = watch.filter(|watch| watch.generation == generation) else {
                 continue;
             };
             let lost = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
             if let Some(rest) = self.full.remove(&token) {
                 self.done.push_back((token, Completion::Sent(Ok(rest))));
             }
-            if flags.intersects(lost) {
+            if flags.intersects(lost) && !std::mem::replace(&mut watch.told, true) {
                 self.done.push_back((token, Completion::Gone));
             }
         }
     }
 }
 
-/// No token has this number.
+/// No watch has this number.
 const BELL: u64 = u64::MAX;
+const MAX_GENERATION: u32 = u32::MAX >> 1;

@@ -218,7 +218,56 @@ fn a_reader_that_falls_far_behind_gets_everything() {
                 got.push_str(&event.data);
             }
         }
-        assert!(got == bodies.concat(), "{driver}: {} bytes of {}", got.len(), APPENDS * APPEND_BYTES);
+        assert!(
+            got == bodies.concat(),
+            "{driver}: {} bytes of {}",
+            got.len(),
+            APPENDS * APPEND_BYTES
+        );
+    }
+}
+
+/// More than any socket takes, so that what follows has to wait.
+fn block(server: &Server, stream: &str) -> usize {
+    let body = "b".repeat(6 * 1024 * 1024);
+    server.post(stream, "text/plain", &body).expect_status(204);
+    body.len()
+}
+
+#[test]
+fn all_news_that_came_during_a_write_follow_it() {
+    for driver in DRIVERS {
+        let server = Server::start(&["--cores=1", driver]);
+        server.put("a", "text/plain", "").expect_status(201);
+        let mut slow = sse(&server, "a", "now");
+        let mut want = block(&server, "a");
+        // More than one write carries, and less than the window keeps.
+        for _ in 0..5 {
+            let body = "n".repeat(64 * 1024);
+            server.post("a", "text/plain", &body).expect_status(204);
+            want += body.len();
+        }
+        let mut got = 0;
+        while got < want {
+            got += slow.next_of("data").data.len();
+        }
+        assert_eq!(got, want, "{driver}");
+    }
+}
+
+#[test]
+fn a_blocked_reader_with_news_ends_when_the_server_drains() {
+    for driver in DRIVERS {
+        let mut server = Server::start(&["--cores=1", driver]);
+        server.put("a", "text/plain", "").expect_status(201);
+        let mut slow = sse(&server, "a", "now");
+        block(&server, "a");
+        server.post("a", "text/plain", "news").expect_status(204);
+        let began = Instant::now();
+        server.terminate();
+        while slow.next().is_some() {}
+        assert!(server.exit().success(), "{driver}");
+        assert!(began.elapsed() < Duration::from_secs(15), "{driver}: {:?}", began.elapsed());
     }
 }
 
