@@ -40,13 +40,14 @@ fn expiry_is_proactive() {
 
 #[test]
 fn an_event_reader_keeps_a_stream_alive() {
-    let server = Server::start(&["--sse-lifetime=4s"]);
-    create(&server, "a", "stream-ttl", 1);
+    let server = Server::start(&["--sse-lifetime=10s"]);
+    // Long enough for a busy machine to connect in time.
+    create(&server, "a", "stream-ttl", 3);
     let began = Instant::now();
     let request = Request::get("a?offset=-1&live=sse");
     let mut events = Events::open(server.connect(), &request);
     events.next_of("control");
-    while began.elapsed() < Duration::from_millis(2500) {
+    while began.elapsed() < Duration::from_millis(4500) {
         assert!(is_listed(&server, "a"), "after {:?}", began.elapsed());
         thread::sleep(Duration::from_millis(50));
     }
