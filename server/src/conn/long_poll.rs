@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
 use crate::fanout::batch::LiveBatch;
 use crate::fanout::{Follower, Next};
-use crate::mailbox::message::{Answer, Note, Op};
+use crate::mailbox::message::{Answer, Op};
 use crate::rt::Socket;
 use crate::shard::page::Page;
 
@@ -27,7 +27,7 @@ pub(super) async fn poll(
 ) -> Option<Response> {
     let follower = core.follow(&request.path, core.config.live.long_poll_timeout);
     let response = wait(core, request, &follower, peer).await;
-    leave(core, follower);
+    core.leave(follower);
     response
 }
 
@@ -47,13 +47,6 @@ impl Peer<'_> {
         };
         core.crowd.gone(watching).await;
         *has_left = true;
-    }
-}
-
-/// Takes a reader out, and tells the owner if it was the last.
-pub(super) fn leave(core: &Rc<Core>, follower: Follower) {
-    if let Some(path) = follower.leave() {
-        core.tell_owner(&path, Note::Unfollow { core: core.id, path: path.clone() });
     }
 }
 

@@ -12,7 +12,6 @@ use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::Response;
 
 use super::deadlines::Guard;
-use super::long_poll::leave;
 use super::output::encode;
 use crate::config::limits::SSE_LIFETIME_JITTER_PERCENT;
 use crate::core::Core;
@@ -47,7 +46,7 @@ pub(super) async fn open(
             Ok(Box::new(Start { core, follower, cursor, page, version }))
         }
         Err(response) => {
-            leave(core, follower);
+            core.leave(follower);
             Err(response)
         }
     }

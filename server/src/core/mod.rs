@@ -228,6 +228,13 @@ impl Core {
         self.fanout.follow(path, self.clock.instant() + lifetime)
     }
 
+    /// Takes a live reader out, and tells the owner if it was the last.
+    pub fn leave(self: &Rc<Core>, follower: Follower) {
+        if let Some(path) = follower.leave() {
+            self.tell_owner(&path, Note::Unfollow { core: self.id, path: path.clone() });
+        }
+    }
+
     /// A random number.
     #[must_use]
     pub fn random(&self) -> u64 {

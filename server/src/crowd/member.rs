@@ -17,7 +17,6 @@ use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
 use crate::fanout::Follower;
-use crate::mailbox::message::Note;
 use crate::rt::{Socket, shutdown};
 
 /// See the module.
@@ -170,7 +169,8 @@ impl Member {
 
     /// Leaves the stream's readers.
     pub(super) fn leave(&mut self, core: &Rc<Core>) {
-        let Some(path) = self.follower.take().and_then(Follower::leave) else { return };
-        core.tell_owner(&path, Note::Unfollow { core: core.id, path: path.clone() });
+        if let Some(follower) = self.follower.take() {
+            core.leave(follower);
+        }
     }
 }

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 use thalweg_proto::content_type::Framing;
 use thalweg_proto::cursor;
-use thalweg_proto::http1::encode::{CHUNK_SUFFIX, LAST_CHUNK};
+use thalweg_proto::http1::encode::LAST_CHUNK;
 use thalweg_proto::offset::ReadFrom;
 use thalweg_proto::request::{LiveMode, ReadRequest};
 use thalweg_proto::sse::{Control, incomplete_utf8_tail};
 
 use super::member::{Answer, Member, State};
 use crate::core::Core;
-use crate::fanout::batch::encode_chunk;
+use crate::fanout::batch::{encode_chunk, events_of};
 use crate::mailbox::message::{Answer as Reply, Op};
 use crate::rt;
 use crate::shard::page::Page;
@@ -68,7 +68,7 @@ pub fn encode(mut page: Page, cursor: u64, chunked: bool, before: &[u8]) -> Answ
             bytes.extend_from_slice(LAST_CHUNK);
         }
     } else {
-        bytes.extend_from_slice(without_chunk_framing(&chunk));
+        bytes.extend_from_slice(&chunk[events_of(&chunk)]);
     }
     Answer {
         bytes: Bytes::from(bytes),
@@ -76,9 +76,4 @@ pub fn encode(mut page: Page, cursor: u64, chunked: bool, before: &[u8]) -> Answ
         behind: !facts.up_to_date,
         closed: facts.closed,
     }
-}
-
-fn without_chunk_framing(chunk: &[u8]) -> &[u8] {
-    let start = chunk.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    &chunk[start..chunk.len().saturating_sub(CHUNK_SUFFIX.len()).max(start)]
 }

@@ -1,5 +1,6 @@
 //! News of a stream, made once and shared by every live reader on every core.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -75,6 +76,12 @@ pub fn encode_chunk(content_type: &ContentType, stored: &[u8], control: Control)
     let mut events = data_event(content_type, stored);
     sse::write_control(&mut events, control);
     as_chunk(&events)
+}
+
+/// Where in a chunk its events are: what a reader of HTTP/1.0 is sent.
+pub(crate) fn events_of(chunk: &[u8]) -> Range<usize> {
+    let start = chunk.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    start..chunk.len().saturating_sub(CHUNK_SUFFIX.len()).max(start)
 }
 
 /// A data event, with room for a control event behind it; nothing if there is no data.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use thalweg_proto::http1::encode::{CHUNK_SUFFIX, LAST_CHUNK};
+use thalweg_proto::http1::encode::LAST_CHUNK;
 use thalweg_proto::offset::Offset;
 use thalweg_proto::sse::Control;
 
-use super::batch::{LiveBatch, encode_chunk};
+use super::batch::{LiveBatch, encode_chunk, events_of};
 use crate::config::limits::FRAMES_BYTES;
 
 /// A chunk of an SSE answer.
@@ -31,8 +31,7 @@ pub struct Frame {
 impl Frame {
     /// A frame of an encoded chunk. The last one of an answer carries the end of the body too.
     fn new(chunk: Bytes, next: Offset, all: bool, closed: bool) -> Frame {
-        let start = chunk.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let end = chunk.len().saturating_sub(CHUNK_SUFFIX.len()).max(start);
+        let Range { start, end } = events_of(&chunk);
         let bytes = if closed { [&chunk[..], LAST_CHUNK].concat().into() } else { chunk };
         Frame { bytes, events: start as u32..end as u32, next, all, closed }
     }

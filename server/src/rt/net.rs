@@ -66,11 +66,6 @@ impl Socket {
         (result, slice.into_inner())
     }
 
-    /// Waits until something can be read, without holding a buffer. Safe to drop.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.0.readable(false).await
-    }
-
     /// Writes all pieces in order.
     pub async fn write_all(&mut self, pieces: Pieces) -> io::Result<()> {
         write_all(&mut self.0, pieces).await
