@@ -13,6 +13,7 @@ pub mod core;
 pub mod crowd;
 pub mod fanout;
 mod helper;
+pub mod http2;
 mod local;
 pub mod logging;
 pub mod mailbox;
@@ -23,6 +24,7 @@ pub mod serve;
 pub mod shard;
 mod signals;
 pub mod subscriptions;
+pub mod tls;
 
 use http::StatusCode;
 use thalweg_proto::problem::Problem;

@@ -13,6 +13,7 @@ mod print;
 pub mod raw;
 mod resolve;
 pub mod system;
+mod tls;
 pub mod value;
 
 use std::net::SocketAddr;
@@ -23,8 +24,9 @@ pub use args::ServeArgs;
 pub use error::ConfigError;
 pub use network::BasePath;
 pub use system::Machine;
+pub use tls::{CertFiles, ClientAuthorities, TlsConfig};
 use url::Url;
-pub use value::{Durability, IoDriver, LogFormat};
+pub use value::{ClientAuth, Durability, IoDriver, LogFormat};
 
 /// What a server runs with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub base_path: BasePath,
     /// How clients reach this server, without a trailing slash; `None`: as the `Host` field says.
     pub public_url: Option<Url>,
+    /// Certificates; `None`: plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// Live reads.
     pub live: LiveConfig,
     /// The log and its cache.
@@ -92,6 +96,10 @@ pub struct LimitsConfig {
     pub write_stall_timeout: Duration,
     /// How long a stopping server waits for requests under way.
     pub drain_timeout: Duration,
+    /// For a TLS handshake.
+    pub tls_handshake_timeout: Duration,
+    /// Requests at once on one HTTP/2 connection, live reads included.
+    pub http2_streams: u32,
 }
 
 /// `[log]`

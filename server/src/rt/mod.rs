@@ -17,7 +17,7 @@ use std::io;
 use std::time::Duration;
 
 pub use file::RingFile;
-pub use net::{Bell, BellRope, Listener, Socket, bell};
+pub use net::{Bell, BellRope, Listener, Socket, SocketReader, SocketWriter, bell};
 pub use sends::{SENDS_PER_CALL, Sends, SendsReady};
 pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
 pub use timer::Timer;

@@ -21,6 +21,7 @@ use crate::mailbox::{Inbox, Outbox, Post};
 use crate::rt::{self, Driver, Listener};
 use crate::shard::Shard;
 use crate::subscriptions::{Control, Subscriptions};
+use crate::tls::Keeper;
 
 /// How often a draining core looks whether it is done.
 const DRAIN_PAUSE: Duration = Duration::from_millis(10);
@@ -49,6 +50,8 @@ pub(super) struct CoreThread {
     pub(super) control: Control,
     pub(super) helper: Helper,
     pub(super) running: Arc<Running>,
+    /// Connections begin with a handshake.
+    pub(super) tls: Option<Arc<Keeper>>,
     pub(super) seed: u64,
 }
 
@@ -80,7 +83,9 @@ impl CoreThread {
     }
 
     async fn run(self, ready: Ready) {
-        let CoreThread { core: id, config, driver, post, inbox, shard, helper, running, .. } = self;
+        let CoreThread {
+            core: id, config, driver, post, inbox, shard, helper, running, tls, ..
+        } = self;
         let subscriptions = match self
             .subscriptions
             .map(|stored| Subscriptions::restore(&stored, self.control.clone()))
@@ -122,7 +127,7 @@ impl CoreThread {
         core.with_shard(|shard, now| shard.purge_unreferenced(now));
         crate::subscriptions::start(&core);
         for (listener, address) in listeners {
-            rt::spawn(accept(Rc::clone(&core), listener, address));
+            rt::spawn(accept(Rc::clone(&core), listener, address, tls.clone()));
         }
         let _ = ready.send(Ok(()));
         drop(ready);
@@ -138,14 +143,14 @@ async fn receive(core: Rc<Core>, inbox: Inbox) {
     }
 }
 
-async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr) {
+async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr, tls: Option<Arc<Keeper>>) {
     let capacity = core.config.limits.max_connections.div_ceil(core.cores());
     loop {
         match listener.accept().await {
             Ok((socket, _)) if core.connections.get() >= capacity => {
-                rt::spawn(conn::turn_away(Rc::clone(&core), socket));
+                rt::spawn(conn::turn_away(Rc::clone(&core), socket, tls.is_some()));
             }
-            Ok((socket, _)) => rt::spawn(conn::serve(Rc::clone(&core), socket)),
+            Ok((socket, _)) => rt::spawn(conn::serve(Rc::clone(&core), socket, tls.clone())),
             Err(error) => {
                 tracing::warn!(core = core.id, %address, %error, "accept failed");
                 rt::sleep(ACCEPT_PAUSE).await;

@@ -8,6 +8,8 @@ use thalweg_proto::path::StreamPath;
 use thalweg_storage::RecoveryError;
 use thalweg_storage::data_dir::DataDirError;
 
+use crate::tls::TlsError;
+
 /// See the module.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -44,6 +46,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The certificates are not usable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// What is stored cannot be read back.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),

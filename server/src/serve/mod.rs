@@ -17,6 +17,7 @@ use crate::helper::Helper;
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
+use crate::tls::Keeper;
 use core_thread::{CoreThread, Running};
 use signals::Signals;
 
@@ -25,6 +26,11 @@ pub fn run(config: Config) -> Result<(), StartError> {
     open::raise_descriptor_limit();
     let signals = Signals::catch();
     let driver = choose_driver(config.io)?;
+    let tls = config.tls.as_ref().map(Keeper::start).transpose()?;
+    if let Some(keeper) = &tls {
+        let keeper = Arc::clone(keeper);
+        crate::signals::on_hangup(move || keeper.reload());
+    }
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
     let opened = open::open(&config)?;
@@ -50,6 +56,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             control: control.clone(),
             helper: helper.clone(),
             running: Arc::clone(&running),
+            tls: tls.clone(),
             seed: seeds.next().unwrap_or_default(),
         };
         threads.push(thread.spawn(ready.clone())?);
