@@ -232,7 +232,7 @@ pub fn offset_trimmed(earliest: Offset, field: &str) -> Problem {
     let detail = format!("{field}: the data there was dropped; the stream begins at {earliest}");
     Problem::new(StatusCode::GONE, "offset-trimmed", detail)
         .with(STREAM_EARLIEST_OFFSET, earliest)
-        .with_member("earliest_offset", earliest)
+        .with_member("earliest_offset", &earliest)
 }
 
 /// 400 for an offset inside a JSON message.

@@ -41,7 +41,7 @@ impl Problem {
 
     /// Adds a fact to the body.
     #[must_use]
-    pub fn with_member(mut self, name: &'static str, value: impl ToString) -> Problem {
+    pub fn with_member(mut self, name: &'static str, value: &impl ToString) -> Problem {
         self.members.push((name, value.to_string()));
         self
     }
