@@ -150,5 +150,5 @@ fn fatal(action: &str, segment: SegmentRef, error: &io::Error) -> ! {
         %error,
         "the log failed; stopping, because what is on the disk is not known any more"
     );
-    std::process::abort();
+    crate::rt::fatal();
 }
