@@ -33,6 +33,8 @@ pub mod format;
 pub mod group;
 pub mod layout;
 pub mod location;
+#[doc(hidden)]
+pub mod planted;
 pub mod record;
 pub mod recovery;
 pub mod segment;
