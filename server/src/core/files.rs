@@ -82,13 +82,18 @@ impl LogFiles {
     /// Opens a file; if there is no descriptor left, gives up those that are only kept.
     fn with_descriptors(&self, open: impl Fn() -> io::Result<RingFile>) -> io::Result<RingFile> {
         match open() {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Err(error) if is_out_of_descriptors(&error) => {
                 self.reading.borrow_mut().clear();
                 open()
             }
             result => result,
         }
     }
+}
+
+/// Whether a file was not opened because the process, or the machine, has no descriptor left.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 impl Core {
