@@ -272,7 +272,7 @@ impl Clients {
 
     /// What the next stream of a free path shall be.
     fn wish(&mut self, model: &mut Model, path: usize) {
-        let mut wish = CreateWish { fork: None, source: None, ttl: None, body: None };
+        let mut wish = CreateWish::default();
         if self.random.chance(1, 3) {
             let forkable = |source: &usize| {
                 let state = &model.paths[*source];
@@ -289,6 +289,10 @@ impl Clients {
         }
         if wish.fork.is_none() && self.random.chance(1, 5) {
             wish.ttl = Some(1 + self.random.below(20));
+        }
+        if wish.fork.is_none() && self.random.chance(1, 4) {
+            wish.keep_bytes = self.random.chance(2, 3).then(|| 100 + self.random.below(4_000));
+            wish.keep_seconds = self.random.chance(1, 3).then(|| 1 + self.random.below(5));
         }
         if self.random.chance(1, 4) {
             wish.body = Some(self.append(model, path));

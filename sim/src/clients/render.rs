@@ -65,4 +65,10 @@ fn create_fields(model: &Model, call: &Call, fields: &mut Vec<(&'static str, Str
     } else if let Some(ttl) = wish.ttl {
         fields.push(("Stream-TTL", ttl.to_string()));
     }
+    for (name, limit) in [
+        ("Stream-Retention-Bytes", wish.keep_bytes),
+        ("Stream-Retention-Seconds", wish.keep_seconds),
+    ] {
+        fields.extend(limit.map(|limit| (name, limit.to_string())));
+    }
 }

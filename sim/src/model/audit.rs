@@ -10,7 +10,8 @@ impl Model {
     pub(crate) fn audited(&mut self, id: u64, tail: u64) {
         self.checked.audits += 1;
         let Some(stream) = self.streams.get(&id) else { return };
-        let (path, json, start) = (stream.path, stream.json, stream.start);
+        let (path, json) = (stream.path, stream.json);
+        let start = stream.start.max(stream.earliest);
         let name = self.paths[path].name();
         let Some(content) = stream.content.range(start..tail).map(<[u8]>::to_vec) else {
             return self.broken("I1", format!("stream {id} at {name} could not be read whole"));
@@ -100,12 +101,17 @@ impl Model {
 
     fn look_for_acknowledged(&mut self, id: u64, path: usize, found: &BTreeMap<usize, u64>) {
         let mut missing = None;
+        let earliest = self.streams.get(&id).map_or(0, |stream| stream.earliest);
         for (number, append) in self.appends.iter_mut().enumerate() {
             if append.path != path || found.contains_key(&number) {
                 continue;
             }
             match append.state {
-                AppendState::Stored { stream, .. } if stream == id => {
+                AppendState::Stored { stream, end } if stream == id => {
+                    // What was dropped was there once.
+                    if end.map_or(earliest > 0, |end| end <= earliest) {
+                        continue;
+                    }
                     missing.get_or_insert(number);
                 }
                 AppendState::Unknown if append.life < self.life && !append.under_way => {

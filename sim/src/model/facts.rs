@@ -9,6 +9,12 @@ pub(crate) struct Stream {
     /// The position of its own first byte: 0, or the fork point.
     pub(crate) start: u64,
     pub(crate) content: Content,
+    /// It begins here: what was before was dropped.
+    pub(crate) earliest: u64,
+    /// Whether something of it may be dropped, or of the stream that it was forked from.
+    pub(crate) trims: bool,
+    /// At least so many bytes are kept, if they are not too old.
+    pub(crate) keep_bytes: Option<u64>,
     /// It was at least so long once.
     pub(crate) min_tail: u64,
     pub(crate) closed_at: Option<u64>,

@@ -99,7 +99,9 @@ impl Model {
                     source.stable_since.is_some_and(|since| since < call.sent)
                         && source.known == wish.fork.map(|(id, _)| id)
                 });
-                if there && answer.code != "fork-too-deep" && call.source_stable {
+                let source = wish.fork.and_then(|(id, _)| self.streams.get(&id));
+                let trims = source.is_some_and(|source| source.trims);
+                if there && !trims && answer.code != "fork-too-deep" && call.source_stable {
                     let what = format!("a fork to {name} was refused: {}", answer.code);
                     self.broken("I7", what);
                 }
@@ -307,6 +309,9 @@ impl Model {
                 if !self.heard_of(id, call.path, call.sent) {
                     return;
                 }
+                if from.is_none() {
+                    self.begins_at(id, call.path, start);
+                }
                 if start + stored.len() as u64 != end {
                     let what = format!("{name}: {start}..{end} came as {} bytes", stored.len());
                     self.broken("I8", what);
@@ -333,6 +338,14 @@ impl Model {
                     && current == self.paths[call.path].known
                 {
                     self.broken("I3", format!("{name}: {from:?} is said to be gone"));
+                }
+            }
+            (410, "offset-trimmed") => {
+                let stream = from.and_then(|from| self.streams.get(&from.epoch));
+                // A fork's tokens may be its source's; those are not looked at.
+                let own = stream.is_some_and(|stream| stream.path == call.path);
+                if own && !stream.is_some_and(|stream| stream.trims) {
+                    self.broken("I1", format!("{name}: {from:?} was dropped, and nothing may be"));
                 }
             }
             (404 | 410, _) => self.missing(call.path, call.sent),

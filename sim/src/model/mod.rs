@@ -94,6 +94,11 @@ impl Model {
         let inherited = source.and_then(|(source, point)| {
             self.streams.get(&source).map(|source| source.content.first(point))
         });
+        let source_trims = source
+            .and_then(|(source, _)| self.streams.get(&source))
+            .is_some_and(|source| source.trims);
+        let keep_bytes = wish.as_ref().and_then(|wish| wish.keep_bytes);
+        let ages = wish.as_ref().is_some_and(|wish| wish.keep_seconds.is_some());
         let state = &mut self.paths[path];
         if state.known != Some(id) && !state.past.contains(&id) {
             state.past.extend(state.known.replace(id));
@@ -104,6 +109,9 @@ impl Model {
             json,
             start: source.map_or(0, |(_, point)| point),
             content: inherited.unwrap_or_default(),
+            earliest: 0,
+            trims: keep_bytes.is_some() || ages || source_trims,
+            keep_bytes: keep_bytes.filter(|_| !ages),
             min_tail: 0,
             closed_at: None,
             gone: None,
@@ -136,6 +144,22 @@ impl Model {
             self.broken("I6", format!("stream {id} at {name} was gone and is back"));
         }
         true
+    }
+
+    /// The beginning of a stream was asked for, and this is where it is.
+    pub(crate) fn begins_at(&mut self, id: u64, path: usize, start: u64) {
+        let name = self.paths[path].name();
+        let stream = self.stream(id, path);
+        let (before, tail, trims) = (stream.earliest, stream.min_tail, stream.trims);
+        let keeps_less = stream.keep_bytes.is_some_and(|keep| tail.saturating_sub(start) < keep);
+        stream.earliest = before.max(start);
+        if start < before {
+            let what = format!("stream {id} at {name} began at {before}, and begins at {start}");
+            self.broken("I6", what);
+        } else if start > before && (!trims || keeps_less) {
+            let what = format!("stream {id} at {name} begins at {start} and should keep more");
+            self.broken("I1", what);
+        }
     }
 
     /// Bytes of a stream were shown.

@@ -3,7 +3,7 @@
 //! things.
 
 /// What a create asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct CreateWish {
     /// The stream to fork and the point.
     pub(crate) fork: Option<(u64, u64)>,
@@ -11,6 +11,10 @@ pub(crate) struct CreateWish {
     pub(crate) source: Option<usize>,
     /// Seconds without access after which it expires.
     pub(crate) ttl: Option<u64>,
+    /// How many bytes of it are kept at least; more may be dropped.
+    pub(crate) keep_bytes: Option<u64>,
+    /// For how many seconds bytes are kept at least.
+    pub(crate) keep_seconds: Option<u64>,
     /// The append that its body is.
     pub(crate) body: Option<usize>,
 }

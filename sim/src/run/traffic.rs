@@ -211,6 +211,9 @@ impl Run {
             if !self.model.heard_of(stream, path, sent) {
                 continue;
             }
+            if expected.is_none() {
+                self.model.begins_at(stream, path, start);
+            }
             self.model.shown(stream, path, start, &bytes);
             if expected.is_some_and(|expected| expected != start) {
                 let what = format!("a live reader of {stream} at {expected:?} was sent {start}");
