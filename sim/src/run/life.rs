@@ -152,9 +152,9 @@ impl Run {
                 let power = !self.plan.keeps_power && self.trouble.chance(1, 2);
                 self.trace.line(format_args!("recovery is killed, power lost: {power}"));
                 if power {
-                    self.disk.lose_power()
+                    self.disk.lose_power();
                 } else {
-                    self.disk.kill()
+                    self.disk.kill();
                 }
                 self.start_over_if_asynchronous(power);
             }

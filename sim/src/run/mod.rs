@@ -72,6 +72,37 @@ pub struct Totals {
     pub disk: Counts,
 }
 
+impl Totals {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Totals) {
+        let Totals { checked, disk, .. } = self;
+        for (sum, part) in [
+            (&mut self.steps, other.steps),
+            (&mut self.power_cuts, other.power_cuts),
+            (&mut self.kills, other.kills),
+            (&mut self.recovery_kills, other.recovery_kills),
+            (&mut self.stops, other.stops),
+            (&mut self.terms, other.terms),
+            (&mut self.relayouts, other.relayouts),
+            (&mut self.refusals, other.refusals),
+            (&mut self.calls, other.calls),
+            (&mut checked.acknowledged, other.checked.acknowledged),
+            (&mut checked.repeated, other.checked.repeated),
+            (&mut checked.bytes, other.checked.bytes),
+            (&mut checked.audits, other.checked.audits),
+            (&mut disk.operations, other.disk.operations),
+            (&mut disk.errors, other.disk.errors),
+            (&mut disk.full, other.disk.full),
+            (&mut disk.misdirected, other.disk.misdirected),
+            (&mut disk.flipped, other.disk.flipped),
+            (&mut disk.lost_sectors, other.disk.lost_sectors),
+            (&mut disk.lost_changes, other.disk.lost_changes),
+        ] {
+            *sum += part;
+        }
+    }
+}
+
 pub(crate) struct Run {
     plan: Plan,
     steps: u64,
@@ -91,7 +122,7 @@ pub(crate) struct Run {
     next_action: u64,
     calls: BTreeMap<u64, Call>,
     next_call: u64,
-    answers: Rc<RefCell<Vec<(u64, Option<Answer>)>>>,
+    answers: Answers,
     followers: BTreeMap<u64, (usize, u64)>,
     followed: Rc<RefCell<Vec<(u64, Followed)>>>,
     /// Paths that are still to be audited; clients pause meanwhile.
@@ -107,6 +138,9 @@ pub(crate) struct Run {
     refused: bool,
     totals: Totals,
 }
+
+/// Answers that have come, with the numbers of their calls.
+type Answers = Rc<RefCell<Vec<(u64, Option<Answer>)>>>;
 
 /// Something that is to happen at a time.
 #[derive(Clone, Copy, Debug)]
