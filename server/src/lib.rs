@@ -4,6 +4,8 @@
 //! inside their own process. `docs/architecture.md` shows how the rooms fit together.
 #![deny(unsafe_code)]
 
+pub mod access_log;
+pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,10 +14,12 @@ pub mod control;
 pub mod core;
 pub mod crowd;
 pub mod fanout;
+pub mod health;
 mod helper;
 mod local;
 pub mod logging;
 pub mod mailbox;
+pub mod metrics;
 pub mod router;
 #[allow(unsafe_code)]
 pub mod rt;

@@ -12,10 +12,12 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use thalweg_storage::recovery::StoredSubscriptions;
 
 use super::StartError;
+use crate::access_log::AccessLog;
 use crate::config::Config;
 use crate::conn;
 use crate::core::{Core, Parts};
 use crate::crowd::{self, Crowd};
+use crate::health::Health;
 use crate::helper::Helper;
 use crate::mailbox::{Inbox, Outbox, Post};
 use crate::rt::{self, Driver, Listener};
@@ -49,6 +51,8 @@ pub(super) struct CoreThread {
     pub(super) control: Control,
     pub(super) helper: Helper,
     pub(super) running: Arc<Running>,
+    pub(super) health: Arc<Health>,
+    pub(super) access_log: AccessLog,
     pub(super) seed: u64,
 }
 
@@ -102,6 +106,8 @@ impl CoreThread {
             outbox: Outbox::new(post, id),
             helper,
             crowd,
+            health: self.health,
+            access_log: self.access_log,
             seed: self.seed,
         };
         let core = Core::new(parts);
@@ -139,14 +145,20 @@ async fn receive(core: Rc<Core>, inbox: Inbox) {
 }
 
 async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr) {
-    let capacity = core.config.limits.max_connections.div_ceil(core.cores());
+    let is_full =
+        || core.connections.get() >= core.limits.get().max_connections.div_ceil(core.cores());
     loop {
         match listener.accept().await {
-            Ok((socket, _)) if core.connections.get() >= capacity => {
+            Ok((socket, _)) if is_full() => {
+                core.metrics.turned_away.increment();
                 rt::spawn(conn::turn_away(Rc::clone(&core), socket));
             }
-            Ok((socket, _)) => rt::spawn(conn::serve(Rc::clone(&core), socket)),
+            Ok((socket, _)) => {
+                core.metrics.accepted.increment();
+                rt::spawn(conn::serve(Rc::clone(&core), socket));
+            }
             Err(error) => {
+                core.metrics.accept_errors.increment();
                 tracing::warn!(core = core.id, %address, %error, "accept failed");
                 rt::sleep(ACCEPT_PAUSE).await;
             }
@@ -159,7 +171,7 @@ async fn drain(core: &Rc<Core>, running: &Running) {
     while !core.draining.get() {
         core.drain_begins.notified().await;
     }
-    let patience = core.config.limits.drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
+    let patience = core.limits.get().drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
     let deadline = Instant::now() + patience;
     while core.connections.get() > 0 && Instant::now() < deadline {
         core.end_idle_connections();

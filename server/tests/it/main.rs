@@ -10,6 +10,7 @@ mod hostile;
 mod http;
 mod load;
 mod load_cross_check;
+mod operations;
 mod scale;
 mod startup;
 mod subscriptions;

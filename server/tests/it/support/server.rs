@@ -1,7 +1,7 @@
 //! A server process with a data directory of its own, which can be killed and started again.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -19,7 +19,9 @@ pub(crate) const BASE: &str = "/v1/stream";
 pub(crate) struct Server {
     directory: TempDir,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Option<(Child, BufReader<ChildStdout>)>,
 }
 
@@ -39,7 +41,25 @@ impl Server {
             arguments.push(format!("--config={}", file.display()));
         }
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server { directory, address, arguments, process: None };
+        let environment = Vec::new();
+        let mut server =
+            Server { directory, address, admin: None, arguments, environment, process: None };
+        server.launch();
+        server
+    }
+
+    /// As [`Server::start`], with these variables in its environment.
+    pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, String)]) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let pair = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
+        let mut server = Server {
+            directory,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin: None,
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            environment: environment.iter().map(pair).collect(),
+            process: None,
+        };
         server.launch();
         server
     }
@@ -53,8 +73,12 @@ impl Server {
 
     /// SIGTERM, without waiting for the end.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         let (child, _) = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), Signal::TERM).expect("signalled");
+        kill_process(Pid::from_child(child), signal).expect("signalled");
     }
 
     /// The end of a server that was told to stop.
@@ -88,6 +112,14 @@ impl Server {
             panic!("no banner but {banner:?}; the log:\n{}", self.log());
         };
         self.address = address;
+        if self.arguments.iter().any(|word| word.starts_with("--admin") && !word.ends_with("off")) {
+            let of_admin = |line: &str| {
+                let (address, _) = line.strip_prefix("  admin       http://")?.split_once('/')?;
+                address.parse().ok()
+            };
+            let mut lines = stdout.by_ref().lines().map_while(Result::ok);
+            self.admin = lines.find_map(|line| of_admin(&line));
+        }
         self.process = Some((child, stdout));
     }
 
@@ -115,6 +147,12 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin listener is, if `--admin` was given.
+    #[track_caller]
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.expect("an admin listener")
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -182,7 +220,12 @@ impl Server {
         if !self.arguments.iter().any(|word| word.starts_with("--cores")) {
             command.arg("--cores=1");
         }
+        // Many servers run at once, and one alone can have the default address.
+        if !self.arguments.iter().any(|word| word.starts_with("--admin")) {
+            command.arg("--admin=off");
+        }
         command.args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
