@@ -14,8 +14,9 @@ pub mod control;
 pub mod core;
 pub mod crowd;
 pub mod fanout;
+mod hash;
 pub mod health;
-mod helper;
+pub mod helper;
 mod local;
 pub mod logging;
 pub mod mailbox;
@@ -25,6 +26,7 @@ pub mod router;
 pub mod rt;
 pub mod serve;
 pub mod shard;
+pub mod shared;
 mod signals;
 pub mod subscriptions;
 

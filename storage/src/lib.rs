@@ -32,6 +32,8 @@ pub mod factory;
 pub mod group;
 pub mod layout;
 pub mod location;
+#[doc(hidden)]
+pub mod planted;
 pub mod record;
 pub mod recovery;
 pub mod segment;

@@ -68,7 +68,7 @@ async fn answer(request: Request<Incoming>, subject: Subject) -> Result<Answer, 
         return Ok(answer);
     }
     let path = request.uri().path();
-    if let Some((status, body)) = subject.0.health.answer(path, None) {
+    if let Some((status, body)) = subject.0.shared.health.answer(path, None) {
         return Ok(typed(status, "application/json", body));
     }
     Ok(match path {

@@ -14,19 +14,17 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use crate::access_log::AccessLog;
 use crate::config::{Config, DEFAULT_ADMIN};
-use crate::health::Health;
 use crate::mailbox::Post;
 use crate::serve::StartError;
+use crate::shared::Shared;
 
 /// What the listener tells about. Cheap to clone.
 #[derive(Clone)]
 pub struct Subject(Arc<Inner>);
 
 struct Inner {
-    health: Arc<Health>,
-    access_log: AccessLog,
+    shared: Shared,
     started: SystemTime,
     cores: usize,
     running: OnceLock<Running>,
@@ -47,10 +45,10 @@ pub struct Running {
 impl Subject {
     /// A server that starts now.
     #[must_use]
-    pub fn new(health: Arc<Health>, access_log: AccessLog, cores: usize) -> Subject {
+    pub fn new(shared: Shared, cores: usize) -> Subject {
         let started = SystemTime::now();
         let running = OnceLock::new();
-        Subject(Arc::new(Inner { health, access_log, started, cores, running }))
+        Subject(Arc::new(Inner { shared, started, cores, running }))
     }
 
     /// The cores run.

@@ -28,7 +28,8 @@ pub(super) async fn samples(inner: &Inner) -> Vec<Sample> {
 }
 
 fn server(inner: &Inner) -> Vec<Sample> {
-    let health = &inner.health;
+    let health = &inner.shared.health;
+    let access_log = &inner.shared.access_log;
     let version = smallvec![("version", Cow::from(env!("CARGO_PKG_VERSION")))];
     let facts = smallvec![
         ("durability", Cow::from(health.durability().to_string())),
@@ -40,8 +41,8 @@ fn server(inner: &Inner) -> Vec<Sample> {
         Sample::new(families::BUILD_INFO, version, 1.0),
         Sample::new(families::SERVER_INFO, facts, 1.0),
         Sample::new(families::READY, smallvec![], ready),
-        Sample::new(families::ACCESS_LINES, smallvec![], inner.access_log.written() as f64),
-        Sample::new(families::ACCESS_DROPPED, smallvec![], inner.access_log.dropped() as f64),
+        Sample::new(families::ACCESS_LINES, smallvec![], access_log.written() as f64),
+        Sample::new(families::ACCESS_DROPPED, smallvec![], access_log.dropped() as f64),
     ]
 }
 

@@ -17,7 +17,7 @@ pub(super) fn answer(core: &Core, head: &RequestHead) -> Option<Response> {
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
         return Some(problem.with("allow", "GET, HEAD").into_response());
     }
-    let (status, body) = core.health.answer(head.path(), Some(core.id))?;
+    let (status, body) = core.shared.health.answer(head.path(), Some(core.id))?;
     let response = Response::new(status).with("cache-control", "no-store");
     Some(response.with_body("application/json", body))
 }

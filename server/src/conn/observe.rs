@@ -75,7 +75,7 @@ impl Exchange {
             return;
         }
         let Logged { id, peer, method, path, protocol, request_bytes } = *logged;
-        core.access_log.push(Entry {
+        core.shared.access_log.push(Entry {
             at: core.clock.now(),
             id,
             peer,

@@ -22,13 +22,11 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
-use crate::access_log::AccessLog;
 use crate::clock::{Clock, TICK};
 use crate::config::{Config, Limits};
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
-use crate::health::Health;
 use crate::helper::{Helper, Work};
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
@@ -37,6 +35,7 @@ use crate::metrics::{Metrics, Snapshot};
 use crate::router;
 use crate::rt;
 use crate::shard::{self, Output, ReplyTo, Shard};
+use crate::shared::Shared;
 use crate::subscriptions::Subscriptions;
 use tickets::Tickets;
 
@@ -72,10 +71,8 @@ pub struct Core {
     pub connections: Cell<usize>,
     /// What this core counts.
     pub metrics: Metrics,
-    /// Whether the server can be used, for whoever asks.
-    pub health: Arc<Health>,
-    /// Where answered requests are noted.
-    pub access_log: AccessLog,
+    /// Who watches the server.
+    pub shared: Shared,
     /// The most since memory was last given back.
     most_connections: Cell<usize>,
     /// As many as there were at the last tick.
@@ -115,10 +112,8 @@ pub struct Parts {
     pub helper: Helper,
     /// For the sockets of SSE readers.
     pub crowd: Crowd,
-    /// Where this core says whether it can be used.
-    pub health: Arc<Health>,
-    /// Where answered requests are noted.
-    pub access_log: AccessLog,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds this core's random numbers.
     pub seed: u64,
 }
@@ -141,8 +136,7 @@ impl Core {
             draining: Cell::new(false),
             connections: Cell::new(0),
             metrics: Metrics::default(),
-            health: parts.health,
-            access_log: parts.access_log,
+            shared: parts.shared,
             most_connections: Cell::new(0),
             last_connections: Cell::new(0),
             cores,

@@ -64,7 +64,7 @@ impl Core {
                 self.segments.under_way.set(false);
                 self.metrics.segments_made.increment();
                 self.metrics.segments_recycled.add(u64::from(recycled));
-                self.health.set_disk_full(self.id, false);
+                self.shared.health.set_disk_full(self.id, false);
                 self.with_shard(|shard, _| {
                     shard.set_disk_full(false);
                     shard.log().provide_segment(segment);
@@ -73,12 +73,12 @@ impl Core {
             }
             Err(error) if error.action == "sync" => {
                 tracing::error!(%error, "a sync failed; stopping: the disk cannot be trusted");
-                std::process::abort();
+                rt::fatal();
             }
             Err(error) => {
                 tracing::error!(%error, "no segment could be made; appends are refused until one can");
                 self.metrics.segment_failures.increment();
-                self.health.set_disk_full(self.id, true);
+                self.shared.health.set_disk_full(self.id, true);
                 self.with_shard(|shard, _| shard.set_disk_full(true));
                 let core = Rc::clone(self);
                 rt::spawn(async move {

@@ -4,63 +4,56 @@ mod banner;
 mod core_thread;
 mod error;
 mod notify;
-mod open;
+pub mod open;
+mod operator;
 mod reload;
 mod signals;
+pub mod start;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 pub use error::StartError;
 
-use crate::access_log::{self, AccessLog};
-use crate::admin::{self, Subject};
+use rand::Rng;
+use thalweg_storage::{Disk, RealDisk};
+
 use crate::config::{Config, IoDriver, ServeArgs};
-use crate::health::{Health, Phase};
-use crate::helper::Helper;
-use crate::logging;
+use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
+use crate::shared::Shared;
+use crate::subscriptions::Control;
 use core_thread::CoreThread;
-use notify::Manager;
-use open::Summary;
-use reload::Reload;
-use signals::{Event, Signals};
+use operator::Operator;
+use start::{Running, Start};
 
 /// Runs a server until it is told to stop by SIGTERM or SIGINT. The configuration came out of
 /// `args`, and is read from there again at SIGHUP.
 pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
-    let mut reload = Reload::new(args, config.clone());
-    let signals = Signals::catch();
     let driver = choose_driver(config.io)?;
+    let shared = Shared::new(config.durability, config.cores.len());
+    let mut operator = Operator::start(&config, args, driver, &shared)?;
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
-    let health = Arc::new(Health::new(config.durability, cores));
-    health.runs_on(driver);
-    let access_log = AccessLog::default();
-    let subject = Subject::new(Arc::clone(&health), access_log.clone(), cores);
-    let admin = admin::start(&config, &subject)?;
-    let opened = open::open(&config)?;
+    let lock = open::lock(&config)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
-    let helper = Helper::start(&config.data_dir, opened.layout.clone(), post.clone())
-        .map_err(StartError::Thread)?;
-    let access = access_log::Writer::start(&access_log, &config.log.access)
-        .map_err(|source| StartError::AccessLog { target: config.log.access.clone(), source })?;
+    let desk = Desk::new(disk, &config.data_dir, opened.layout.clone());
+    let helper = Helper::start(&config.data_dir, desk, post.clone()).map_err(StartError::Thread)?;
     let (ready, readiness) = mpsc::channel();
-    let running = Arc::new(core_thread::Running::new(cores));
-    let control = crate::subscriptions::Control::start(&config, &post)?;
+    let running = Arc::new(Running::new(cores));
+    let control = Control::start(&config, &post)?;
     let mut threads = Vec::with_capacity(cores);
     let mut subscriptions = Some(opened.subscriptions);
-    let mut seeds = opened.seeds.into_iter();
+    let mut random = rand::rng();
     for (inbox, shard) in inboxes.into_iter().zip(opened.shards) {
-        let core = threads.len();
-        let thread = CoreThread {
-            core,
+        let start = Start {
+            core: threads.len(),
             config: Arc::clone(&config),
             driver,
             post: post.clone(),
@@ -69,56 +62,23 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
-            running: Arc::clone(&running),
-            health: Arc::clone(&health),
-            access_log: access_log.clone(),
-            seed: seeds.next().unwrap_or_default(),
+            shared: shared.clone(),
+            seed: random.random(),
         };
+        let thread = CoreThread { start, running: Arc::clone(&running) };
         threads.push(thread.spawn(ready.clone())?);
     }
     drop(ready);
     for _ in 0..cores {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
-    let Summary { streams, records, took, .. } = opened.summary;
-    subject.runs(admin::Running { post: post.clone(), streams, records, recovery: took });
-    health.enter(Phase::Serving);
-    banner::print(&config, driver, &opened.summary, admin);
-    let manager = Manager::find();
-    manager.ready("serving");
-    manager.start_watchdog(&post);
-    let access = Rc::new(RefCell::new(access));
-    register(&mut reload, &post, &access);
-    while signals.next() == Event::Reload {
-        manager.reloading();
-        reload.run();
-        manager.ready("serving");
-    }
-    health.enter(Phase::Draining);
-    manager.stopping();
+    operator.serving(&post, &opened.summary);
+    banner::print(&config, driver, &opened.summary, operator.admin);
+    operator.wait();
     stop(&post, threads);
-    access.borrow_mut().stop();
-    drop(opened.lock);
+    operator.end();
+    drop(lock);
     Ok(())
-}
-
-/// What can change while the server runs.
-fn register(reload: &mut Reload, post: &Post, access: &Rc<RefCell<access_log::Writer>>) {
-    reload.hook("the log level", Box::new(|config| logging::set_level(&config.log)));
-    let access = Rc::clone(access);
-    let reopen = move |config: &Arc<Config>| {
-        access.borrow_mut().change(&config.log.access).map_err(|error| error.to_string())
-    };
-    // Before the cores are told: whoever is to write has somebody to write to.
-    reload.hook("the access log", Box::new(reopen));
-    let post = post.clone();
-    let tell = move |config: &Arc<Config>| {
-        for core in 0..post.cores() {
-            post.send_from_outside(core, Message::Tell(Note::Settings(Arc::clone(config))));
-        }
-        Ok(())
-    };
-    reload.hook("limits and live reads", Box::new(tell));
 }
 
 /// Finishes what is under way, then ends.

@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod extensions;
 mod fanout;
+mod faults;
 mod hostile;
 mod http;
 mod load;

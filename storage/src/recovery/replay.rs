@@ -12,6 +12,7 @@ use super::{StoredStream, StoredSubscriptions};
 use crate::checkpoint::Checkpoint;
 use crate::extents::{Extents, ReadSpan};
 use crate::location::{Location, Lsn};
+use crate::planted::{self, Bug};
 
 /// The streams of one log while its tail is replayed.
 pub(super) struct Replay<'a> {
@@ -70,7 +71,12 @@ impl<'a> Replay<'a> {
     /// Applies the next record of the log.
     pub(super) fn record(&mut self, next: TailRecord) -> Result<(), RecoveryError> {
         self.records += 1;
-        let TailRecord { lsn, location, record } = next;
+        let TailRecord { lsn, location, mut record } = next;
+        if let Record::Append { producer, .. } = &mut record
+            && planted::is(Bug::DropProducer)
+        {
+            *producer = None;
+        }
         let Some(id) = record.stream_id() else {
             if let Record::Subscription { event } = &record
                 && lsn > self.snapshot_lsn

@@ -21,11 +21,11 @@ fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
     test(&real, &dir.path().join("data"));
 }
 
-fn open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> World {
+pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> World {
     try_open(disk, dir, cores).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result<World, String> {
+pub(crate) fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result<World, String> {
     let config = small_config(Durability::Sync);
     World::open(disk, dir, cores, config, 42).map_err(|error| error.to_string())
 }
@@ -43,7 +43,7 @@ fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     (core, id)
 }
 
-fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
+pub(crate) fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
     let position = world.cores[core].streams[&id].state.tail;
     let record = Record::Append {
         id,
@@ -58,7 +58,11 @@ fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
 }
 
 /// One core, one stream, one group for each payload.
-fn one_stream(disk: &Arc<dyn Disk>, dir: &Path, payloads: &[&[u8]]) -> (World, StreamId) {
+pub(crate) fn one_stream(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    payloads: &[&[u8]],
+) -> (World, StreamId) {
     let mut world = open(disk, dir, 1);
     let (core, id) = create(&mut world, b"");
     world.pump(core);
@@ -186,7 +190,7 @@ fn a_stale_group_does_not_follow_a_new_one() {
     assert_eq!(world.read(&world.cores[0].streams[&id]), b"newer");
 }
 
-fn segment(number: u32) -> PathBuf {
+pub(crate) fn segment(number: u32) -> PathBuf {
     SegmentRef { log: LogId(0), number }.path(Path::new("/data"))
 }
 

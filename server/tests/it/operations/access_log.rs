@@ -74,7 +74,8 @@ fn sighup_takes_what_can_change() {
     let directory = tempfile::tempdir().expect("a directory");
     let (config, log) = (directory.path().join("t.toml"), directory.path().join("access.log"));
     let write = |text: &str| fs::write(&config, text).expect("written");
-    write("");
+    // Longer than the client waits.
+    write("[live]\nlong_poll_timeout = '5m'\n");
     let mut server = Server::start(&[&format!("--config={}", config.display())]);
     let hang_up = |server: &Server, line: &str, count: usize| {
         server.signal(Signal::HUP);
@@ -83,14 +84,12 @@ fn sighup_takes_what_can_change() {
     server.put("a", "text/plain", "x").expect_status(201);
 
     write(&format!(
-        "cores = 2\n[log]\naccess = {:?}\n[live]\nlong_poll_timeout = '100ms'\n",
+        "base_path = '/other'\n[log]\naccess = {:?}\n[live]\nlong_poll_timeout = '100ms'\n",
         log.display().to_string()
     ));
     hang_up(&server, "the configuration was read again", 1);
     assert!(server.log().contains("need a restart"), "{}", server.log());
-    let began = std::time::Instant::now();
     server.get("a?offset=now&live=long-poll").expect_status(204);
-    assert!(began.elapsed().as_secs() < 15, "not the 20 s of before");
     wait_until("a line", || lines(&log).len() == 1);
 
     let moved = directory.path().join("moved.log");
