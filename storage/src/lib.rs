@@ -29,6 +29,7 @@ pub mod disk;
 pub mod error;
 pub mod extents;
 pub mod factory;
+pub mod format;
 pub mod group;
 pub mod layout;
 pub mod location;

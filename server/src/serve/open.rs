@@ -149,6 +149,7 @@ fn shard_config(config: &Config, core: usize) -> ShardConfig {
         cores,
         hot_tail_bytes: usize::try_from(hot_tail).unwrap_or(usize::MAX),
         max_pending_bytes: MAX_PENDING_BYTES,
+        retention: config.storage.retention,
     }
 }
 

@@ -57,13 +57,15 @@ pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
     let hides = matches!(record, Record::SoftDelete { .. });
     let closes =
         matches!(record, Record::Append { close: true, .. } | Record::Create { close: true, .. });
+    let trims = matches!(record, Record::Trim { .. });
     let id = record.stream_id()?;
     let (position, payload) = match record {
         Record::Create { config, payload, .. } => (config.start(), payload),
         Record::Append { position, payload, .. } => (position, payload),
+        Record::Trim { to, .. } => (to, Payload::default()),
         _ => (0, Payload::default()),
     };
-    Some(Commit { lsn, id, position, payload, deletes, hides, closes })
+    Some(Commit { lsn, id, position, payload, deletes, hides, closes, trims })
 }
 
 impl Shard {
@@ -93,6 +95,9 @@ impl Shard {
         if commit.deletes {
             return self.forget(commit.id);
         }
+        if commit.trims {
+            return self.trimmed(commit.id, commit.position);
+        }
         if commit.hides {
             self.end_readers(commit.id);
         }
@@ -108,6 +113,7 @@ impl Shard {
             self.counters.appended_records += 1;
             self.counters.appended_bytes += len as u64;
         }
+        self.trims.watch(slot);
         if len > 0 && self.hot.evicts {
             self.hot.bytes += len + HOT_OVERHEAD_BYTES;
             self.hot.order.push_back((commit.id, len + HOT_OVERHEAD_BYTES));

@@ -12,6 +12,7 @@ mod http;
 mod load;
 mod load_cross_check;
 mod operations;
+mod retention;
 mod scale;
 mod startup;
 mod subscriptions;

@@ -5,9 +5,9 @@ use thalweg_proto::stream::record::{Payload, Record, StreamId};
 use thalweg_proto::time::Timestamp;
 
 use super::{
-    FLAG_CLOSE, FLAG_PRODUCER, FLAG_SEQ, KIND_APPEND, KIND_CREATE, KIND_DELETE, KIND_SOFT_DELETE,
-    KIND_SUBSCRIPTION, KIND_TOUCH, LEN_AT, RECORD_HEADER_BYTES, decode_config, decode_mark,
-    decode_path,
+    FLAG_CLOSE, FLAG_PRODUCER, FLAG_RETENTION, FLAG_SEQ, KIND_APPEND, KIND_CREATE, KIND_DELETE,
+    KIND_SOFT_DELETE, KIND_SUBSCRIPTION, KIND_TOUCH, KIND_TRIM, LEN_AT, RECORD_HEADER_BYTES,
+    decode_config, decode_mark, decode_path, decode_retention,
 };
 use crate::error::Damage;
 use crate::planted::{self, Bug};
@@ -87,7 +87,7 @@ fn verify(bytes: &[u8]) -> Result<Head, Damage> {
 fn decode_fields(head: &Head, fields: &mut Fields<'_>, data: Bytes) -> Result<Record, Damage> {
     let Head { stream: id, at, position, .. } = *head;
     let allowed = match head.kind {
-        KIND_CREATE => FLAG_CLOSE,
+        KIND_CREATE => FLAG_CLOSE | FLAG_RETENTION,
         KIND_APPEND => FLAG_CLOSE | FLAG_PRODUCER | FLAG_SEQ,
         _ => 0,
     };
@@ -103,7 +103,10 @@ fn decode_fields(head: &Head, fields: &mut Fields<'_>, data: Bytes) -> Result<Re
         KIND_CREATE => {
             let payload = Payload { cuts: decode_cuts(fields)?, bytes: data };
             let path = decode_path(fields)?;
-            let config = decode_config(fields)?;
+            let mut config = decode_config(fields)?;
+            if head.flags & FLAG_RETENTION != 0 {
+                decode_retention(fields, &mut config)?;
+            }
             if config.start() != position {
                 return Err(Damage::Field { what: "position of the creation", found: position });
             }
@@ -119,6 +122,7 @@ fn decode_fields(head: &Head, fields: &mut Fields<'_>, data: Bytes) -> Result<Re
         KIND_SOFT_DELETE => Record::SoftDelete { id, at },
         KIND_DELETE => Record::Delete { id, at },
         KIND_TOUCH => Record::Touch { id, at },
+        KIND_TRIM => Record::Trim { id, at, to: position },
         KIND_SUBSCRIPTION => Record::Subscription { event: data },
         found => return Err(Damage::Field { what: "kind of the record", found: found.into() }),
     })

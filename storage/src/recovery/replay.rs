@@ -137,6 +137,11 @@ impl<'a> Replay<'a> {
                 let finding = Finding::NotAtTail { id: id.0, position, tail };
                 return Err(self.corrupt(location, finding));
             }
+            if let Record::Trim { to, .. } = record
+                && *to > tail
+            {
+                return Err(self.corrupt(location, Finding::TrimBeyondTail { id: id.0, to: *to }));
+            }
             known.stream.state.apply(record);
             known.stream.last_lsn = lsn;
         }
@@ -174,7 +179,8 @@ impl<'a> Replay<'a> {
         }
         let mut streams = Vec::with_capacity(self.streams.len());
         for (id, Replayed { stream, .. }) in self.streams {
-            if !stream.extents.covers_exactly(stream.state.start(), stream.state.tail) {
+            let state = &stream.state;
+            if !stream.extents.covers(state.start(), state.earliest, state.tail) {
                 let finding = Finding::Gap { id: id.0 };
                 return Err(Corruption::at(end.0.to_owned(), end.1, finding));
             }

@@ -8,6 +8,7 @@ use thalweg_proto::content_type::ContentType;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef};
 
@@ -36,7 +37,12 @@ fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     let path = StreamPath::new(&format!("s/{}", id.0)).unwrap();
     let core = place(&path, world.cores.len());
     let content_type = ContentType::parse("text/plain; charset=utf-8").unwrap();
-    let config = StreamConfig { content_type, expiry: Expiry::Never, fork: None };
+    let config = StreamConfig {
+        content_type,
+        expiry: Expiry::Never,
+        retention: Retention::default(),
+        fork: None,
+    };
     let payload = Payload { bytes: Bytes::copy_from_slice(payload), cuts: Vec::new() };
     let record = Record::Create { id, at: Timestamp(5), path, config, payload, close: false };
     world.append(core, &record);
