@@ -101,8 +101,8 @@ fn create(world: &mut World, input: &mut Input<'_>) {
     let config = StreamConfig {
         content_type,
         expiry: Expiry::Never,
-        fork: None,
         retention: Retention::default(),
+        fork: None,
     };
     let (id, at, payload) = (StreamId(id), Timestamp(id), payload(input));
     world.append(core, &Record::Create { id, at, path, config, payload, close: false });
