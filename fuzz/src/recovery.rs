@@ -99,7 +99,7 @@ fn create(world: &mut World, input: &mut Input<'_>) {
     let path = StreamPath::new(&format!("s/{id}")).expect("a path");
     let core = place(&path, world.cores.len());
     let content_type = ContentType::octet_stream();
-    let seconds = (id % 2 == 0).then_some(id);
+    let seconds = id.is_multiple_of(2).then_some(id);
     let retention = Retention { bytes: None, seconds };
     let config = StreamConfig { content_type, expiry: Expiry::Never, retention, fork: None };
     let (id, at, payload) = (StreamId(id), Timestamp(id), payload(input));
