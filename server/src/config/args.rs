@@ -53,6 +53,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
+    /// Where metrics and health are told: an address and a port, or off [default: 127.0.0.1:9437]
+    #[arg(long, value_name = "ADDRESS|off")]
+    pub admin: Option<String>,
+
     /// PEM file with the server's certificate and its chain: everything speaks HTTPS; may be
     /// repeated, with a --tls-key for each, for several names
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
@@ -86,6 +90,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<String>,
 
+    /// Bytes kept of a stream that does not say how many; 0: all [default: 0]
+    #[arg(long, value_name = "SIZE")]
+    pub retention_bytes: Option<String>,
+
+    /// How long data of a stream is kept that does not say how long; 0s: for ever [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    pub retention: Option<String>,
+
     /// Largest body of a create or append [default: 8MiB]
     #[arg(long, value_name = "SIZE")]
     pub max_body_bytes: Option<String>,
@@ -105,6 +117,14 @@ pub struct ServeArgs {
     /// Log format: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+
+    /// Access log, one JSON object a line: a file, stdout or off [default: off]
+    #[arg(long, value_name = "FILE|stdout|off")]
+    pub access_log: Option<String>,
+
+    /// Share of the requests that the access log shows, 0 to 1 [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    pub access_log_sample: Option<String>,
 }
 
 impl ServeArgs {
@@ -125,6 +145,7 @@ impl ServeArgs {
             io: text(&self.io),
             base_path: text(&self.base_path),
             public_url: text(&self.public_url),
+            admin: text(&self.admin),
             tls_cert: list(&self.tls_cert),
             tls_key: list(&self.tls_key),
             tls_client_ca: text(&self.tls_client_ca),
@@ -133,11 +154,15 @@ impl ServeArgs {
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),
             segment_bytes: text(&self.segment_bytes),
+            retention_bytes: text(&self.retention_bytes),
+            retention: text(&self.retention),
             max_body_bytes: text(&self.max_body_bytes),
             max_connections: text(&self.max_connections),
             drain_timeout: text(&self.drain_timeout),
             log_level: text(&self.log_level),
             log_format: text(&self.log_format),
+            log_access: text(&self.access_log),
+            log_access_sample: text(&self.access_log_sample),
             // Timeouts of single connections are for the file: nobody tunes them per start.
             ..RawConfig::default()
         }

@@ -58,6 +58,10 @@ pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 pub const SEGMENT_BYTES: RangeInclusive<u64> = MIB..=4 * GIB - SEGMENT_ALIGNMENT;
 /// Segments are written in whole blocks.
 pub const SEGMENT_ALIGNMENT: u64 = 4 * KIB;
+/// What the server's own retention in bytes can be configured to; 0 is no limit.
+pub const RETENTION_BYTES: RangeInclusive<u64> = 0..=proto::limits::MAX_RETENTION_BYTES;
+/// What the server's own retention by age can be configured to; 0 is no limit.
+pub const RETENTION: RangeInclusive<Duration> = ms(0)..=secs(proto::limits::MAX_RETENTION_SECONDS);
 /// What a record and its segment need beside the body: headers, the path, a fork's whole lineage.
 pub const RECORD_OVERHEAD_BYTES: u64 = 256 * KIB;
 
@@ -148,6 +152,14 @@ pub const CHECK_QUEUE: usize = 256;
 pub const RESOLVER_THREADS: usize = 16;
 /// How long a shutdown waits for deliveries under way.
 pub const SHUTDOWN_GRACE: Duration = secs(5);
+/// Lines of the access log that may wait to be written, over all cores; more are dropped.
+pub const ACCESS_LOG_QUEUE: usize = 16 * 1024;
+/// Connections to the admin listener at once; more wait.
+pub const MAX_ADMIN_CONNECTIONS: usize = 32;
+/// For a request head there, and between two requests.
+pub const ADMIN_HEAD_TIMEOUT: Duration = secs(75);
+/// How long such a connection lives.
+pub const ADMIN_CONNECTION_LIFETIME: Duration = secs(600);
 /// Cores, at most: one bit each in a stream's followers.
 pub const MAX_CORES: usize = 128;
 

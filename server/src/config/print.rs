@@ -1,6 +1,7 @@
 //! Writes a [`Config`] back as TOML that reads to the same [`Config`].
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Config;
 use super::value::{show_bytes, show_duration};
@@ -18,6 +19,8 @@ impl fmt::Display for Config {
         if let Some(url) = &self.public_url {
             writeln!(f, "public_url = {}", quoted(url))?;
         }
+        let admin = self.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+        writeln!(f, "admin = {}", quoted(admin))?;
         if let Some(tls) = &self.tls {
             writeln!(f, "\n{tls}")?;
         }
@@ -31,6 +34,10 @@ impl fmt::Display for Config {
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
+
+        let retention = self.storage.retention;
+        writeln!(f, "retention_bytes = {}", quoted(show_bytes(retention.bytes.unwrap_or(0))))?;
+        timeout(f, "retention", Duration::from_secs(retention.seconds.unwrap_or(0)))?;
 
         writeln!(f, "\n[limits]")?;
         let limits = &self.limits;
@@ -47,7 +54,9 @@ impl fmt::Display for Config {
 
         writeln!(f, "\n[log]")?;
         writeln!(f, "level = {}", quoted(&self.log.level))?;
-        writeln!(f, "format = {}", quoted(self.log.format))
+        writeln!(f, "format = {}", quoted(self.log.format))?;
+        writeln!(f, "access = {}", quoted(&self.log.access))?;
+        writeln!(f, "access_sample = {}", self.log.access_sample)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thalweg_proto as proto;
+use thalweg_proto::stream::retention::Retention;
 use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
@@ -13,8 +14,9 @@ use super::network;
 use super::raw::{RawConfig, RawValue};
 use super::system::Machine;
 use super::tls;
-use super::value::{self, Durability, Expected, IoDriver, LogFormat};
+use super::value::{self, Durability, Expected, IoDriver, LogFormat, Share};
 use super::{BasePath, Config, LimitsConfig, LiveConfig, LogConfig, StorageConfig, limits};
+use crate::access_log::Target;
 
 pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, ConfigError> {
     let cores = field("cores", &raw.cores, |raw| cores(raw, &machine.cpus))?
@@ -34,6 +36,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         io: field("io", &raw.io, value::word)?.unwrap_or(IoDriver::Auto),
         base_path: base_path(raw)?,
         public_url: field("public_url", &raw.public_url, network::public_url)?,
+        admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
         tls: tls::resolve(raw)?,
         live: live(raw)?,
         storage: storage(raw)?,
@@ -43,6 +46,9 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
             level: field("log.level", &raw.log_level, log_level)?
                 .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_owned()),
             format: field("log.format", &raw.log_format, value::word)?.unwrap_or(LogFormat::Text),
+            access: field("log.access", &raw.log_access, access_log)?.unwrap_or_default(),
+            access_sample: field("log.access_sample", &raw.log_access_sample, value::share)?
+                .unwrap_or(Share::ALL),
         },
     };
     check_relations(&config)?;
@@ -89,6 +95,24 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
             &limits::SEGMENT_BYTES,
             limits::DEFAULT_SEGMENT_BYTES,
         )?,
+        retention: retention(raw)?,
+    })
+}
+
+/// 0 is no limit, as it is by default.
+fn retention(raw: &RawConfig) -> Result<Retention, ConfigError> {
+    let size = bytes("storage.retention_bytes", &raw.retention_bytes, &limits::RETENTION_BYTES, 0)?;
+    let age = duration("storage.retention", &raw.retention, &limits::RETENTION, Duration::ZERO)?;
+    if age.subsec_millis() != 0 {
+        return Err(refuse(
+            "storage.retention",
+            &value::show_duration(age),
+            "whole seconds".to_owned(),
+        ));
+    }
+    Ok(Retention {
+        bytes: (size > 0).then_some(size),
+        seconds: (!age.is_zero()).then_some(age.as_secs()),
     })
 }
 
@@ -272,6 +296,15 @@ fn log_level(raw: &RawValue) -> Result<String, Expected> {
     Ok(directives.to_owned())
 }
 
+fn access_log(raw: &RawValue) -> Result<Target, Expected> {
+    match value::text(raw) {
+        Ok("off") => Ok(Target::Off),
+        Ok("stdout") => Ok(Target::Stdout),
+        Ok(path) => Ok(Target::File(path.into())),
+        Err(_) => Err("a file, \"stdout\" or \"off\"".to_owned()),
+    }
+}
+
 fn duration(
     name: &'static str,
     raw: &Option<RawValue>,
@@ -282,7 +315,7 @@ fn duration(
         value::duration(raw).filter(|value| bounds.contains(value)).ok_or_else(|| {
             let (least, most) = (*bounds.start(), *bounds.end());
             format!(
-                "a duration from \"{}\" to \"{}\", in ms, s, m or h",
+                "a duration from \"{}\" to \"{}\", in ms, s, m, h or d",
                 value::show_duration(least),
                 value::show_duration(most)
             )

@@ -1,19 +1,22 @@
 //! From a whole request to its answer, whatever it came over: HTTP/1.1 and HTTP/2 meet here.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use thalweg_proto::http1::RequestHead;
+use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::request::{self, LiveMode, Request};
 use thalweg_proto::response::Response;
 
+use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
 use super::{answer, health, long_poll};
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
+use crate::metrics::Operation;
 
 /// What a request leads to.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
@@ -33,7 +36,11 @@ pub(crate) enum Peer<'a> {
         watching: &'a mut Option<Watching>,
     },
     /// A stream of an HTTP/2 connection.
-    Stream(&'a mut SendResponse<Bytes>),
+    Stream {
+        respond: &'a mut SendResponse<Bytes>,
+        /// The connection's client.
+        address: Option<SocketAddr>,
+    },
 }
 
 /// Answers a request. `late`: it came over a connection that was made after the server began to
@@ -46,16 +53,25 @@ pub(crate) async fn dispatch(
     peer: Peer<'_>,
 ) -> Option<Dispatched> {
     if let Some(response) = health::answer(core, head) {
+        core.metrics.answered(Operation::Health, &response);
         return Some(Dispatched::Answer(response));
     }
     if late {
-        return Some(Dispatched::Answer(crate::stopping().into_response()));
+        let response = crate::stopping().into_response();
+        core.metrics.answered(Operation::of_method(&head.method), &response);
+        return Some(Dispatched::Answer(response));
     }
-    let response = match request::parse(head, body, &core.parse) {
+    let body_len = body.len();
+    let request = request::parse(head, body, &core.parse);
+    let exchange = Exchange::begin(core, Operation::of(&request), head, body_len, &peer);
+    let mut response = match request {
         Err(problem) => problem.into_response(),
         Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
             match sse::open(core, request, head.version).await {
-                Ok(start) => return Some(Dispatched::Live(start)),
+                Ok(mut start) => {
+                    exchange.end(core, &mut start.head);
+                    return Some(Dispatched::Live(start));
+                }
                 Err(response) => *response,
             }
         }
@@ -64,10 +80,28 @@ pub(crate) async fn dispatch(
         }
         Ok(request) => answer::answer(core, request, head).await?,
     };
+    exchange.end(core, &mut response);
     Some(Dispatched::Answer(response))
 }
 
 impl Peer<'_> {
+    /// Where it is.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Peer::Connection { transport, .. } => transport.socket().peer(),
+            Peer::Stream { address, .. } => *address,
+        }
+    }
+
+    /// What it speaks.
+    pub(super) fn protocol(&self, version: Version) -> &'static str {
+        match (self, version) {
+            (Peer::Stream { .. }, _) => "HTTP/2.0",
+            (_, Version::Http10) => "HTTP/1.0",
+            (_, Version::Http11) => "HTTP/1.1",
+        }
+    }
+
     /// Makes sure that it is noticed when the peer leaves.
     pub(super) fn watch(&mut self, core: &Rc<Core>) {
         if let Peer::Connection { transport, watching } = self {
@@ -84,7 +118,9 @@ impl Peer<'_> {
             Peer::Connection { watching: Some(watching), .. } => core.crowd.gone(watching).await,
             Peer::Connection { watching: None, .. } => std::future::pending().await,
             // A lost connection resets its streams too.
-            Peer::Stream(respond) => drop(poll_fn(|context| respond.poll_reset(context)).await),
+            Peer::Stream { respond, .. } => {
+                drop(poll_fn(|context| respond.poll_reset(context)).await);
+            }
         }
         *has_left = true;
     }
@@ -94,7 +130,7 @@ impl Peer<'_> {
     pub(super) fn is_at_end(&mut self) -> bool {
         match self {
             Peer::Connection { transport, .. } => transport.is_at_end(),
-            Peer::Stream(_) => true,
+            Peer::Stream { .. } => true,
         }
     }
 }

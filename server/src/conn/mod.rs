@@ -10,6 +10,7 @@ mod dispatch;
 mod health;
 mod input;
 mod long_poll;
+mod observe;
 mod output;
 mod select;
 mod sse;
@@ -29,6 +30,7 @@ use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::Watching;
 use crate::http2;
+use crate::metrics::Operation;
 use crate::rt::Socket;
 use crate::tls::{Keeper, NoHandshake, TlsStream};
 use deadlines::{Guard, Phase};
@@ -91,6 +93,15 @@ pub async fn serve(core: Rc<Core>, socket: Socket, tls: Option<Arc<Keeper>>) {
     core.connections.set(core.connections.get() - 1);
 }
 
+/// Answers a request that came without a connection; live reads as the page that they begin with.
+/// `None` only while the server stops.
+pub async fn respond(core: &Rc<Core>, head: &RequestHead, body: Bytes) -> Option<Response> {
+    match thalweg_proto::request::parse(head, body, &core.parse) {
+        Err(problem) => Some(problem.into_response()),
+        Ok(request) => answer::answer(core, request, head).await,
+    }
+}
+
 /// Tells a connection over capacity to come again. One that wants TLS is closed without a word: a
 /// handshake is what the server has no time for.
 pub async fn turn_away(core: Rc<Core>, socket: Socket, tls: bool) {
@@ -102,6 +113,7 @@ pub async fn turn_away(core: Rc<Core>, socket: Socket, tls: bool) {
     );
     if !tls {
         let response = problem.with("retry-after", 1).into_response();
+        core.metrics.answered(Operation::Invalid, &response);
         refuse(&core, socket, deadline, response, TURN_AWAY_TIMEOUT).await;
     } else {
         // It leaves the table before the socket closes.
@@ -135,7 +147,7 @@ async fn shake_hands(
     deadline: Guard,
     keeper: &Keeper,
 ) -> Option<(Transport, Guard)> {
-    deadline.set(core.clock.about(), core.config.limits.tls_handshake_timeout, Phase::Writing);
+    deadline.set(core.clock.about(), core.limits.get().tls_handshake_timeout, Phase::Writing);
     let (socket, why) = match TlsStream::accept(socket, keeper.current()).await {
         Ok(stream) => {
             deadline.clear();
@@ -202,7 +214,9 @@ impl Connection {
             Received::Http2 => Some(Next::Http2),
             Received::Refused(problem, version) => {
                 let meta = Meta { version, keep_alive: false, head_only: false };
-                self.write(problem.into_response(), &meta).await;
+                let response = problem.into_response();
+                self.core.metrics.answered(Operation::Invalid, &response);
+                self.write(response, &meta).await;
                 None
             }
             Received::End => None,

@@ -30,14 +30,11 @@ pub(crate) struct Start {
     cursor: Option<u64>,
     page: Page,
     version: Version,
+    /// The head of the answer.
+    pub(crate) head: Response,
 }
 
 impl Start {
-    /// The head of the answer.
-    pub(crate) fn head(&self) -> Response {
-        event_stream(self.page.facts.content_type.framing())
-    }
-
     /// The reader, and the first bytes: the page, with something before it.
     pub(crate) fn begin(self, chunked: bool, before: &[u8]) -> (Reading, Bytes) {
         let Start { core, follower, cursor, page, .. } = self;
@@ -60,13 +57,14 @@ pub(super) async fn open(
     request: ReadRequest,
     version: Version,
 ) -> Result<Box<Start>, Box<Response>> {
-    let lifetime = jittered(core.config.live.sse_lifetime, core.random());
+    let lifetime = jittered(core.limits.live().sse_lifetime, core.random());
     let follower = core.follow(&request.path, lifetime);
     let cursor = request.cursor;
     match read(core, request).await {
         Ok(page) => {
             let core = Rc::clone(core);
-            Ok(Box::new(Start { core, follower, cursor, page, version }))
+            let head = event_stream(page.facts.content_type.framing());
+            Ok(Box::new(Start { core, follower, cursor, page, version, head }))
         }
         Err(response) => {
             core.leave(follower);
@@ -79,7 +77,7 @@ pub(super) async fn open(
 pub(super) fn go_live(start: Box<Start>, transport: Transport, deadline: Guard) {
     let core = Rc::clone(&start.core);
     let mut head = Vec::new();
-    encode(&core, &mut head, &start.head(), start.version, false, HeadFraming::Streamed);
+    encode(&core, &mut head, &start.head, start.version, false, HeadFraming::Streamed);
     let chunked = start.version == Version::Http11;
     let (reading, first) = start.begin(chunked, &head);
     // What the client sent before its answer cannot be answered any more.

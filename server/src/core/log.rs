@@ -6,10 +6,12 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use thalweg_storage::{Group, SegmentRef, TakeGroup};
 
 use super::Core;
+use super::files::is_out_of_descriptors;
 use crate::config::Durability;
 use crate::rt::Timer;
 
@@ -42,9 +44,16 @@ impl Core {
     }
 
     async fn write(self: &Rc<Core>, mut group: Group, timer: Option<&Timer>) {
+        let began = self.clock.instant();
         loop {
             let file = match self.files.for_writing(self, group.segment) {
                 Ok(file) => file,
+                // Nothing was written yet, and connections come and go.
+                Err(error) if is_out_of_descriptors(&error) => {
+                    tracing::warn!(core = self.id, %error, "no descriptor for the log; appends wait");
+                    crate::rt::sleep(DESCRIPTOR_PAUSE).await;
+                    continue;
+                }
                 Err(error) => fatal("open", group.segment, &error),
             };
             let bytes = std::mem::take(&mut group.bytes);
@@ -60,6 +69,7 @@ impl Core {
             }
         }
         let group_bytes = group.bytes.len();
+        self.count_group(&group, self.clock.instant() - began);
         self.pace_next(&group, timer);
         self.with_shard(|shard, now| {
             let placements = std::mem::take(&mut group.placements);
@@ -71,6 +81,13 @@ impl Core {
             shard.committed(durable, &placements, now);
         });
         self.checkpoint_if_due(group_bytes);
+    }
+
+    fn count_group(&self, group: &Group, took: Duration) {
+        let durable = self.shard.borrow_mut().log().durable();
+        self.metrics.group_write.record_time(took);
+        self.metrics.group_bytes.record(group.bytes.len() as u64);
+        self.metrics.group_records.record(group.last_lsn.0.saturating_sub(durable.0));
     }
 
     /// Whether a group should be written as soon as none is in flight.
@@ -133,15 +150,19 @@ impl Core {
     /// Makes durable what was acknowledged early.
     pub async fn sync_log(&self) {
         for (segment, file) in self.files.unsynced() {
+            let began = self.clock.instant();
             if let Err(error) = file.sync_data().await {
                 fatal("sync", segment, &error);
             }
+            self.metrics.sync.record_time(self.clock.instant() - began);
         }
     }
 }
 
 /// A group of so many bytes is worth a write of its own.
 const LARGE_GROUP_BYTES: usize = 256 * 1024;
+/// How long the log waits for a descriptor before it tries again.
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 
 fn fatal(action: &str, segment: SegmentRef, error: &io::Error) -> ! {
     tracing::error!(
@@ -150,5 +171,5 @@ fn fatal(action: &str, segment: SegmentRef, error: &io::Error) -> ! {
         %error,
         "the log failed; stopping, because what is on the disk is not known any more"
     );
-    std::process::abort();
+    crate::rt::fatal();
 }

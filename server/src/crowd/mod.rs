@@ -20,7 +20,7 @@ mod watch;
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thalweg_proto::cursor;
@@ -45,6 +45,8 @@ struct Inner {
     sends: Sends,
     table: Table,
     sweep: Sweep,
+    /// When the first of those who stand in the line was called, about.
+    called: Option<Instant>,
 }
 
 impl Crowd {
@@ -52,7 +54,12 @@ impl Crowd {
     pub fn new(driver: rt::Driver) -> std::io::Result<(Crowd, SendsReady)> {
         let (sends, ready) = Sends::new(driver)?;
         Ok((
-            Crowd(RefCell::new(Inner { sends, table: Table::default(), sweep: Sweep::default() })),
+            Crowd(RefCell::new(Inner {
+                sends,
+                table: Table::default(),
+                sweep: Sweep::default(),
+                called: None,
+            })),
             ready,
         ))
     }
@@ -74,13 +81,28 @@ impl Crowd {
         inner.reap(core);
         let cursor = cursor::current(core.clock.now());
         let line = &core.fanout.ready;
-        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, core.clock.instant());
+        let now = core.clock.instant();
+        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
+        if !line.is_empty() {
+            inner.called.get_or_insert(now);
+        }
         for _ in 0..looks {
             let Some(number) = line.pop() else { break };
             inner.look(core, number, cursor);
         }
-        match inner.sweep.looked(looks, line.len(), core.clock.instant()) {
-            Some(rest) => turn_after(core, rest),
+        let now = core.clock.instant();
+        let rest = inner.sweep.looked(looks, line.len(), now);
+        if looks > 0
+            && inner.sweep.is_over()
+            && let Some(called) = inner.called.take()
+        {
+            core.metrics.fanout.record_time(now - called);
+        }
+        match rest {
+            Some(rest) => {
+                core.metrics.fanout_rests.increment();
+                turn_after(core, rest);
+            }
             None if looks == 0 || line.is_empty() => {}
             None if inner.sends.nudge().is_ok() => {}
             None => turn_after(core, RETRY_PAUSE),
@@ -132,7 +154,7 @@ pub fn start(core: &Rc<Core>, ready: SendsReady) {
         loop {
             if let Err(error) = ready.ready().await {
                 tracing::error!(core = core.id, %error, "live readers cannot be served; stopping");
-                std::process::abort();
+                rt::fatal();
             }
             core.crowd.turn(&core);
         }
@@ -184,7 +206,10 @@ impl Inner {
                 member.state = State::Fetching;
                 page::fetch(core, number, &member.reading);
             }
-            Found::Bytes(bytes) => self.begin(core, number, bytes),
+            Found::Bytes(bytes) => {
+                count(core, &bytes);
+                self.begin(core, number, bytes);
+            }
         }
     }
 
@@ -228,6 +253,12 @@ impl Inner {
             turn_after(core, RETRY_PAUSE);
         }
     }
+}
+
+/// A frame goes out.
+fn count(core: &Core, frame: &Bytes) {
+    core.metrics.frames.increment();
+    core.metrics.frame_bytes.add(frame.len() as u64);
 }
 
 /// A turn after a pause, whatever else happens.

@@ -18,6 +18,7 @@ use crate::shard::page::Page;
 /// Reads the next page of a member and has it sent. The member's entry waits for it.
 pub(super) fn fetch(core: &Rc<Core>, number: u32, reading: &Reading) {
     let Some(request) = reading.request() else { return };
+    core.metrics.fanout_pages.increment();
     let (own, chunked) = (reading.cursor, reading.chunked);
     let core = Rc::clone(core);
     rt::spawn(async move {

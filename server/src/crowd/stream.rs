@@ -109,7 +109,10 @@ pub(super) fn look(core: &Rc<Core>, table: &mut Table, number: u32, current: u64
             member.state = State::Fetching;
             page::fetch(core, number, &member.reading);
         }
-        Found::Bytes(bytes) => push(core, table, number, bytes),
+        Found::Bytes(bytes) => {
+            super::count(core, &bytes);
+            push(core, table, number, bytes);
+        }
     }
 }
 

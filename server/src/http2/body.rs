@@ -28,7 +28,7 @@ pub(super) async fn receive(
         return Ok(Bytes::new());
     }
     precheck(head, &core.parse).map_err(Some)?;
-    let limit = core.config.limits.max_body_bytes;
+    let limit = core.limits.get().max_body_bytes;
     check_length(head.body, limit)?;
     if head.expect_continue {
         let mut go_on = http::Response::new(());
@@ -48,8 +48,7 @@ pub(super) async fn receive(
         body.extend_from_slice(&data);
         // It is ours now: the client may send as much again. An error is the connection's.
         let _ = stream.flow_control().release_capacity(len);
-        if too_slow(started, core.clock.about(), body.len(), core.config.limits.body_stall_timeout)
-        {
+        if too_slow(started, core.clock.about(), body.len(), core.limits.get().body_stall_timeout) {
             return Err(Some(timeout("the request body")));
         }
     }
@@ -60,7 +59,7 @@ async fn next(
     stream: &mut RecvStream,
     started: std::time::Instant,
 ) -> Result<Option<Bytes>, Option<Problem>> {
-    let limits = &core.config.limits;
+    let limits = core.limits.get();
     let elapsed = core.clock.about().saturating_duration_since(started);
     let whole = limits.body_timeout.saturating_sub(elapsed);
     let patience = rt::sleep(limits.body_stall_timeout.min(whole));

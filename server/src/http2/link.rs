@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -19,6 +20,8 @@ pub struct Link {
     pub(super) pipe: Pipe,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
+    /// Where its client is.
+    pub(super) address: Option<SocketAddr>,
     /// It has TLS.
     pub(super) secure: bool,
     /// Only health is answered.
@@ -71,6 +74,7 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
+        address: Option<SocketAddr>,
         deadline: Guard,
         secure: bool,
         late: bool,
@@ -79,9 +83,10 @@ impl Link {
         Rc::new(Link {
             pipe: Pipe::new(first),
             deadline: RefCell::new(Some(deadline)),
+            address,
             secure,
             late,
-            most: 2 * core.config.limits.http2_streams as usize,
+            most: 2 * core.limits.get().http2_streams as usize,
             active: Cell::new(0),
             queued: Cell::new(0),
             readers: RefCell::default(),
@@ -130,7 +135,7 @@ impl Link {
     }
 
     fn set_deadline(&self, core: &Core) {
-        let limits = &core.config.limits;
+        let limits = core.limits.get();
         let Some(deadline) = &*self.deadline.borrow() else { return };
         match self.state.get() {
             State::New => {

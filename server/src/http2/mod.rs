@@ -60,8 +60,8 @@ pub struct Opened {
 /// Serves a connection until it ends.
 pub async fn serve(core: Rc<Core>, opened: Opened) {
     let Opened { socket, session, first, deadline, late } = opened;
-    deadline.set(core.clock.about(), core.config.limits.request_head_timeout, Phase::Reading);
-    let link = Link::new(&core, deadline, session.is_some(), late, first);
+    deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Reading);
+    let link = Link::new(&core, socket.peer(), deadline, session.is_some(), late, first);
     let place = core.http2.add(&link);
     let pump = Pump::start(&core, &link, socket, session);
     let handshake = builder(&core).handshake(PipeEnd(Rc::clone(&link))).await;
@@ -82,7 +82,7 @@ pub async fn serve(core: Rc<Core>, opened: Opened) {
 fn builder(core: &Core) -> Builder {
     let mut builder = Builder::new();
     builder
-        .max_concurrent_streams(core.config.limits.http2_streams)
+        .max_concurrent_streams(core.limits.get().http2_streams)
         .initial_window_size(HTTP2_STREAM_WINDOW)
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
         .max_frame_size(HTTP2_FRAME_BYTES)

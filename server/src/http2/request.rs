@@ -19,6 +19,7 @@ use super::{Sink, answer, body};
 use crate::conn::{Dispatched, Peer, Start, dispatch};
 use crate::core::Core;
 use crate::crowd::StreamMember;
+use crate::metrics::Operation;
 
 /// Answers a request.
 pub(super) async fn handle(
@@ -32,6 +33,7 @@ pub(super) async fn handle(
         Ok(head) => head,
         Err(error) => {
             let response = Problem::from(error).into_response();
+            core.metrics.answered(Operation::Invalid, &response);
             return answer::send(&core, &permit, respond, response, false).await;
         }
     };
@@ -41,6 +43,7 @@ pub(super) async fn handle(
         Ok(body) => body,
         Err(Some(problem)) => {
             let response = problem.into_response();
+            core.metrics.answered(Operation::Invalid, &response);
             return answer::send(&core, &permit, respond, response, head_only).await;
         }
         Err(None) => return,
@@ -50,7 +53,8 @@ pub(super) async fn handle(
         false => None,
     };
     let late = permit.0.late;
-    match dispatch(&core, &head, body, late, Peer::Stream(&mut respond)).await {
+    let peer = Peer::Stream { respond: &mut respond, address: permit.0.address };
+    match dispatch(&core, &head, body, late, peer).await {
         Some(Dispatched::Answer(response)) => {
             if let Some(pages) = &mut pages {
                 pages.are(response.body_len());
@@ -71,7 +75,7 @@ fn reads_a_page(head: &RequestHead) -> bool {
 
 /// The crowd carries on.
 fn go_live(core: &Rc<Core>, permit: Permit, start: Start, mut respond: SendResponse<Bytes>) {
-    let head = response_head(core, &start.head(), Framing::Streamed);
+    let head = response_head(core, &start.head, Framing::Streamed);
     match respond.send_response(head, false) {
         Ok(stream) => {
             let (reading, first) = start.begin(false, &[]);

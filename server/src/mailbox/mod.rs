@@ -13,14 +13,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::Poll;
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::rt::{Bell, BellRope, bell};
+use crate::rt::{Bell, BellRope, BellSeat, bell};
 use message::Message;
 
 /// Names a core: 0 to the number of cores.
@@ -47,7 +46,7 @@ pub struct Post {
 pub struct Inbox {
     post: Post,
     core: CoreId,
-    bell: UnixStream,
+    bell: BellSeat,
 }
 
 /// Makes the mailboxes of `cores` cores.
@@ -80,6 +79,17 @@ impl Post {
             message = back;
             std::thread::yield_now();
         }
+    }
+
+    /// Messages that wait in a core's mailbox.
+    #[must_use]
+    pub fn depth(&self, core: CoreId) -> usize {
+        self.slots[core].queues.iter().map(ArrayQueue::len).sum()
+    }
+
+    /// As [`Post::send_from_outside`], but gives the message back if there is no room.
+    pub fn try_send_from_outside(&self, to: CoreId, message: Message) -> Result<(), Message> {
+        self.try_send(self.cores(), to, message)
     }
 
     fn try_send(&self, from: usize, to: CoreId, message: Message) -> Result<(), Message> {
@@ -124,6 +134,12 @@ impl Outbox {
     /// Whether something waits for room.
     pub fn is_behind(&self) -> bool {
         self.waiting.borrow().iter().any(|waiting| !waiting.is_empty())
+    }
+
+    /// How many messages wait for room.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.waiting.borrow().iter().map(VecDeque::len).sum()
     }
 
     /// Sends what had to wait, as far as there is room. True if something still waits.

@@ -3,8 +3,12 @@
 mod banner;
 mod core_thread;
 mod error;
-mod open;
+mod notify;
+pub mod open;
+mod operator;
+mod reload;
 mod signals;
+pub mod start;
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -12,41 +16,53 @@ use std::thread::JoinHandle;
 
 pub use error::StartError;
 
-use crate::config::{Config, IoDriver};
-use crate::helper::Helper;
+use rand::Rng;
+use thalweg_storage::{Disk, RealDisk};
+
+use crate::config::{Config, IoDriver, ServeArgs};
+use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
+use crate::shared::Shared;
+use crate::subscriptions::Control;
 use crate::tls::Keeper;
-use core_thread::{CoreThread, Running};
-use signals::Signals;
+use core_thread::CoreThread;
+use operator::Operator;
+use start::{Running, Start};
 
-/// Runs a server until it is told to stop by SIGTERM or SIGINT.
-pub fn run(config: Config) -> Result<(), StartError> {
+/// Runs a server until it is told to stop by SIGTERM or SIGINT. The configuration came out of
+/// `args`, and is read from there again at SIGHUP.
+pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
-    let signals = Signals::catch();
     let driver = choose_driver(config.io)?;
     let tls = config.tls.as_ref().map(Keeper::start).transpose()?;
-    if let Some(keeper) = &tls {
-        let keeper = Arc::clone(keeper);
-        crate::signals::on_hangup(move || keeper.reload());
+    let shared = Shared::new(config.durability, config.cores.len());
+    let mut operator = Operator::start(&config, args, driver, &shared)?;
+    if let Some(keeper) = tls.clone() {
+        let reload = move |_: &Arc<Config>| {
+            keeper.reload();
+            Ok(())
+        };
+        operator.reload.hook("certificates", Box::new(reload));
     }
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
-    let opened = open::open(&config)?;
+    let lock = open::lock(&config)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
-    let helper = Helper::start(&config.data_dir, opened.layout.clone(), post.clone())
-        .map_err(StartError::Thread)?;
+    let desk = Desk::new(disk, &config.data_dir, opened.layout.clone());
+    let helper = Helper::start(&config.data_dir, desk, post.clone()).map_err(StartError::Thread)?;
     let (ready, readiness) = mpsc::channel();
     let running = Arc::new(Running::new(cores));
-    let control = crate::subscriptions::Control::start(&config, &post)?;
+    let control = Control::start(&config, &post)?;
     let mut threads = Vec::with_capacity(cores);
     let mut subscriptions = Some(opened.subscriptions);
-    let mut seeds = opened.seeds.into_iter();
+    let mut random = rand::rng();
     for (inbox, shard) in inboxes.into_iter().zip(opened.shards) {
-        let core = threads.len();
-        let thread = CoreThread {
-            core,
+        let start = Start {
+            core: threads.len(),
             config: Arc::clone(&config),
             driver,
             post: post.clone(),
@@ -55,20 +71,22 @@ pub fn run(config: Config) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
-            running: Arc::clone(&running),
-            tls: tls.clone(),
-            seed: seeds.next().unwrap_or_default(),
+            shared: shared.clone(),
+            seed: random.random(),
         };
+        let thread = CoreThread { start, running: Arc::clone(&running), tls: tls.clone() };
         threads.push(thread.spawn(ready.clone())?);
     }
     drop(ready);
     for _ in 0..cores {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
-    banner::print(&config, driver, &opened.summary);
-    signals.wait();
+    operator.serving(&post, &opened.summary);
+    banner::print(&config, driver, &opened.summary, operator.admin);
+    operator.wait();
     stop(&post, threads);
-    drop(opened.lock);
+    operator.end();
+    drop(lock);
     Ok(())
 }
 

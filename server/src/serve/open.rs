@@ -1,19 +1,23 @@
 //! Opening what a server stands on: limits, addresses, the data directory.
+//!
+//! What is read from the data directory goes through [`Disk`] alone, so that a simulation opens
+//! its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::record::StreamId;
+use thalweg_proto::time::Timestamp;
+use thalweg_storage::planted::{self, Bug};
 use thalweg_storage::recovery::StoredSubscriptions;
 use thalweg_storage::writer::LogConfig;
 use thalweg_storage::{
-    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, RealDisk, data_dir, recover,
+    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, data_dir, parallel, recover_on,
 };
 
 use super::StartError;
@@ -21,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::limits::{MAX_PENDING_BYTES, SEGMENT_ALIGNMENT};
 use crate::config::{Config, Durability};
 use crate::router;
+use crate::rt::simulated::is_simulated;
 use crate::shard::{Log, Shard, ShardConfig, Slot};
 
 /// How long a predecessor that was killed may still hold the port.
@@ -29,73 +34,84 @@ const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 const PORT_RELEASE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the cores start from.
-pub(super) struct Opened {
-    /// Held as long as the server runs.
-    pub(super) lock: Option<DataDirLock>,
+pub struct Opened {
     /// Absent without a log.
-    pub(super) layout: Option<Arc<LayoutFile>>,
-    pub(super) shards: Vec<Shard>,
-    pub(super) subscriptions: StoredSubscriptions,
-    pub(super) seeds: Vec<u64>,
-    pub(super) summary: Summary,
+    pub layout: Option<Arc<LayoutFile>>,
+    /// One for each core.
+    pub shards: Vec<Shard>,
+    /// For core 0.
+    pub subscriptions: StoredSubscriptions,
+    /// For the banner.
+    pub summary: Summary,
 }
 
-/// What was found, for the banner.
-#[derive(Default)]
-pub(super) struct Summary {
-    pub(super) streams: u64,
-    pub(super) records: u64,
-    pub(super) took: Duration,
-    pub(super) relayout: bool,
+/// What was found.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Summary {
+    /// Streams recovered.
+    pub streams: u64,
+    /// Records replayed.
+    pub records: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether streams were moved to other cores.
+    pub relayout: bool,
 }
 
-/// Opens the data directory and reads what is in it.
-pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
-    let mut random = rand::rng();
-    let seeds = config.cores.iter().map(|_| random.random()).collect();
+/// Takes the data directory for this process, for as long as the lock lives.
+pub(super) fn lock(config: &Config) -> Result<Option<DataDirLock>, StartError> {
+    if config.durability == Durability::Memory {
+        return Ok(None);
+    }
+    check_writable(&config.data_dir)?;
+    Ok(Some(DataDirLock::acquire(&config.data_dir)?))
+}
+
+/// Reads what is in the data directory.
+pub fn open(config: &Config, disk: &Arc<dyn Disk>) -> Result<Opened, StartError> {
+    let clock = Clock::new();
     if config.durability == Durability::Memory {
         let shard = |core| {
             let log = Log::Memory { last: Lsn::default() };
-            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0), Clock::new().now())
+            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0), clock.now())
         };
         return Ok(Opened {
-            lock: None,
             layout: None,
             shards: (0..config.cores.len()).map(shard).collect(),
             subscriptions: StoredSubscriptions::default(),
-            seeds,
             summary: Summary::default(),
         });
     }
-    let started = Instant::now();
-    check_writable(&config.data_dir)?;
-    let lock = DataDirLock::acquire(&config.data_dir)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let started = clock.instant();
     data_dir::check_format(
-        &*disk,
+        &**disk,
         &config.data_dir,
         concat!("thalweg ", env!("CARGO_PKG_VERSION")),
     )?;
     let cores = config.cores.len();
     let place = |path: &StreamPath| router::owner(path, cores);
-    let recovery = recover(&disk, &config.data_dir, cores, &place)?;
-    refuse_duplicate_ids(&recovery.cores)?;
-    let forks = count_forks(&recovery.cores);
+    // A simulation has its order of events.
+    let threads = if is_simulated() { 1 } else { cores };
+    let recovery = recover_on(threads, disk, &config.data_dir, cores, &place)?;
+    let surveys = parallel::each(threads, recovery.cores.iter().collect(), Survey::of);
+    refuse_duplicate_ids(&surveys, &recovery.cores)?;
+    let forks = count_forks(&surveys);
     let summary = Summary {
         streams: recovery.stats.streams,
         records: recovery.stats.records,
-        took: started.elapsed(),
+        took: clock.instant() - started,
         relayout: recovery.stats.relayout,
     };
     let max_id = recovery.max_stream_id;
-    let shards = recovery.cores.into_iter().enumerate();
-    let shards = shards.map(|(core, stored)| shard(config, core, stored, &forks, max_id)).collect();
+    let now = clock.now();
+    let stored = recovery.cores.into_iter().enumerate().collect();
+    let shards = parallel::each(threads, stored, |(core, stored)| {
+        shard(config, core, stored, &forks, max_id, now)
+    });
     Ok(Opened {
-        lock: Some(lock),
         layout: Some(recovery.layout),
         shards,
         subscriptions: recovery.subscriptions,
-        seeds,
         summary,
     })
 }
@@ -106,6 +122,7 @@ fn shard(
     stored: CoreRecovery,
     forks: &HashMap<StreamId, u32>,
     max_id: StreamId,
+    now: Timestamp,
 ) -> Shard {
     let log_config = LogConfig {
         segment_bytes: config.storage.segment_bytes,
@@ -126,7 +143,7 @@ fn shard(
     });
     let writer = LogWriter::new(stored.resume, log_config);
     let log = Log::durable_log(writer, stored.segments);
-    Shard::new(shard_config(config, core), log, slots.collect(), max_id, Clock::new().now())
+    Shard::new(shard_config(config, core), log, slots, max_id, now)
 }
 
 fn shard_config(config: &Config, core: usize) -> ShardConfig {
@@ -137,28 +154,51 @@ fn shard_config(config: &Config, core: usize) -> ShardConfig {
         cores,
         hot_tail_bytes: usize::try_from(hot_tail).unwrap_or(usize::MAX),
         max_pending_bytes: MAX_PENDING_BYTES,
+        retention: config.storage.retention,
+    }
+}
+
+/// What concerns the streams of other cores too.
+struct Survey {
+    /// Ascending.
+    ids: Vec<StreamId>,
+    /// The source of each fork.
+    sources: Vec<StreamId>,
+}
+
+impl Survey {
+    fn of(core: &CoreRecovery) -> Survey {
+        let mut survey = Survey { ids: Vec::with_capacity(core.streams.len()), sources: vec![] };
+        for stream in &core.streams {
+            survey.ids.push(stream.state.id);
+            survey.sources.extend(stream.state.config.fork.as_ref().map(|fork| fork.source_id));
+        }
+        survey
     }
 }
 
 /// An id names one stream: two with the same would show each other's data.
-fn refuse_duplicate_ids(cores: &[CoreRecovery]) -> Result<(), StartError> {
-    let mut seen = HashSet::new();
-    for stream in cores.iter().flat_map(|core| &core.streams) {
-        if !seen.insert(stream.state.id) {
+fn refuse_duplicate_ids(surveys: &[Survey], cores: &[CoreRecovery]) -> Result<(), StartError> {
+    let mut ids: Vec<StreamId> = surveys.iter().flat_map(|survey| &survey.ids).copied().collect();
+    // A stable sort merges what is ascending already.
+    ids.sort();
+    let twice = ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    let mut streams = cores.iter().flat_map(|core| &core.streams);
+    match twice.and_then(|id| streams.find(|stream| stream.state.id == id)) {
+        None => Ok(()),
+        Some(stream) => {
             let (id, path) = (stream.state.id.0, stream.state.path.clone());
-            return Err(StartError::DuplicateId { id, path });
+            Err(StartError::DuplicateId { id, path })
         }
     }
-    Ok(())
 }
 
 /// References are not stored: each fork names its source.
-fn count_forks(cores: &[CoreRecovery]) -> HashMap<StreamId, u32> {
+fn count_forks(surveys: &[Survey]) -> HashMap<StreamId, u32> {
     let mut counts = HashMap::new();
-    for stream in cores.iter().flat_map(|core| &core.streams) {
-        if let Some(fork) = &stream.state.config.fork {
-            *counts.entry(fork.source_id).or_default() += 1;
-        }
+    let forgotten = usize::from(planted::is(Bug::ForgetFork));
+    for source in surveys.iter().flat_map(|survey| &survey.sources).skip(forgotten) {
+        *counts.entry(*source).or_default() += 1;
     }
     counts
 }

@@ -30,6 +30,11 @@ impl HotTail {
     pub(super) fn new(budget: usize, evicts: bool) -> HotTail {
         HotTail { order: VecDeque::new(), bytes: 0, budget, evicts }
     }
+
+    /// Bytes kept, with what they cost beside themselves.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// News of one stream within a batch of commits.
@@ -52,13 +57,15 @@ pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
     let hides = matches!(record, Record::SoftDelete { .. });
     let closes =
         matches!(record, Record::Append { close: true, .. } | Record::Create { close: true, .. });
+    let trims = matches!(record, Record::Trim { .. });
     let id = record.stream_id()?;
     let (position, payload) = match record {
         Record::Create { config, payload, .. } => (config.start(), payload),
         Record::Append { position, payload, .. } => (position, payload),
+        Record::Trim { to, .. } => (to, Payload::default()),
         _ => (0, Payload::default()),
     };
-    Some(Commit { lsn, id, position, payload, deletes, hides, closes })
+    Some(Commit { lsn, id, position, payload, deletes, hides, closes, trims })
 }
 
 impl Shard {
@@ -88,6 +95,9 @@ impl Shard {
         if commit.deletes {
             return self.forget(commit.id);
         }
+        if commit.trims {
+            return self.trimmed(commit.id, commit.position);
+        }
         if commit.hides {
             self.end_readers(commit.id);
         }
@@ -99,6 +109,11 @@ impl Shard {
         let len = commit.payload.bytes.len();
         slot.reveal(commit.position, &commit.payload);
         slot.visible_closed |= commit.closes;
+        if len > 0 {
+            self.counters.appended_records += 1;
+            self.counters.appended_bytes += len as u64;
+        }
+        self.trims.watch(slot);
         if len > 0 && self.hot.evicts {
             self.hot.bytes += len + HOT_OVERHEAD_BYTES;
             self.hot.order.push_back((commit.id, len + HOT_OVERHEAD_BYTES));

@@ -20,6 +20,7 @@ pub mod page;
 mod pending;
 pub mod range;
 mod read;
+mod retention;
 mod slot;
 mod streams;
 
@@ -32,8 +33,10 @@ use thalweg_proto::problem::Problem;
 use thalweg_proto::request::CreateRequest;
 use thalweg_proto::response::Response;
 use thalweg_proto::stream::record::{Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::subscription::Interest;
 use thalweg_proto::time::Timestamp;
+use thalweg_storage::planted::{self, Bug};
 use thalweg_storage::{Lsn, ReadSpan};
 
 use crate::mailbox::CoreId;
@@ -91,6 +94,8 @@ pub struct ShardConfig {
     pub hot_tail_bytes: usize,
     /// Bytes that may wait for the disk before requests are refused with 503.
     pub max_pending_bytes: usize,
+    /// The limits of streams that have none of their own.
+    pub retention: Retention,
 }
 
 /// See the module.
@@ -102,8 +107,46 @@ pub struct Shard {
     outputs: VecDeque<Output>,
     hot: commit::HotTail,
     expiries: expiry::Expiries,
+    trims: retention::Trims,
+    /// Soft-deleted streams that were recovered.
+    hidden: Vec<StreamId>,
     watch: Arc<Interest>,
     disk_full: bool,
+    counters: Counters,
+}
+
+/// What a shard counts, for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Records with data that became visible.
+    pub appended_records: u64,
+    /// Their bytes.
+    pub appended_bytes: u64,
+    /// Reads answered from memory.
+    pub hot_reads: u64,
+    /// Reads that needed the log or another core.
+    pub cold_reads: u64,
+}
+
+/// What a shard holds and has counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Streams.
+    pub streams: u64,
+    /// Bytes of the hot tail.
+    pub hot_bytes: u64,
+    /// Records not durable yet.
+    pub pending_records: u64,
+    /// Bytes not written yet.
+    pub pending_bytes: u64,
+    /// Segments that hold something.
+    pub segments: u64,
+    /// Bytes in them that a stream still has.
+    pub live_bytes: u64,
+    /// Whether appends are refused for want of space.
+    pub disk_full: bool,
+    /// What was counted.
+    pub counters: Counters,
 }
 
 impl Shard {
@@ -112,23 +155,36 @@ impl Shard {
     pub fn new(
         config: ShardConfig,
         log: Log,
-        recovered: Vec<Slot>,
+        recovered: impl IntoIterator<Item = Slot>,
         max_id: StreamId,
         now: Timestamp,
     ) -> Shard {
-        let mut recovered = recovered;
-        recovered.iter_mut().for_each(|slot| expiry::forgive_unlogged_reads(slot, now));
-        let expiries = recovered.iter().collect();
+        let mut expiries = expiry::Expiries::default();
+        let mut trims = retention::Trims::new(config.retention);
+        let mut hidden = Vec::new();
+        // One pass over what may be a million streams.
+        let recovered = recovered.into_iter().map(|mut slot| {
+            expiry::forgive_unlogged_reads(&mut slot, now);
+            expiries.watch(&slot);
+            trims.adopt(&mut slot.state);
+            trims.watch(&mut slot);
+            hidden.extend(slot.soft_deleted().then_some(slot.state.id));
+            slot
+        });
+        let streams = Streams::new(config.core, recovered, max_id);
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
             config,
-            streams: Streams::new(config.core, recovered, max_id),
+            streams,
             log,
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
+            trims,
+            hidden,
             watch: Arc::default(),
             disk_full: false,
+            counters: Counters::default(),
         }
     }
 
@@ -192,6 +248,22 @@ impl Shard {
         self.len() == 0
     }
 
+    /// For metrics.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let (segments, live_bytes) = self.log.segments();
+        Facts {
+            streams: self.len() as u64,
+            hot_bytes: self.hot.bytes() as u64,
+            pending_records: self.log.pending_records(),
+            pending_bytes: self.log.pending_bytes() as u64,
+            segments,
+            live_bytes,
+            disk_full: self.disk_full,
+            counters: self.counters,
+        }
+    }
+
     fn owner(&self, path: &StreamPath) -> CoreId {
         crate::router::owner(path, self.config.cores)
     }
@@ -206,7 +278,7 @@ impl Shard {
 
     /// Replies once `lsn` is durable.
     fn reply_after(&mut self, lsn: Lsn, to: ReplyTo, answer: Answer) {
-        if lsn <= self.log.durable() {
+        if lsn <= self.log.durable() || planted::is(Bug::AckBeforeSync) {
             self.reply(to, answer);
         } else {
             self.pending.wait(lsn, pending::Waiting::Reply(to, answer));

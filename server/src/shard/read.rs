@@ -29,7 +29,7 @@ impl Shard {
             Look::Wait(lsn) => self.retry_after(lsn, Op::Metadata(path), to),
             Look::Readable => {
                 let Some(slot) = self.streams.at(&path) else { return };
-                let found = answer::metadata(&slot.state, slot.visible_tail, slot.visible_closed);
+                let found = answer::metadata(&slot.state, &self.visible(slot));
                 self.reply(to, Answer::Response(Box::new(found)));
             }
         }
@@ -69,11 +69,18 @@ impl Shard {
         let answer = match &plan.runs[..] {
             [] => Ok(Source::Hot(Range { pieces: Pieces::new(), end: slot.visible_tail })),
             [run] if run.id == slot.state.id => locate(slot, run),
-            _ => return self.outputs.push_back(Output::Job(Job::Page(plan, to))),
+            _ => {
+                self.counters.cold_reads += 1;
+                return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
+            }
         };
         let answer = match answer {
-            Ok(Source::Hot(range)) => Ok(Box::new(plan.finish_with(range))),
+            Ok(Source::Hot(range)) => {
+                self.counters.hot_reads += 1;
+                Ok(Box::new(plan.finish_with(range)))
+            }
             Ok(Source::Cold(_)) => {
+                self.counters.cold_reads += 1;
                 return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
             }
             Err(problem) => Err(problem),
@@ -138,11 +145,11 @@ impl Shard {
 
 fn start_of(slot: &Slot, from: ReadFrom) -> Result<u64, Problem> {
     match from {
-        ReadFrom::Start => Ok(0),
+        ReadFrom::Start => Ok(slot.visible_earliest),
         ReadFrom::Now => Ok(slot.visible_tail),
         ReadFrom::At(offset) => slot
             .state
-            .position_of(offset, slot.visible_tail)
+            .position_of(offset, slot.readable())
             .map_err(|error| answer::bad_offset(error, "offset")),
     }
 }

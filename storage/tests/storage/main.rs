@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod faults;
+mod fuzz;
 mod golden;
 mod model;
 mod suite;
+mod tail;
 mod world;

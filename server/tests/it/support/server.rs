@@ -1,7 +1,8 @@
 //! A server process with a data directory of its own, which can be killed and started again.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -18,7 +19,11 @@ pub(crate) const BASE: &str = "/v1/stream";
 /// One server. Killed when dropped; its log is printed if the test fails.
 pub(crate) struct Server {
     directory: TempDir,
+    /// Elsewhere than in `directory`.
+    data_dir: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     arguments: Vec<String>,
     process: Option<(Child, BufReader<ChildStdout>)>,
 }
@@ -38,10 +43,49 @@ impl Server {
             fs::write(&file, toml).expect("written");
             arguments.push(format!("--config={}", file.display()));
         }
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server { directory, address, arguments, process: None };
+        let mut server = Server::in_directory(directory, arguments);
         server.launch();
         server
+    }
+
+    /// As [`Server::start`], with its data in this directory and with more in its environment.
+    pub(crate) fn start_in(
+        data_dir: &Path,
+        environment: &[(&str, &Path)],
+        arguments: &[&str],
+    ) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let mut server = Server::in_directory(directory, arguments);
+        server.data_dir = Some(data_dir.to_owned());
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        server.environment = environment.collect();
+        server.launch();
+        server
+    }
+
+    /// As [`Server::start`], with these variables in its environment.
+    pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, String)]) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let mut server = Server::in_directory(directory, arguments);
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), value.into()));
+        server.environment = environment.collect();
+        server.launch();
+        server
+    }
+
+    fn in_directory(directory: TempDir, arguments: Vec<String>) -> Server {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Server {
+            directory,
+            data_dir: None,
+            environment: Vec::new(),
+            address,
+            admin: None,
+            arguments,
+            process: None,
+        }
     }
 
     /// SIGKILL.
@@ -53,8 +97,12 @@ impl Server {
 
     /// SIGTERM, without waiting for the end.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         let (child, _) = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), Signal::TERM).expect("signalled");
+        kill_process(Pid::from_child(child), signal).expect("signalled");
     }
 
     /// The end of a server that was told to stop.
@@ -94,6 +142,14 @@ impl Server {
             panic!("no banner but {banner:?}; the log:\n{}", self.log());
         };
         self.address = address;
+        if self.arguments.iter().any(|word| word.starts_with("--admin") && !word.ends_with("off")) {
+            let of_admin = |line: &str| {
+                let (address, _) = line.strip_prefix("  admin       http://")?.split_once('/')?;
+                address.parse().ok()
+            };
+            let mut lines = stdout.by_ref().lines().map_while(Result::ok);
+            self.admin = lines.find_map(|line| of_admin(&line));
+        }
         self.process = Some((child, stdout));
     }
 
@@ -123,8 +179,14 @@ impl Server {
         self.address
     }
 
+    /// Where its admin listener is, if `--admin` was given.
+    #[track_caller]
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.expect("an admin listener")
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.data_dir.clone().unwrap_or_else(|| self.directory.path().join("data"))
     }
 
     /// What it has written to the standard error so far.
@@ -184,9 +246,14 @@ impl Server {
 
     fn command(&self) -> Command {
         let mut command = serve(&self.data_dir());
+        command.envs(self.environment.iter().cloned());
         command.arg(format!("--listen={}", self.address));
         if !self.arguments.iter().any(|word| word.starts_with("--cores")) {
             command.arg("--cores=1");
+        }
+        // Many servers run at once, and one alone can have the default address.
+        if !self.arguments.iter().any(|word| word.starts_with("--admin")) {
+            command.arg("--admin=off");
         }
         command.args(&self.arguments);
         command
