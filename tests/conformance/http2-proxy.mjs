@@ -34,7 +34,14 @@ function connection() {
   return session
 }
 
-const server = http.createServer({ insecureHTTPParser: true }, (request, response) => {
+const server = http.createServer({ insecureHTTPParser: true }, async (request, response) => {
+  // The whole body first: an HTTP/1.1 client does not expect an answer before it has sent it.
+  const body = []
+  try {
+    for await (const part of request) body.push(part)
+  } catch {
+    return response.destroy()
+  }
   const fields = {
     ":method": request.method,
     ":path": request.url,
@@ -62,12 +69,14 @@ const server = http.createServer({ insecureHTTPParser: true }, (request, respons
     stream.pipe(response)
   })
   stream.on("error", (error) => {
+    // A server that has answered may take back what it has not read.
+    if (stream.rstCode === http2.constants.NGHTTP2_NO_ERROR && response.headersSent) return
     if (response.headersSent) return response.destroy()
     response.writeHead(502, { "content-type": "text/plain" })
     response.end(String(error))
   })
   response.on("close", () => stream.close(http2.constants.NGHTTP2_CANCEL))
-  if (hasBody) request.pipe(stream)
+  if (hasBody) stream.end(Buffer.concat(body))
 })
 
 // Live reads wait for longer than the default.
