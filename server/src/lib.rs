@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compactor;
 pub mod config;
 pub mod conn;
 pub mod control;

@@ -28,6 +28,9 @@ impl fmt::Display for Config {
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
+        writeln!(f, "compaction = {}", self.storage.compaction)?;
+        let rate = show_bytes(self.storage.compaction_bytes_per_second);
+        writeln!(f, "compaction_bytes_per_second = {}", quoted(rate))?;
 
         writeln!(f, "\n[limits]")?;
         let limits = &self.limits;

@@ -16,6 +16,7 @@ use thalweg_proto::subscription::Interest;
 use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
+use crate::compactor::Done;
 use crate::control::ControlEvent;
 use crate::fanout::batch::LiveBatch;
 use crate::shard::page::Page;
@@ -135,6 +136,8 @@ pub enum Note {
     Segment(Box<Result<PreparedSegment, IoFailure>>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
     Checkpoint(Box<Result<LogPosition, StorageError>>),
+    /// From the compactor: a step of a sealing is done.
+    Compactor(Done),
     /// Finish what is under way and stop.
     Drain,
 }

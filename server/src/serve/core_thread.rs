@@ -12,6 +12,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use thalweg_storage::recovery::StoredSubscriptions;
 
 use super::StartError;
+use crate::compactor::Compactor;
 use crate::config::Config;
 use crate::conn;
 use crate::core::{Core, Parts};
@@ -48,6 +49,7 @@ pub(super) struct CoreThread {
     pub(super) subscriptions: Option<StoredSubscriptions>,
     pub(super) control: Control,
     pub(super) helper: Helper,
+    pub(super) compactor: Compactor,
     pub(super) running: Arc<Running>,
     pub(super) seed: u64,
 }
@@ -80,7 +82,7 @@ impl CoreThread {
     }
 
     async fn run(self, ready: Ready) {
-        let CoreThread { core: id, config, driver, post, inbox, shard, helper, running, .. } = self;
+        let CoreThread { core: id, config, driver, post, inbox, shard, running, .. } = self;
         let subscriptions = match self
             .subscriptions
             .map(|stored| Subscriptions::restore(&stored, self.control.clone()))
@@ -100,7 +102,8 @@ impl CoreThread {
             shard,
             subscriptions,
             outbox: Outbox::new(post, id),
-            helper,
+            helper: self.helper,
+            compactor: self.compactor,
             crowd,
             seed: self.seed,
         };
@@ -118,6 +121,7 @@ impl CoreThread {
         rt::spawn(receive(Rc::clone(&core), inbox));
         rt::spawn(Rc::clone(&core).run_log());
         rt::spawn(Rc::clone(&core).run_ticks());
+        rt::spawn(Rc::clone(&core).run_compaction());
         crowd::start(&core, sends_ready);
         core.with_shard(|shard, now| shard.purge_unreferenced(now));
         crate::subscriptions::start(&core);

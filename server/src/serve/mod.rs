@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 pub use error::StartError;
 
+use crate::compactor::Compactor;
 use crate::config::{Config, IoDriver};
 use crate::helper::Helper;
 use crate::mailbox::message::{Message, Note};
@@ -31,6 +32,14 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
     let helper = Helper::start(&config.data_dir, opened.layout.clone(), post.clone())
         .map_err(StartError::Thread)?;
+    let compactor = match &opened.layout {
+        Some(_) => {
+            let rate = config.storage.compaction_bytes_per_second;
+            Compactor::start(&config.data_dir, cores, rate, post.clone())
+                .map_err(StartError::Thread)?
+        }
+        None => Compactor::new().0,
+    };
     let (ready, readiness) = mpsc::channel();
     let running = Arc::new(Running::new(cores));
     let control = crate::subscriptions::Control::start(&config, &post)?;
@@ -49,6 +58,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
+            compactor: compactor.clone(),
             running: Arc::clone(&running),
             seed: seeds.next().unwrap_or_default(),
         };

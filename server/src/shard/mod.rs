@@ -20,6 +20,7 @@ pub mod page;
 mod pending;
 pub mod range;
 mod read;
+mod seal;
 mod slot;
 mod streams;
 
@@ -45,6 +46,7 @@ use streams::Streams;
 pub use log::Log;
 pub use pending::ReplyTo;
 pub use range::Collector;
+pub use seal::SealCursor;
 pub use slot::Slot;
 
 /// Something that the shard cannot do by itself.

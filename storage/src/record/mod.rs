@@ -7,10 +7,14 @@
 mod decode;
 mod encode;
 mod fields;
+mod span;
 
 pub use decode::{decode_at, payload_of};
 pub(crate) use encode::{encode, encoded_len};
 pub(crate) use fields::{decode_config, decode_mark, decode_path, encode_config, encode_mark};
+
+pub(crate) use span::peek;
+pub use span::{SpanRecord, SpanRecords};
 
 const CRC_AT: usize = 0;
 const LEN_AT: usize = CRC_AT + 4;

@@ -4,5 +4,7 @@
 mod faults;
 mod golden;
 mod model;
+mod seal;
+mod sealing;
 mod suite;
 mod world;

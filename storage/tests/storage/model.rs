@@ -46,6 +46,7 @@ struct Totals {
     recycled: u64,
     torn_bytes: u64,
     interrupted: u64,
+    sealed: u64,
 }
 
 const DIR: &str = "/data";
@@ -62,10 +63,12 @@ fn crashes_lose_nothing_acknowledged() {
         sum.recycled += totals.recycled;
         sum.torn_bytes += totals.torn_bytes;
         sum.interrupted += totals.interrupted;
+        sum.sealed += totals.sealed;
     }
     // A model test that never gets where it hurts proves nothing.
     println!("{sum:?}");
     assert!(sum.relayouts > 50 && sum.recycled > 50 && sum.torn_bytes > 0 && sum.interrupted > 20);
+    assert!(sum.sealed > 200, "{sum:?}");
 }
 
 fn run(seed: u64) -> Totals {
@@ -106,8 +109,12 @@ impl Run {
             60..63 => self.subscribe(),
             63..83 => self.world.pump(core),
             83..86 => self.world.sync_core(core),
-            86..99 => {
+            86..91 => {
                 let streams = 1 + self.random.below(4) as usize;
+                self.world.seal_step(core, streams);
+            }
+            91..99 => {
+                let streams = 1 + self.random.below(12) as usize;
                 self.world.checkpoint_step(core, streams);
             }
             _ => self.crash(),
@@ -185,6 +192,7 @@ impl Run {
     fn crash(&mut self) {
         self.totals.crashes += 1;
         self.totals.recycled += self.world.recycled;
+        self.totals.sealed += self.world.sealed;
         for core in 0..self.world.cores.len() {
             if self.random.below(2) == 0
                 && let Some(group) = self.world.take(core)

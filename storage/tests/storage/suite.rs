@@ -13,7 +13,7 @@ use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef}
 
 use crate::world::{World, place, small_config};
 
-fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
+pub(crate) fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
     let memory: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     test(&memory, Path::new("/data"));
     let real: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -21,7 +21,7 @@ fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
     test(&real, &dir.path().join("data"));
 }
 
-fn open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> World {
+pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> World {
     try_open(disk, dir, cores).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -30,7 +30,7 @@ fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result<World, Str
     World::open(disk, dir, cores, config, 42).map_err(|error| error.to_string())
 }
 
-fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
+pub(crate) fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     let id = StreamId(world.next_id);
     world.next_id += 1;
     let path = StreamPath::new(&format!("s/{}", id.0)).unwrap();
@@ -43,7 +43,7 @@ fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     (core, id)
 }
 
-fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
+pub(crate) fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
     let position = world.cores[core].streams[&id].state.tail;
     let record = Record::Append {
         id,
