@@ -18,7 +18,7 @@ use rustix::process::setpriority_process;
 use thalweg_proto::stream::record::StreamId;
 use thalweg_storage::sealed::{Pace, Releases};
 use thalweg_storage::{
-    Disk, LogId, Placement, Plan, RealDisk, SealError, SealJob, Sealed, SegmentFactory, SegmentRef,
+    Disk, LogId, Placement, Plan, SealError, SealJob, Sealed, SegmentFactory, SegmentRef,
 };
 
 use crate::mailbox::message::{Message, Note};
@@ -69,16 +69,10 @@ pub struct Desk {
 const NICENESS: i32 = 10;
 
 impl Compactor {
-    /// Starts the thread, for so many cores; it moves at most so many bytes a second, reads and
+    /// Starts a thread that works at `desk`; it moves at most so many bytes a second, reads and
     /// writes together, 0 for no bound.
-    pub fn start(
-        data_dir: &Path,
-        cores: usize,
-        bytes_per_second: u64,
-        post: Post,
-    ) -> std::io::Result<Compactor> {
+    pub fn start(mut desk: Desk, bytes_per_second: u64, post: Post) -> std::io::Result<Compactor> {
         let (compactor, inbox) = Compactor::new();
-        let mut desk = Desk::new(Arc::new(RealDisk), data_dir, cores);
         let mut throttle = Throttle { bytes_per_second, free_at: Instant::now() };
         std::thread::Builder::new().name("compactor".to_owned()).spawn(move || {
             // It works without, too.

@@ -30,9 +30,12 @@ pub mod disk;
 pub mod error;
 pub mod extents;
 pub mod factory;
+pub mod format;
 pub mod group;
 pub mod layout;
 pub mod location;
+#[doc(hidden)]
+pub mod planted;
 pub mod record;
 pub mod recovery;
 pub mod sealed;

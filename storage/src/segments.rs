@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::extents::{Extents, ReadSpan, Resealed};
 use crate::location::{LogId, SegmentRef};
+use crate::planted::{self, Bug};
 use crate::sealed::Footer;
 
 /// What one core knows of the segments: those of its log, and those of earlier layouts.
@@ -211,7 +212,10 @@ impl SegmentTable {
 
     /// Whether no retained checkpoint replays a segment.
     pub(crate) fn is_past(&self, segment: SegmentRef) -> bool {
-        segment.log != self.log || segment.is_sealed() || segment.number < self.older.start
+        segment.log != self.log
+            || segment.is_sealed()
+            || segment.number < self.older.start
+            || planted::is(Bug::ReuseSegmentEarly)
     }
 
     /// What each segment holds, for metrics.

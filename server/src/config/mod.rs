@@ -23,6 +23,7 @@ pub use args::ServeArgs;
 pub use error::ConfigError;
 pub use network::BasePath;
 pub use system::Machine;
+use thalweg_proto::stream::retention::Retention;
 use url::Url;
 pub use value::{Durability, IoDriver, LogFormat};
 
@@ -75,6 +76,8 @@ pub struct StorageConfig {
     pub compaction: bool,
     /// Bytes that this may read and write in a second; 0: no bound.
     pub compaction_bytes_per_second: u64,
+    /// What is kept of streams that have no limits of their own; `None`: everything.
+    pub retention: Retention,
 }
 
 /// `[limits]`

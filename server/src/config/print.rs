@@ -1,6 +1,7 @@
 //! Writes a [`Config`] back as TOML that reads to the same [`Config`].
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Config;
 use super::value::{show_bytes, show_duration};
@@ -31,6 +32,10 @@ impl fmt::Display for Config {
         writeln!(f, "compaction = {}", self.storage.compaction)?;
         let rate = show_bytes(self.storage.compaction_bytes_per_second);
         writeln!(f, "compaction_bytes_per_second = {}", quoted(rate))?;
+
+        let retention = self.storage.retention;
+        writeln!(f, "retention_bytes = {}", quoted(show_bytes(retention.bytes.unwrap_or(0))))?;
+        timeout(f, "retention", Duration::from_secs(retention.seconds.unwrap_or(0)))?;
 
         writeln!(f, "\n[limits]")?;
         let limits = &self.limits;

@@ -47,6 +47,8 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
                     (Ok(next), Some(content_type)) => {
                         sub_position(anchor, sub_offset, &content_type, &next)
                     }
+                    // Trimmed meanwhile: the shard says so.
+                    (Err(problem), _) if problem.status == StatusCode::GONE => Ok(anchor),
                     (Err(problem), _) if problem.status == StatusCode::BAD_REQUEST => {
                         Err(ForkRefusal::OffsetInsideMessage)
                     }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod faults;
+mod fuzz;
 mod golden;
 mod model;
 mod seal;
 mod sealing;
 mod suite;
+mod tail;
 mod world;
