@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
+use thalweg::compactor::Compactor;
 use thalweg::config::Config;
 use thalweg::core::Core;
 use thalweg::helper::{Desk, Helper, Work};
@@ -20,6 +21,7 @@ use thalweg::rt::{Driver, Opening};
 use thalweg::serve::StartError;
 use thalweg::serve::open::{Summary, open};
 use thalweg::serve::start::{Running, Start, drain};
+use thalweg::shared::Shared;
 use thalweg::subscriptions::Control;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::Disk;
@@ -169,6 +171,7 @@ impl Process {
         let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
         let (helper, inbox) = Helper::new(&config.data_dir);
         let desk = Desk::new(disk, &config.data_dir, opened.layout);
+        let shared = Shared::new(config.durability, cores);
         let running = Rc::new(Running::new(cores));
         let drained = Rc::new(Cell::new(0));
         let mut subscriptions = Some(opened.subscriptions);
@@ -186,6 +189,8 @@ impl Process {
                 subscriptions: subscriptions.take(),
                 control: ground.control.clone(),
                 helper: helper.clone(),
+                shared: shared.clone(),
+                compactor: Compactor::new().0,
                 seed: random.next(),
             };
             let core = core.start()?;

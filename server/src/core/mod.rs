@@ -8,6 +8,7 @@ mod files;
 mod jobs;
 mod log;
 mod pace;
+pub mod seal;
 mod segments;
 mod tickets;
 
@@ -23,6 +24,7 @@ use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
 use crate::clock::{Clock, TICK};
+use crate::compactor::Compactor;
 use crate::config::{Config, Limits};
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
@@ -65,6 +67,10 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// Blocking disk work, on a thread of its own.
     pub helper: Helper,
+    /// Sealing, on another.
+    pub compactor: Compactor,
+    /// What of it is under way, and what was done.
+    pub compaction: seal::Compaction,
     /// Whether the server is stopping.
     pub draining: Cell<bool>,
     /// Open connections.
@@ -110,6 +116,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Blocking disk work.
     pub helper: Helper,
+    /// Sealing.
+    pub compactor: Compactor,
     /// For the sockets of SSE readers.
     pub crowd: Crowd,
     /// Who watches the server.
@@ -122,8 +130,8 @@ impl Core {
     /// A core, not running yet.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Core> {
-        let Parts { id, cores, config, shard, subscriptions, outbox, helper, crowd, seed, .. } =
-            parts;
+        let Parts { id, cores, config, shard, subscriptions, outbox, .. } = parts;
+        let Parts { helper, compactor, crowd, seed, .. } = parts;
         Rc::new(Core {
             id,
             limits: Limits::of(&config),
@@ -133,6 +141,8 @@ impl Core {
             crowd,
             deadlines: Deadlines::default(),
             helper,
+            compactor,
+            compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
             metrics: Metrics::default(),
@@ -324,6 +334,7 @@ impl Core {
             Note::Ended(path) => self.fanout.end(&path),
             Note::Segment(result, spare) => self.segment_prepared(*result, spare),
             Note::Checkpoint(result) => self.checkpoint_done(*result),
+            Note::Compactor(done) => self.compactor_done(done),
             Note::Drain => self.drain(),
             Note::Settings(config) => self.limits.set(&config),
             // Whoever asked may have lost patience.

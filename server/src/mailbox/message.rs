@@ -16,6 +16,7 @@ use thalweg_proto::subscription::Interest;
 use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
+use crate::compactor::Done;
 use crate::config::Config;
 use crate::control::ControlEvent;
 use crate::fanout::batch::LiveBatch;
@@ -141,6 +142,8 @@ pub enum Note {
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
+    /// From the compactor: a step of a sealing is done.
+    Compactor(Done),
     /// Finish what is under way and stop.
     Drain,
 }

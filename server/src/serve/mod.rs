@@ -19,6 +19,7 @@ pub use error::StartError;
 use rand::Rng;
 use thalweg_storage::{Disk, RealDisk};
 
+use crate::compactor::{Compactor, Desk as SealDesk};
 use crate::config::{Config, IoDriver, ServeArgs};
 use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
@@ -43,6 +44,14 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
+    let seal_desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
+    let compactor = match &opened.layout {
+        Some(_) => {
+            let rate = config.storage.compaction_bytes_per_second;
+            Compactor::start(seal_desk, rate, post.clone()).map_err(StartError::Thread)?
+        }
+        None => Compactor::new().0,
+    };
     let desk = Desk::new(disk, &config.data_dir, opened.layout.clone());
     let helper = Helper::start(&config.data_dir, desk, post.clone()).map_err(StartError::Thread)?;
     let (ready, readiness) = mpsc::channel();
@@ -63,6 +72,7 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
             control: control.clone(),
             helper: helper.clone(),
             shared: shared.clone(),
+            compactor: compactor.clone(),
             seed: random.random(),
         };
         let thread = CoreThread { start, running: Arc::clone(&running) };

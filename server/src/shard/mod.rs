@@ -21,6 +21,7 @@ mod pending;
 pub mod range;
 mod read;
 mod retention;
+mod seal;
 mod slot;
 mod streams;
 
@@ -48,6 +49,7 @@ use streams::Streams;
 pub use log::Log;
 pub use pending::ReplyTo;
 pub use range::Collector;
+pub use seal::SealCursor;
 pub use slot::Slot;
 
 /// Something that the shard cannot do by itself.
@@ -251,7 +253,7 @@ impl Shard {
     /// For metrics.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        let (segments, live_bytes) = self.log.segments();
+        let (segments, live_bytes) = self.log.usage();
         Facts {
             streams: self.len() as u64,
             hot_bytes: self.hot.bytes() as u64,

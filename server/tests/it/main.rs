@@ -14,6 +14,7 @@ mod load_cross_check;
 mod operations;
 mod retention;
 mod scale;
+mod sealing;
 mod startup;
 mod subscriptions;
 mod support;

@@ -103,5 +103,6 @@ fn begin_log(start: CheckpointStart, streams: Vec<StoredStream>, last_lsn: Lsn) 
         begun: Vec::new(),
         older_start: position.segment,
         newer_start: position.segment,
+        keeps_older: false,
     }
 }
