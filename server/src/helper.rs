@@ -50,8 +50,9 @@ impl Helper {
         post: Post,
     ) -> std::io::Result<Helper> {
         let (work, inbox) = mpsc::channel();
+        let hold = layout.as_ref().map(|layout| layout.file_hold()).unwrap_or_default();
         let mut desk = Desk {
-            factory: SegmentFactory::new(Arc::new(RealDisk), data_dir),
+            factory: SegmentFactory::new(Arc::new(RealDisk), data_dir).with_hold(hold),
             layout,
             post,
             checkpoints: HashMap::new(),

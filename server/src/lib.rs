@@ -14,6 +14,7 @@ pub mod crowd;
 pub mod fanout;
 mod helper;
 mod local;
+mod local_socket;
 pub mod logging;
 pub mod mailbox;
 pub mod router;

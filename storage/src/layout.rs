@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{self, Disk};
 use crate::error::{Damage, IoContext, IoFailure, StorageError};
+use crate::hold::FileHold;
 use crate::location::LogId;
 use crate::segment::FORMAT_VERSION;
 use crate::wire::{Fields, Put};
@@ -58,6 +59,7 @@ pub struct CoreLayout {
 pub struct LayoutFile {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) hold: FileHold,
     state: Mutex<State>,
 }
 
@@ -154,13 +156,19 @@ impl LayoutFile {
         progress: Vec<CheckpointProgress>,
     ) -> LayoutFile {
         let state = Mutex::new(State { layout, progress });
-        LayoutFile { disk, data_dir: data_dir.to_owned(), state }
+        LayoutFile { disk, data_dir: data_dir.to_owned(), hold: FileHold::default(), state }
     }
 
     /// What the file says now.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.lock().layout.clone()
+    }
+
+    /// Keeps the files of the directory where they are, while a backup takes them.
+    #[must_use]
+    pub fn file_hold(&self) -> FileHold {
+        self.hold.clone()
     }
 
     /// The log of a core, with a checkpoint number that was never used.

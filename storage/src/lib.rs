@@ -22,6 +22,7 @@
 //! Deliberately absent: sockets, clocks, randomness (salts are arguments), caches, `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod buffer;
 pub mod checkpoint;
 pub mod data_dir;
@@ -30,10 +31,13 @@ pub mod error;
 pub mod extents;
 pub mod factory;
 pub mod group;
+pub mod hold;
+pub mod inspect;
 pub mod layout;
 pub mod location;
 pub mod record;
 pub mod recovery;
+pub mod repair;
 pub mod segment;
 pub mod segments;
 mod wire;
@@ -42,10 +46,11 @@ pub mod writer;
 pub use buffer::AlignedBuf;
 pub use checkpoint::{CheckpointEncoder, CheckpointFile, CheckpointStart, FinishedCheckpoint};
 pub use data_dir::DataDirLock;
-pub use disk::{Disk, DiskFile, MemoryDisk, RealDisk};
+pub use disk::{Disk, DiskFile, MemoryDisk, ReadOnlyDisk, RealDisk};
 pub use error::{Damage, IoFailure, StorageError};
 pub use extents::{Extents, ReadSpan};
 pub use factory::{PreparedSegment, SegmentFactory, SegmentRequest};
+pub use hold::{FileHold, Held};
 pub use layout::LayoutFile;
 pub use location::{Location, LogId, LogPosition, Lsn, SegmentRef};
 pub use recovery::{

@@ -112,6 +112,10 @@ pub const CHECK_QUEUE: usize = 256;
 pub const RESOLVER_THREADS: usize = 16;
 /// How long a shutdown waits for deliveries under way.
 pub const SHUTDOWN_GRACE: Duration = secs(5);
+/// How long a backup waits for the checkpoints that it asked for, before it does without.
+pub const BACKUP_CHECKPOINT_TIMEOUT: Duration = secs(60);
+/// How long cores may take to stop writing for a backup's cut; they write again in any case.
+pub const BACKUP_FREEZE_TIMEOUT: Duration = secs(2);
 /// Cores, at most: one bit each in a stream's followers.
 pub const MAX_CORES: usize = 128;
 

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod files;
+mod freeze;
 mod jobs;
 mod log;
 mod pace;
@@ -35,6 +36,7 @@ use crate::router;
 use crate::rt;
 use crate::shard::{Output, ReplyTo, Shard};
 use crate::subscriptions::Subscriptions;
+pub use freeze::Frozen;
 use tickets::Tickets;
 
 /// How soon a message that found its queue full is tried again.
@@ -82,6 +84,7 @@ pub struct Core {
     files: files::LogFiles,
     segments: segments::Segments,
     checkpoints: Cell<checkpoint::Progress>,
+    freeze: freeze::Freeze,
     dispatching: Cell<bool>,
     rng: RefCell<SmallRng>,
 }
@@ -139,6 +142,7 @@ impl Core {
             files: files::LogFiles::default(),
             segments: segments::Segments::default(),
             checkpoints: Cell::default(),
+            freeze: freeze::Freeze::default(),
             config,
         })
     }
@@ -309,6 +313,9 @@ impl Core {
             Note::Ended(path) => self.fanout.end(&path),
             Note::Segment(result, spare) => self.segment_prepared(*result, spare),
             Note::Checkpoint(result) => self.checkpoint_done(*result),
+            Note::CheckpointNow => self.checkpoint(),
+            Note::Freeze(reply) => self.freeze(reply),
+            Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
             Note::Advanced { .. }
             | Note::Vanished(_)

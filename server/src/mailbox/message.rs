@@ -17,6 +17,7 @@ use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, Stora
 
 use super::CoreId;
 use crate::control::ControlEvent;
+use crate::core::Frozen;
 use crate::fanout::batch::LiveBatch;
 use crate::shard::page::Page;
 use crate::shard::range::{Range, RangeRequest};
@@ -135,6 +136,12 @@ pub enum Note {
     Segment(Box<Result<PreparedSegment, IoFailure>>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
     Checkpoint(Box<Result<LogPosition, StorageError>>),
+    /// Write a checkpoint, unless one is being written.
+    CheckpointNow,
+    /// Begin no more writes, and say where the log ends once none is under way.
+    Freeze(std::sync::mpsc::Sender<Frozen>),
+    /// Write again.
+    Thaw,
     /// Finish what is under way and stop.
     Drain,
 }

@@ -1,5 +1,6 @@
 //! `thalweg serve`: from a configuration to running cores, and back down.
 
+pub(crate) mod backups;
 mod banner;
 mod core_thread;
 mod error;
@@ -58,9 +59,11 @@ pub fn run(config: Config) -> Result<(), StartError> {
     for _ in 0..cores {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
+    let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary);
     signals.wait();
     stop(&post, threads);
+    drop(backups);
     drop(opened.lock);
     Ok(())
 }

@@ -14,7 +14,7 @@
 mod cleanup;
 mod error;
 mod log;
-mod relayout;
+pub(crate) mod relayout;
 mod replay;
 mod tail;
 

@@ -1,0 +1,277 @@
+//! Makes a damaged data directory one that starts, and loses nothing silently.
+//!
+//! ```text
+//! Inspection -> plan (says what would be done, and what is lost) -> apply:
+//!    copies of LAYOUT, FORMAT and damaged files -> quarantine/<name>/
+//!    new checkpoints of all streams that are known -> new LAYOUT, in one step
+//!    damaged files that nobody needs any more -> quarantine/<name>/
+//! ```
+//!
+//! Invariants: no byte of an existing file is changed or removed, files only move; until the new
+//! `LAYOUT` is durable the directory is as it was, apart from files that nothing names. Bytes of
+//! streams that are lost keep their positions: reading them is an error, everything else serves,
+//! and nothing is ever stored at these positions again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::CheckpointStart;
+use crate::data_dir::FORMAT_NAME;
+use crate::disk::{self, Disk};
+use crate::error::{IoContext, IoFailure};
+use crate::extents::Extents;
+use crate::inspect::{
+    Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Severity, place_lost,
+};
+use crate::layout::{CHECKPOINTS_NAME, LAYOUT_NAME, Layout};
+use crate::location::{LogId, LogPosition, Lsn, SegmentRef};
+use crate::recovery::relayout::{FIRST_CHECKPOINT, encode, write};
+use crate::recovery::{StoredStream, StoredSubscriptions};
+use crate::segment::FORMAT_VERSION;
+
+/// The directory, in the data directory, for what a repair puts aside.
+pub const QUARANTINE_NAME: &str = "quarantine";
+
+/// What a repair would do.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// Damaged files that go to the quarantine.
+    pub moved: Vec<PathBuf>,
+    /// Damaged files that also hold good bytes: they stay, and a copy goes to the quarantine.
+    pub copied: Vec<PathBuf>,
+    /// Bytes of streams that cannot be read any more.
+    pub lost: Vec<Affected>,
+    /// Bytes of streams of which nothing else is known: they are in the quarantine only.
+    pub unknown: Vec<Affected>,
+}
+
+/// Says what would be done; `None` if nothing is damaged.
+#[must_use]
+pub fn plan(found: &Inspection) -> Option<Plan> {
+    if !found.is_damaged() {
+        return None;
+    }
+    let used = used_files(found);
+    let mut plan = Plan::default();
+    let damages = found.findings.iter().filter(|finding| finding.severity == Severity::Damage);
+    let files: BTreeSet<&PathBuf> = damages.map(|finding| &finding.file).collect();
+    for file in files {
+        // Findings about streams as such name a directory.
+        let is_file = file.parent().is_some_and(|parent| !parent.as_os_str().is_empty());
+        match is_file {
+            true if used.contains(file) => plan.copied.push(file.clone()),
+            true => plan.moved.push(file.clone()),
+            false => {}
+        }
+    }
+    for (id, stream) in &found.streams {
+        for &(from, to) in &stream.lost {
+            let path = Some(stream.stream.state.path.clone());
+            plan.lost.push(Affected { id: *id, path, from, to });
+        }
+    }
+    let is_unknown = |affected: &&Affected| !found.streams.contains_key(&affected.id);
+    let affected = found.findings.iter().flat_map(|finding| &finding.affected);
+    plan.unknown = affected.filter(is_unknown).cloned().collect();
+    Some(plan)
+}
+
+/// Does it. `name` becomes the directory in the quarantine, `report` a file in it, and
+/// `created_by` goes into `FORMAT` if that is damaged. Lock the data directory first.
+pub fn apply(
+    disk: &dyn Disk,
+    dir: &Path,
+    found: &Inspection,
+    plan: &Plan,
+    (name, report, created_by): (&str, &str, &str),
+) -> Result<PathBuf, IoFailure> {
+    let quarantine = dir.join(QUARANTINE_NAME).join(name);
+    let work = Repair { disk, dir, found, quarantine: quarantine.clone() };
+    work.keep_copies(plan)?;
+    disk::replace(disk, &quarantine, "report.txt", report.as_bytes())
+        .context("write", &quarantine.join("report.txt"))?;
+    let mut next = found.layout.clone();
+    next.next_log = next.next_log.max(found.logs.iter().map(|log| log.log.0 + 1).max().unwrap_or(0));
+    let lost = work.lost_file(&mut next)?;
+    let layout = work.new_checkpoints(&next, lost)?;
+    if found.format.is_none() {
+        let text = format!("format = {FORMAT_VERSION}\ncreated-by = {created_by}\n");
+        disk::replace(disk, dir, FORMAT_NAME, text.as_bytes())
+            .context("write", &dir.join(FORMAT_NAME))?;
+    }
+    layout.store(disk, dir)?;
+    for file in &plan.moved {
+        work.move_file(file)?;
+    }
+    Ok(quarantine)
+}
+
+struct Repair<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    found: &'a Inspection,
+    quarantine: PathBuf,
+}
+
+impl Repair<'_> {
+    /// Everything that the repair replaces, and damaged files that stay.
+    fn keep_copies(&self, plan: &Plan) -> Result<(), IoFailure> {
+        let names = [LAYOUT_NAME, FORMAT_NAME].map(PathBuf::from);
+        for file in names.iter().chain(&plan.copied) {
+            let target = self.target(file)?;
+            self.copy(&self.dir.join(file), &target)?;
+        }
+        let parent = self.dir.join(QUARANTINE_NAME);
+        for dir in [&self.quarantine, &parent, &self.dir.to_owned()] {
+            self.disk.sync_dir(dir).context("sync", dir)?;
+        }
+        Ok(())
+    }
+
+    /// A place in the quarantine for a file of the data directory.
+    fn target(&self, file: &Path) -> Result<PathBuf, IoFailure> {
+        let target = self.quarantine.join(file);
+        let dir = target.parent().unwrap_or(&self.quarantine);
+        self.disk.create_dir(dir).context("create", dir)?;
+        Ok(target)
+    }
+
+    fn copy(&self, from: &Path, to: &Path) -> Result<(), IoFailure> {
+        let file = match self.disk.open(from) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            result => result.context("open", from)?,
+        };
+        let copy = self.disk.create(to).context("create", to)?;
+        let len = file.len().context("measure", from)?;
+        let mut at = 0;
+        while at < len {
+            let piece = (len - at).min(COPY_BYTES);
+            let mut bytes = vec![0; piece as usize];
+            // What the disk cannot read is missing in the copy; the file itself stays.
+            if file.read_at(&mut bytes, at).is_ok() {
+                copy.write_at(&bytes, at).context("write", to)?;
+            }
+            at += piece;
+        }
+        copy.sync().context("sync", to)?;
+        let dir = to.parent().unwrap_or(to);
+        self.disk.sync_dir(dir).context("sync", dir)
+    }
+
+    fn move_file(&self, file: &Path) -> Result<(), IoFailure> {
+        let (from, to) = (self.dir.join(file), self.target(file)?);
+        match self.disk.rename(&from, &to) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            result => result.context("rename", &from)?,
+        }
+        for dir in [from.parent(), to.parent()].into_iter().flatten() {
+            self.disk.sync_dir(dir).context("sync", dir)?;
+        }
+        Ok(())
+    }
+
+    /// The file in which lost bytes have their places, if there are any.
+    fn lost_file(&self, layout: &mut Layout) -> Result<Option<SegmentRef>, IoFailure> {
+        if self.found.streams.values().all(|stream| stream.lost.is_empty()) {
+            return Ok(None);
+        }
+        let segment = SegmentRef { log: LogId(layout.next_log), number: 1 };
+        layout.next_log += 1;
+        write_lost_file(self.disk, self.dir, segment)?;
+        Ok(Some(segment))
+    }
+
+    /// Writes checkpoints of new logs, which nothing names yet, and returns the layout of them.
+    fn new_checkpoints(
+        &self,
+        old: &Layout,
+        lost: Option<SegmentRef>,
+    ) -> Result<Layout, IoFailure> {
+        let cores = old.cores.len().max(1);
+        let layout = old.with_new_logs(cores, FIRST_CHECKPOINT, None);
+        let mut streams: BTreeMap<usize, Vec<StoredStream>> = BTreeMap::new();
+        for found in self.found.streams.values() {
+            let stream = with_places(found, lost);
+            streams.entry(found.core.min(cores - 1)).or_default().push(stream);
+        }
+        let dirs = layout.cores.iter().map(|core| core.log.dir(self.dir));
+        for dir in dirs.chain([self.dir.join(CHECKPOINTS_NAME)]) {
+            self.disk.create_dir(&dir).context("create", &dir)?;
+        }
+        self.disk.sync_dir(self.dir).context("sync", self.dir)?;
+        let position = LogPosition::origin(self.last_lsn());
+        for (index, core) in layout.cores.iter().enumerate() {
+            let max_stream_id = self.found.max_stream_id;
+            let start = CheckpointStart { log: core.log, position, max_stream_id };
+            let nothing = StoredSubscriptions::default();
+            let subscriptions = if index == 0 { &self.found.subscriptions } else { &nothing };
+            let of_core = streams.remove(&index).unwrap_or_default();
+            write(self.disk, self.dir, core.log, &encode(start, &of_core, subscriptions))?;
+        }
+        let dir = self.dir.join(CHECKPOINTS_NAME);
+        self.disk.sync_dir(&dir).context("sync", &dir)?;
+        Ok(layout)
+    }
+
+    /// Later than every record so far.
+    fn last_lsn(&self) -> Lsn {
+        let ends = self.found.logs.iter().filter_map(|log| log.end).map(|end| end.lsn);
+        let streams = self.found.streams.values().map(|found| found.stream.last_lsn);
+        ends.chain(streams).max().unwrap_or_default()
+    }
+}
+
+/// Writes the file in which lost bytes have their places.
+pub(crate) fn write_lost_file(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: SegmentRef,
+) -> Result<(), IoFailure> {
+    let (path, log_dir) = (segment.path(dir), segment.log.dir(dir));
+    disk.create_dir(&log_dir).context("create", &log_dir)?;
+    let file = disk.create(&path).context("create", &path)?;
+    let mut bytes = vec![0; LOST_FILE_BYTES as usize];
+    bytes[..LOST_MAGIC.len()].copy_from_slice(&LOST_MAGIC);
+    file.write_at(&bytes, 0).context("write", &path)?;
+    file.sync().context("sync", &path)?;
+    disk.sync_dir(&log_dir).context("sync", &log_dir)
+}
+
+/// The stream with a place for every byte: those that are lost lie in `lost`.
+fn with_places(found: &FoundStream, lost: Option<SegmentRef>) -> StoredStream {
+    let (Some(file), false) = (lost, found.lost.is_empty()) else { return found.stream.clone() };
+    let state = &found.stream.state;
+    let mut extents = Extents::default();
+    let mut at = state.start();
+    for span in found.stream.extents.iter() {
+        let end = span.position + u64::from(span.len);
+        let is_lost = found.lost.iter().any(|(from, to)| *from < end && span.position < *to);
+        // Both are in order: see `Extents`.
+        if !is_lost
+            && place_lost(&mut extents, file, (at, span.position))
+            && extents.push(span)
+        {
+            at = end;
+        }
+    }
+    let is_placed = place_lost(&mut extents, file, (at, state.tail));
+    debug_assert!(is_placed, "the tail is behind every place");
+    StoredStream { extents, ..found.stream.clone() }
+}
+
+/// The files in which streams have bytes that can be read.
+fn used_files(found: &Inspection) -> BTreeSet<PathBuf> {
+    let mut used = BTreeSet::new();
+    for stream in found.streams.values() {
+        for span in stream.stream.extents.iter() {
+            let end = span.position + u64::from(span.len);
+            if !stream.lost.iter().any(|(from, to)| *from < end && span.position < *to) {
+                used.insert(span.location.segment);
+            }
+        }
+    }
+    used.into_iter().map(|segment| PathBuf::from(segment.to_string())).collect()
+}
+
+/// Bytes copied at once.
+const COPY_BYTES: u64 = 1024 * 1024;
