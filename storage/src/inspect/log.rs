@@ -157,6 +157,11 @@ impl Walk<'_, '_> {
         };
         let Groups { at, lsn, chain, .. } = groups;
         self.here(|report| report.end = at);
+        if view.len() < header.bytes && end.torn_bytes > 0 {
+            let what = "the group that begins here is cut off; what it had is not known";
+            self.found(Finding::damage("cut-off", self.file_name(number), at, what));
+            self.salvage((number, at, view.len()))?;
+        }
         let position = LogPosition { segment: number, file_offset: at, lsn, chain };
         if self.in_tail(number) {
             self.report.end = Some(position);

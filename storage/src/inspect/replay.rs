@@ -28,6 +28,15 @@ pub struct FoundStream {
     pub lost: Vec<(u64, u64)>,
 }
 
+impl FoundStream {
+    /// Whether bytes of a place cannot be read.
+    #[must_use]
+    pub fn is_lost(&self, span: &ReadSpan) -> bool {
+        let end = span.position + u64::from(span.len);
+        self.lost.iter().any(|(from, to)| *from < end && span.position < *to)
+    }
+}
+
 /// The streams of one log while its tail is read.
 pub(super) struct Replay {
     core: usize,

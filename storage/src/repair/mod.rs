@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! Inspection -> plan (says what would be done, and what is lost) -> apply:
-//!    copies of LAYOUT, FORMAT and damaged files -> quarantine/<name>/
+//!    copies of LAYOUT and FORMAT -> quarantine/<name>/
+//!    good bytes in damaged files -> written anew, into a log of their own
 //!    new checkpoints of all streams that are known -> new LAYOUT, in one step
-//!    damaged files that nobody needs any more -> quarantine/<name>/
+//!    damaged files -> quarantine/<name>/
 //! ```
 //!
 //! Invariants: no byte of an existing file is changed or removed, files only move; until the new
@@ -12,14 +13,18 @@
 //! streams that are lost keep their positions: reading them is an error, everything else serves,
 //! and nothing is ever stored at these positions again.
 
+mod rewrite;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::checkpoint::CheckpointStart;
 use crate::data_dir::FORMAT_NAME;
 use crate::disk::{self, Disk};
 use crate::error::{IoContext, IoFailure};
-use crate::extents::Extents;
+use crate::extents::{Extents, ReadSpan};
 use crate::inspect::{
     Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Severity, place_lost,
 };
@@ -28,6 +33,7 @@ use crate::location::{LogId, LogPosition, Lsn, SegmentRef};
 use crate::recovery::relayout::{FIRST_CHECKPOINT, encode, write};
 use crate::recovery::{StoredStream, StoredSubscriptions};
 use crate::segment::FORMAT_VERSION;
+use rewrite::Places;
 
 /// The directory, in the data directory, for what a repair puts aside.
 pub const QUARANTINE_NAME: &str = "quarantine";
@@ -37,8 +43,8 @@ pub const QUARANTINE_NAME: &str = "quarantine";
 pub struct Plan {
     /// Damaged files that go to the quarantine.
     pub moved: Vec<PathBuf>,
-    /// Damaged files that also hold good bytes: they stay, and a copy goes to the quarantine.
-    pub copied: Vec<PathBuf>,
+    /// Of these, files that also hold bytes of streams that are good: they are written anew.
+    pub rewritten: Vec<PathBuf>,
     /// Bytes of streams that cannot be read any more.
     pub lost: Vec<Affected>,
     /// Bytes of streams of which nothing else is known: they are in the quarantine only.
@@ -51,17 +57,16 @@ pub fn plan(found: &Inspection) -> Option<Plan> {
     if !found.is_damaged() {
         return None;
     }
-    let used = used_files(found);
+    let used: BTreeSet<PathBuf> = used_segments(found).into_iter().map(file_of).collect();
     let mut plan = Plan::default();
     let damages = found.findings.iter().filter(|finding| finding.severity == Severity::Damage);
     let files: BTreeSet<&PathBuf> = damages.map(|finding| &finding.file).collect();
     for file in files {
         // Findings about streams as such name a directory.
         let is_file = file.parent().is_some_and(|parent| !parent.as_os_str().is_empty());
-        match is_file {
-            true if used.contains(file) => plan.copied.push(file.clone()),
-            true => plan.moved.push(file.clone()),
-            false => {}
+        if is_file {
+            plan.moved.push(file.clone());
+            plan.rewritten.extend(used.contains(file).then(|| file.clone()));
         }
     }
     for (id, stream) in &found.streams {
@@ -79,7 +84,7 @@ pub fn plan(found: &Inspection) -> Option<Plan> {
 /// Does it. `name` becomes the directory in the quarantine, `report` a file in it, and
 /// `created_by` goes into `FORMAT` if that is damaged. Lock the data directory first.
 pub fn apply(
-    disk: &dyn Disk,
+    disk: &Arc<dyn Disk>,
     dir: &Path,
     found: &Inspection,
     plan: &Plan,
@@ -87,19 +92,19 @@ pub fn apply(
 ) -> Result<PathBuf, IoFailure> {
     let quarantine = dir.join(QUARANTINE_NAME).join(name);
     let work = Repair { disk, dir, found, quarantine: quarantine.clone() };
-    work.keep_copies(plan)?;
-    disk::replace(disk, &quarantine, "report.txt", report.as_bytes())
-        .context("write", &quarantine.join("report.txt"))?;
+    work.keep_copies(report)?;
     let mut next = found.layout.clone();
-    next.next_log = next.next_log.max(found.logs.iter().map(|log| log.log.0 + 1).max().unwrap_or(0));
+    let used = found.logs.iter().map(|log| log.log.0 + 1).max().unwrap_or(0);
+    next.next_log = next.next_log.max(used);
     let lost = work.lost_file(&mut next)?;
-    let layout = work.new_checkpoints(&next, lost)?;
+    let rewritten = work.rewrite(plan, &mut next)?;
+    let layout = work.new_checkpoints(&next, lost, &rewritten)?;
     if found.format.is_none() {
         let text = format!("format = {FORMAT_VERSION}\ncreated-by = {created_by}\n");
-        disk::replace(disk, dir, FORMAT_NAME, text.as_bytes())
+        disk::replace(&**disk, dir, FORMAT_NAME, text.as_bytes())
             .context("write", &dir.join(FORMAT_NAME))?;
     }
-    layout.store(disk, dir)?;
+    layout.store(&**disk, dir)?;
     for file in &plan.moved {
         work.move_file(file)?;
     }
@@ -107,22 +112,31 @@ pub fn apply(
 }
 
 struct Repair<'a> {
-    disk: &'a dyn Disk,
+    disk: &'a Arc<dyn Disk>,
     dir: &'a Path,
     found: &'a Inspection,
     quarantine: PathBuf,
 }
 
 impl Repair<'_> {
-    /// Everything that the repair replaces, and damaged files that stay.
-    fn keep_copies(&self, plan: &Plan) -> Result<(), IoFailure> {
-        let names = [LAYOUT_NAME, FORMAT_NAME].map(PathBuf::from);
-        for file in names.iter().chain(&plan.copied) {
-            let target = self.target(file)?;
-            self.copy(&self.dir.join(file), &target)?;
+    /// What the repair replaces, and what it says.
+    fn keep_copies(&self, report: &str) -> Result<(), IoFailure> {
+        for name in [LAYOUT_NAME, FORMAT_NAME].map(Path::new) {
+            let (from, to) = (self.dir.join(name), self.target(name)?);
+            match disk::read_all(&**self.disk, &from) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                bytes => {
+                    let bytes = bytes.context("read", &from)?;
+                    let file = self.disk.create(&to).context("create", &to)?;
+                    file.write_at(&bytes, 0).context("write", &to)?;
+                    file.sync().context("sync", &to)?;
+                }
+            }
         }
+        disk::replace(&**self.disk, &self.quarantine, REPORT_NAME, report.as_bytes())
+            .context("write", &self.quarantine.join(REPORT_NAME))?;
         let parent = self.dir.join(QUARANTINE_NAME);
-        for dir in [&self.quarantine, &parent, &self.dir.to_owned()] {
+        for dir in [&parent, &self.dir.to_owned()] {
             self.disk.sync_dir(dir).context("sync", dir)?;
         }
         Ok(())
@@ -134,28 +148,6 @@ impl Repair<'_> {
         let dir = target.parent().unwrap_or(&self.quarantine);
         self.disk.create_dir(dir).context("create", dir)?;
         Ok(target)
-    }
-
-    fn copy(&self, from: &Path, to: &Path) -> Result<(), IoFailure> {
-        let file = match self.disk.open(from) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            result => result.context("open", from)?,
-        };
-        let copy = self.disk.create(to).context("create", to)?;
-        let len = file.len().context("measure", from)?;
-        let mut at = 0;
-        while at < len {
-            let piece = (len - at).min(COPY_BYTES);
-            let mut bytes = vec![0; piece as usize];
-            // What the disk cannot read is missing in the copy; the file itself stays.
-            if file.read_at(&mut bytes, at).is_ok() {
-                copy.write_at(&bytes, at).context("write", to)?;
-            }
-            at += piece;
-        }
-        copy.sync().context("sync", to)?;
-        let dir = to.parent().unwrap_or(to);
-        self.disk.sync_dir(dir).context("sync", dir)
     }
 
     fn move_file(&self, file: &Path) -> Result<(), IoFailure> {
@@ -177,8 +169,23 @@ impl Repair<'_> {
         }
         let segment = SegmentRef { log: LogId(layout.next_log), number: 1 };
         layout.next_log += 1;
-        write_lost_file(self.disk, self.dir, segment)?;
+        write_lost_file(&**self.disk, self.dir, segment)?;
         Ok(Some(segment))
+    }
+
+    /// Writes the good bytes of damaged files anew.
+    fn rewrite(&self, plan: &Plan, layout: &mut Layout) -> Result<Rewritten, IoFailure> {
+        let used = used_segments(self.found).into_iter();
+        let damaged: BTreeSet<SegmentRef> =
+            used.filter(|segment| plan.rewritten.contains(&file_of(*segment))).collect();
+        if damaged.is_empty() {
+            return Ok(Rewritten { damaged, places: Places::new() });
+        }
+        let log = LogId(layout.next_log);
+        layout.next_log += 1;
+        let streams = self.found.streams.values();
+        let places = rewrite::rewrite((self.disk, self.dir), log, streams, &damaged)?;
+        Ok(Rewritten { damaged, places })
     }
 
     /// Writes checkpoints of new logs, which nothing names yet, and returns the layout of them.
@@ -186,12 +193,13 @@ impl Repair<'_> {
         &self,
         old: &Layout,
         lost: Option<SegmentRef>,
+        rewritten: &Rewritten,
     ) -> Result<Layout, IoFailure> {
         let cores = old.cores.len().max(1);
         let layout = old.with_new_logs(cores, FIRST_CHECKPOINT, None);
         let mut streams: BTreeMap<usize, Vec<StoredStream>> = BTreeMap::new();
         for found in self.found.streams.values() {
-            let stream = with_places(found, lost);
+            let stream = with_places(found, lost, rewritten);
             streams.entry(found.core.min(cores - 1)).or_default().push(stream);
         }
         let dirs = layout.cores.iter().map(|core| core.log.dir(self.dir));
@@ -206,7 +214,7 @@ impl Repair<'_> {
             let nothing = StoredSubscriptions::default();
             let subscriptions = if index == 0 { &self.found.subscriptions } else { &nothing };
             let of_core = streams.remove(&index).unwrap_or_default();
-            write(self.disk, self.dir, core.log, &encode(start, &of_core, subscriptions))?;
+            write(&**self.disk, self.dir, core.log, &encode(start, &of_core, subscriptions))?;
         }
         let dir = self.dir.join(CHECKPOINTS_NAME);
         self.disk.sync_dir(&dir).context("sync", &dir)?;
@@ -238,40 +246,56 @@ pub(crate) fn write_lost_file(
 }
 
 /// The stream with a place for every byte: those that are lost lie in `lost`.
-fn with_places(found: &FoundStream, lost: Option<SegmentRef>) -> StoredStream {
-    let (Some(file), false) = (lost, found.lost.is_empty()) else { return found.stream.clone() };
+fn with_places(
+    found: &FoundStream,
+    lost: Option<SegmentRef>,
+    rewritten: &Rewritten,
+) -> StoredStream {
     let state = &found.stream.state;
     let mut extents = Extents::default();
     let mut at = state.start();
-    for span in found.stream.extents.iter() {
-        let end = span.position + u64::from(span.len);
-        let is_lost = found.lost.iter().any(|(from, to)| *from < end && span.position < *to);
+    let mut push = |span: ReadSpan| {
+        let is_placed = lost.is_none_or(|file| place_lost(&mut extents, file, (at, span.position)));
         // Both are in order: see `Extents`.
-        if !is_lost
-            && place_lost(&mut extents, file, (at, span.position))
-            && extents.push(span)
-        {
-            at = end;
+        if is_placed && extents.push(span) {
+            at = span.position + u64::from(span.len);
+        }
+    };
+    for span in found.stream.extents.iter().filter(|span| !found.is_lost(span)) {
+        if rewritten.damaged.contains(&span.location.segment) {
+            let from = Bound::Included((state.id, span.position));
+            let to = Bound::Excluded((state.id, span.position + u64::from(span.len)));
+            rewritten.places.range((from, to)).for_each(|(_, span)| push(*span));
+        } else {
+            push(span);
         }
     }
-    let is_placed = place_lost(&mut extents, file, (at, state.tail));
-    debug_assert!(is_placed, "the tail is behind every place");
+    if let Some(file) = lost {
+        let is_placed = place_lost(&mut extents, file, (at, state.tail));
+        debug_assert!(is_placed, "the tail is behind every place");
+    }
     StoredStream { extents, ..found.stream.clone() }
 }
 
-/// The files in which streams have bytes that can be read.
-fn used_files(found: &Inspection) -> BTreeSet<PathBuf> {
+/// The segments in which streams have bytes that can be read.
+fn used_segments(found: &Inspection) -> BTreeSet<SegmentRef> {
     let mut used = BTreeSet::new();
     for stream in found.streams.values() {
-        for span in stream.stream.extents.iter() {
-            let end = span.position + u64::from(span.len);
-            if !stream.lost.iter().any(|(from, to)| *from < end && span.position < *to) {
-                used.insert(span.location.segment);
-            }
-        }
+        let spans = stream.stream.extents.iter().filter(|span| !stream.is_lost(span));
+        used.extend(spans.map(|span| span.location.segment));
     }
-    used.into_iter().map(|segment| PathBuf::from(segment.to_string())).collect()
+    used
 }
 
-/// Bytes copied at once.
-const COPY_BYTES: u64 = 1024 * 1024;
+fn file_of(segment: SegmentRef) -> PathBuf {
+    PathBuf::from(segment.to_string())
+}
+
+/// Good bytes of damaged files, and where they are now.
+struct Rewritten {
+    damaged: BTreeSet<SegmentRef>,
+    places: Places,
+}
+
+/// What the quarantine says about itself.
+const REPORT_NAME: &str = "report.txt";

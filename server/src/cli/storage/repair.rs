@@ -1,11 +1,12 @@
 //! `thalweg storage repair`: a damaged directory starts again, and says what it lost.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use thalweg_storage::inspect::{Affected, Inspection, inspect};
 use thalweg_storage::repair::{Plan, apply, plan};
-use thalweg_storage::{DataDirLock, ReadOnlyDisk, RealDisk};
+use thalweg_storage::{DataDirLock, Disk, ReadOnlyDisk, RealDisk};
 
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
@@ -52,7 +53,8 @@ pub(super) fn main(args: &RepairArgs) -> Result<Exit, Failure> {
     }
     // Colons are trouble in names on some systems that copies end up on.
     let name = at.replace(':', "-");
-    let quarantine = apply(&RealDisk, &args.dir, &found, &plan, (&name, &report, MADE_BY))?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let quarantine = apply(&disk, &args.dir, &found, &plan, (&name, &report, MADE_BY))?;
     say(&format!("{report}\nDone; see {}\n", quarantine.display()))?;
     Ok(Exit::Ok)
 }
@@ -63,8 +65,8 @@ fn describe(args: &RepairArgs, found: &Inspection, plan: &Plan, at: &str) -> Str
         text.push_str(&findings::text(finding));
     }
     list(&mut text, "Moved to the quarantine:", plan.moved.iter().map(|file| file.display()));
-    let copied = plan.copied.iter().map(|file| file.display());
-    list(&mut text, "Kept for their good bytes, and copied to the quarantine:", copied);
+    let rewritten = plan.rewritten.iter().map(|file| file.display());
+    list(&mut text, "Of these, the good bytes of streams are written anew:", rewritten);
     let what = "Lost: these bytes cannot be read, their offsets stay taken:";
     list(&mut text, what, plan.lost.iter());
     let what = "Of streams that nothing else is known of, in the quarantine only:";
