@@ -21,6 +21,7 @@ use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::append::{AppendDecision, decide};
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_proto::{answer, json};
 use thalweg_storage::writer::LogConfig;
@@ -186,6 +187,7 @@ fn state() -> StreamState {
         config: StreamConfig {
             content_type: content_type_of("application/json"),
             expiry: Expiry::Never,
+            retention: Retention::default(),
             fork: None,
         },
         payload: Payload::default(),

@@ -103,7 +103,8 @@ impl Report<'_> {
             }
             if let Some(failure) = &series.failure {
                 let rounds = series.readings.len();
-                let failure = failure.replace('\n', " ");
+                // What the contestant itself wrote is in the terminal; the table names the failure.
+                let failure = failure.lines().next().unwrap_or_default();
                 lines.push(format!("ENDED after {rounds} rounds: {name}: {failure}"));
             }
         }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use crate::content_type::Framing;
+use crate::headers::{STREAM_EARLIEST_OFFSET, STREAM_RETENTION_BYTES, STREAM_RETENTION_SECONDS};
 use crate::json;
 use crate::offset::Offset;
 use crate::path::StreamPath;
@@ -16,6 +17,7 @@ use crate::stream::etag::{etag, none_match};
 use crate::stream::fork::ForkRefusal;
 use crate::stream::producer::ProducerRefusal;
 use crate::stream::record::StreamId;
+use crate::stream::retention::Retention;
 use crate::stream::{OffsetError, StreamState};
 use crate::time::Timestamp;
 
@@ -40,14 +42,29 @@ pub struct PageFacts {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What of a stream may be told, which lags behind its state until that is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Visible {
+    /// The first position that can be read.
+    pub earliest: u64,
+    /// The position after the last byte.
+    pub tail: u64,
+    /// Whether the stream is closed.
+    pub closed: bool,
+    /// The retention in force: the stream's own, or the server's.
+    pub retention: Retention,
+}
+
 /// 201 or 200 for a PUT.
 #[must_use]
-pub fn created(state: &StreamState, tail: u64, closed: bool, location: Option<String>) -> Response {
+pub fn created(state: &StreamState, visible: &Visible, location: Option<String>) -> Response {
     let status = if location.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     Response::new(status)
         .with("content-type", state.config.content_type.as_str().to_owned())
-        .with("stream-next-offset", state.offset_at(tail))
-        .with_some("stream-closed", closed.then_some("true"))
+        .with("stream-next-offset", state.offset_at(visible.tail))
+        .with_some("stream-closed", visible.closed.then_some("true"))
+        .with_some(STREAM_RETENTION_BYTES, visible.retention.bytes)
+        .with_some(STREAM_RETENTION_SECONDS, visible.retention.seconds)
         .with_some("location", location)
 }
 
@@ -65,19 +82,25 @@ pub fn appended(ack: AppendAck) -> Response {
 
 /// 200 for a HEAD (section 5.5).
 #[must_use]
-pub fn metadata(state: &StreamState, tail: u64, closed: bool) -> Response {
+pub fn metadata(state: &StreamState, visible: &Visible) -> Response {
     let (ttl, expires_at) = match state.config.expiry {
         Expiry::Never => (None, None),
         Expiry::Ttl { seconds } => (Some(seconds), None),
         Expiry::At(instant) => (None, Some(instant.to_rfc3339())),
     };
+    // An extension: nobody hears of it whose streams keep everything.
+    let keeps_all = visible.earliest == 0 && visible.retention == Retention::default();
+    let earliest = (!keeps_all).then(|| state.offset_at(visible.earliest));
     Response::new(StatusCode::OK)
         .with("content-type", state.config.content_type.as_str().to_owned())
-        .with("stream-next-offset", state.offset_at(tail))
+        .with("stream-next-offset", state.offset_at(visible.tail))
         .with("cache-control", "no-store")
         .with_some("stream-ttl", ttl)
         .with_some("stream-expires-at", expires_at)
-        .with_some("stream-closed", closed.then_some("true"))
+        .with_some("stream-closed", visible.closed.then_some("true"))
+        .with_some(STREAM_EARLIEST_OFFSET, earliest)
+        .with_some(STREAM_RETENTION_BYTES, visible.retention.bytes)
+        .with_some(STREAM_RETENTION_SECONDS, visible.retention.seconds)
 }
 
 /// The answer to a catch-up read, or to a long-poll that has data (sections 5.6, 5.7).
@@ -199,7 +222,17 @@ pub fn bad_offset(error: OffsetError, field: &str) -> Problem {
             "offset-beyond-tail",
             format!("{field}: the offset lies beyond the tail of the stream"),
         ),
+        OffsetError::Trimmed { earliest } => offset_trimmed(earliest, field),
     }
+}
+
+/// 410 for an offset before what retention has kept.
+#[must_use]
+pub fn offset_trimmed(earliest: Offset, field: &str) -> Problem {
+    let detail = format!("{field}: the data there was dropped; the stream begins at {earliest}");
+    Problem::new(StatusCode::GONE, "offset-trimmed", detail)
+        .with(STREAM_EARLIEST_OFFSET, earliest)
+        .with_member("earliest_offset", &earliest)
 }
 
 /// 400 for an offset inside a JSON message.
@@ -331,7 +364,7 @@ pub fn fork_refused(refusal: ForkRefusal, source: &StreamPath) -> Problem {
             "source-deleted",
             format!("Stream-Forked-From: stream `{source}` was deleted"),
         ),
-        // An offset of another incarnation is a bad header here: there is nothing to start over.
+        // An offset that is gone is a bad header here: the stream that was asked for is not.
         ForkRefusal::Offset(error) => {
             Problem { status: StatusCode::BAD_REQUEST, ..bad_offset(error, "Stream-Fork-Offset") }
         }

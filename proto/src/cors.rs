@@ -51,7 +51,7 @@ pub const ALLOWED_METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const ALLOWED_HEADERS: &str = "content-type, authorization, accept, cache-control, \
     if-none-match, last-event-id, stream-ttl, stream-expires-at, stream-seq, stream-closed, \
     stream-forked-from, stream-fork-offset, stream-fork-sub-offset, stream-expected-offset, \
-    stream-cursor, producer-id, producer-epoch, producer-seq";
+    stream-retention-bytes, stream-retention-seconds, stream-cursor, producer-id, producer-epoch, producer-seq";
 
 /// A day: browsers cap it at two hours or less by themselves.
 const MAX_AGE_SECONDS: u64 = 24 * 3600;

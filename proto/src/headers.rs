@@ -62,6 +62,8 @@ pub const RETRY_AFTER: &str = "retry-after";
 pub const STREAM_CLOSED: &str = "stream-closed";
 /// `stream-cursor`.
 pub const STREAM_CURSOR: &str = "stream-cursor";
+/// `stream-earliest-offset`.
+pub const STREAM_EARLIEST_OFFSET: &str = "stream-earliest-offset";
 /// `stream-expected-offset`.
 pub const STREAM_EXPECTED_OFFSET: &str = "stream-expected-offset";
 /// `stream-expires-at`.
@@ -74,6 +76,10 @@ pub const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
 pub const STREAM_FORKED_FROM: &str = "stream-forked-from";
 /// `stream-next-offset`.
 pub const STREAM_NEXT_OFFSET: &str = "stream-next-offset";
+/// `stream-retention-bytes`.
+pub const STREAM_RETENTION_BYTES: &str = "stream-retention-bytes";
+/// `stream-retention-seconds`.
+pub const STREAM_RETENTION_SECONDS: &str = "stream-retention-seconds";
 /// `stream-seq`.
 pub const STREAM_SEQ: &str = "stream-seq";
 /// `stream-sse-data-encoding`.

@@ -59,6 +59,10 @@ pub const MAX_LIST_LIMIT: usize = 1000;
 pub const DEFAULT_LIST_LIMIT: usize = 100;
 /// The largest TTL in seconds: 100 years.
 pub const MAX_TTL_SECONDS: u64 = 100 * 366 * 24 * 3600;
+/// The largest retention in bytes: 1 PiB.
+pub const MAX_RETENTION_BYTES: u64 = 1 << 50;
+/// The largest retention in seconds: 100 years.
+pub const MAX_RETENTION_SECONDS: u64 = MAX_TTL_SECONDS;
 /// The largest integer JavaScript keeps exact: producer epochs and sequences (section 5.2.1).
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 

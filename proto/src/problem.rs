@@ -17,12 +17,14 @@ pub struct Problem {
     pub detail: String,
     /// Fields that the refusal carries (`Allow`, `Stream-Next-Offset`, `Retry-After`...).
     pub fields: Vec<(&'static str, FieldValue)>,
+    /// Facts for programs, beside the standard members of the body.
+    pub members: Vec<(&'static str, String)>,
 }
 
 impl Problem {
     /// A refusal without extra fields.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), fields: Vec::new() }
+        Problem { status, code, detail: detail.into(), fields: Vec::new(), members: Vec::new() }
     }
 
     /// 400 with a code.
@@ -37,16 +39,26 @@ impl Problem {
         self
     }
 
+    /// Adds a fact to the body.
+    #[must_use]
+    pub fn with_member(mut self, name: &'static str, value: &impl ToString) -> Problem {
+        self.members.push((name, value.to_string()));
+        self
+    }
+
     /// The answer: `application/problem+json`, never stored by caches.
     #[must_use]
     pub fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.detail,
         });
+        for (name, value) in self.members {
+            body[name] = value.into();
+        }
         let mut response = Response::new(self.status).with("cache-control", "no-store");
         response.fields.extend(self.fields);
         response.with_body("application/problem+json", body.to_string())

@@ -1,10 +1,12 @@
-//! The one place that reads the clock. Everything else gets `now` as an argument.
+//! The one place that asks for the time. Everything else gets `now` as an argument.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use thalweg_proto::http1::encode::imf_fixdate;
 use thalweg_proto::time::Timestamp;
+
+use crate::rt;
 
 /// How often a core looks at its deadlines, live answers and expiries.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -19,19 +21,22 @@ impl Clock {
     /// A clock.
     #[must_use]
     pub fn new() -> Clock {
-        Clock { date: Cell::new((u64::MAX, [b' '; 29])), tick: Cell::new((Instant::now(), wall())) }
+        Clock {
+            date: Cell::new((u64::MAX, [b' '; 29])),
+            tick: Cell::new((rt::instant(), rt::wall())),
+        }
     }
 
     /// Now, UTC.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        wall()
+        rt::wall()
     }
 
     /// Now, monotonic, for deadlines.
     #[must_use]
     pub fn instant(&self) -> Instant {
-        Instant::now()
+        rt::instant()
     }
 
     /// About now, never too early between two ticks: for the deadlines that every request sets
@@ -44,8 +49,8 @@ impl Clock {
     /// Looks at the clock for [`Clock::about`] and [`Clock::date`], every [`TICK`].
     #[must_use]
     pub fn tick(&self) -> Instant {
-        let now = Instant::now();
-        self.tick.set((now, wall()));
+        let now = rt::instant();
+        self.tick.set((now, rt::wall()));
         now
     }
 
@@ -61,11 +66,6 @@ impl Clock {
         self.date.set((now.seconds(), text));
         text
     }
-}
-
-fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Default for Clock {

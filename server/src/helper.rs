@@ -1,5 +1,8 @@
 //! The disk helper: one thread for blocking file work that no core should wait for. Segments are
 //! made ahead here, checkpoints are written here.
+//!
+//! The thread is a loop around a [`Desk`], which does one piece of work and returns its answer, so
+//! that a simulation can do without the thread.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +11,8 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use thalweg_storage::{
-    CheckpointFile, FinishedCheckpoint, LayoutFile, LogPosition, RealDisk, SegmentFactory,
-    SegmentRef, SegmentRequest, StorageError,
+    CheckpointFile, Disk, FinishedCheckpoint, LayoutFile, LogPosition, SegmentFactory, SegmentRef,
+    SegmentRequest, StorageError,
 };
 
 use crate::mailbox::message::{Message, Note};
@@ -43,26 +46,24 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Starts the thread; `layout` is absent without a log.
-    pub fn start(
-        data_dir: &Path,
-        layout: Option<Arc<LayoutFile>>,
-        post: Post,
-    ) -> std::io::Result<Helper> {
+    /// Both ends; whoever has the other one does the work.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> (Helper, mpsc::Receiver<Work>) {
         let (work, inbox) = mpsc::channel();
-        let hold = layout.as_ref().map(|layout| layout.file_hold()).unwrap_or_default();
-        let mut desk = Desk {
-            factory: SegmentFactory::new(Arc::new(RealDisk), data_dir).with_hold(hold),
-            layout,
-            post,
-            checkpoints: HashMap::new(),
-        };
+        (Helper { work, data_dir: data_dir.to_owned() }, inbox)
+    }
+
+    /// Starts a thread that works at `desk`.
+    pub fn start(data_dir: &Path, mut desk: Desk, post: Post) -> std::io::Result<Helper> {
+        let (helper, inbox) = Helper::new(data_dir);
         std::thread::Builder::new().name("disk-helper".to_owned()).spawn(move || {
             while let Ok(work) = inbox.recv() {
-                desk.work(work);
+                if let Some((core, note)) = desk.work(work) {
+                    post.send_from_outside(core, Message::Tell(note));
+                }
             }
         })?;
-        Ok(Helper { work, data_dir: data_dir.to_owned() })
+        Ok(helper)
     }
 
     /// Hands over something to do.
@@ -80,20 +81,32 @@ impl Helper {
     }
 }
 
-struct Desk {
+/// What the work is done with.
+pub struct Desk {
+    disk: Arc<dyn Disk>,
     factory: SegmentFactory,
     layout: Option<Arc<LayoutFile>>,
-    post: Post,
     checkpoints: HashMap<CoreId, Result<CheckpointFile, StorageError>>,
 }
 
 impl Desk {
-    fn work(&mut self, work: Work) {
+    /// A desk for a data directory; `layout` is absent without a log.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, data_dir: &Path, layout: Option<Arc<LayoutFile>>) -> Desk {
+        let hold = layout.as_ref().map(|layout| layout.file_hold()).unwrap_or_default();
+        let factory = SegmentFactory::new(Arc::clone(&disk), data_dir).with_hold(hold);
+        Desk { disk, factory, layout, checkpoints: HashMap::new() }
+    }
+
+    /// Does one piece of work. Returns the answer, and for whom.
+    pub fn work(&mut self, work: Work) -> Option<(CoreId, Note)> {
         match work {
             Work::Segment { core, request } => {
                 let result = self.factory.prepare(request);
-                let spare = request.recycle.filter(|free| self.factory.path(*free).exists());
-                self.answer(core, Note::Segment(Box::new(result), spare));
+                let is_there =
+                    |free: &SegmentRef| self.disk.open(&self.factory.path(*free)).is_ok();
+                let spare = request.recycle.filter(is_there);
+                return Some((core, Note::Segment(Box::new(result), spare)));
             }
             Work::RemoveSegment(segment) => {
                 if let Err(error) = self.factory.remove(segment) {
@@ -105,11 +118,12 @@ impl Desk {
             Work::CheckpointEnd(core, finished, durable) => {
                 self.chunks(core, &[]);
                 let start = finished.start;
-                let Some(file) = self.checkpoints.remove(&core) else { return };
+                let file = self.checkpoints.remove(&core)?;
                 let result = file.and_then(|file| file.install(&finished, durable));
-                self.answer(core, Note::Checkpoint(Box::new(result.map(|()| start))));
+                return Some((core, Note::Checkpoint(Box::new(result.map(|()| start)))));
             }
         }
+        None
     }
 
     fn chunks(&mut self, core: CoreId, chunks: &[Bytes]) {
@@ -125,9 +139,5 @@ impl Desk {
                 *file = Err(error);
             }
         }
-    }
-
-    fn answer(&self, core: CoreId, note: Note) {
-        self.post.send_from_outside(core, Message::Tell(note));
     }
 }

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::disk::{self, Disk};
 use crate::error::{IoContext, IoFailure};
-use crate::segment::FORMAT_VERSION;
+use crate::format::{FORMAT_VERSION, OLDEST_FORMAT_VERSION};
 
 /// The file that a running server holds locked.
 pub const LOCK_NAME: &str = "LOCK";
@@ -51,7 +51,7 @@ pub enum DataDirError {
         path: PathBuf,
         /// Its format version.
         found: u32,
-        /// The program that created it.
+        /// The program that gave it this format.
         created_by: String,
     },
     /// `FORMAT` is not readable.
@@ -129,16 +129,51 @@ pub fn check_format(
         Err(source) => return Err(IoFailure { action: "read", path, source }.into()),
     };
     let text = String::from_utf8_lossy(&bytes);
-    let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
-    match value("format = ").and_then(|number| number.parse().ok()) {
-        Some(1..=FORMAT_VERSION) => Ok(()),
+    match version_in(&text) {
+        Some(OLDEST_FORMAT_VERSION..=FORMAT_VERSION) => Ok(()),
         Some(found) if found > FORMAT_VERSION => {
-            let created_by = value("created-by = ").unwrap_or("an unknown version").to_owned();
+            let created_by = writer_in(&text).to_owned();
             Err(DataDirError::Newer { path: data_dir.to_owned(), found, created_by })
         }
         _ => Err(DataDirError::Unreadable { path, found: text.into_owned() }),
     }
 }
+
+/// Says in `FORMAT` that the directory has this version's format from now on, before anything is
+/// written that an earlier version cannot read. A directory without the file stays without it.
+pub(crate) fn upgrade_format(disk: &dyn Disk, data_dir: &Path) -> Result<(), IoFailure> {
+    let path = data_dir.join(FORMAT_NAME);
+    let bytes = match disk::read_all(disk, &path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(IoFailure { action: "read", path, source }),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let Some(earlier) = version_in(&text).filter(|version| *version < FORMAT_VERSION) else {
+        return Ok(());
+    };
+    let upgraded = format!(
+        "format = {FORMAT_VERSION}\ncreated-by = {THIS_PROGRAM}\n\
+         upgraded-from = {earlier}, {}\n",
+        writer_in(&text)
+    );
+    disk::replace(disk, data_dir, FORMAT_NAME, upgraded.as_bytes()).context("write", &path)
+}
+
+fn version_in(text: &str) -> Option<u32> {
+    value_in(text, "format = ").and_then(|number| number.parse().ok())
+}
+
+fn writer_in(text: &str) -> &str {
+    value_in(text, "created-by = ").unwrap_or("an unknown version")
+}
+
+fn value_in<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key))
+}
+
+/// What an upgraded directory names as its writer.
+const THIS_PROGRAM: &str = concat!("thalweg ", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]
 mod tests {
@@ -171,11 +206,30 @@ mod tests {
             }
         };
         check("format = 1\ncreated-by = thalweg 0.1.0\n", Ok(()));
-        check("format = 2\ncreated-by = thalweg 9.0\n", Err("format 2 (created by thalweg 9.0)"));
+        check("format = 2\ncreated-by = thalweg 0.2.0\nupgraded-from = 1, x\n", Ok(()));
+        check("format = 3\ncreated-by = thalweg 9.0\n", Err("format 3 (created by thalweg 9.0)"));
         check("format = 0\n", Err("instead of"));
         check("", Err("instead of"));
         let disk = MemoryDisk::new();
         check_format(&disk, Path::new("/d"), "thalweg 0.1.0").unwrap();
         check_format(&disk, Path::new("/d"), "thalweg 0.1.1").unwrap();
+    }
+
+    #[test]
+    fn an_upgrade_names_both_versions() {
+        let (disk, dir) = (MemoryDisk::new(), Path::new("/d"));
+        let content = || String::from_utf8(disk::read_all(&disk, &dir.join(FORMAT_NAME)).unwrap());
+        upgrade_format(&disk, dir).unwrap();
+        assert!(disk.open(&dir.join(FORMAT_NAME)).is_err(), "nothing to upgrade");
+        let file = disk.create(&dir.join(FORMAT_NAME)).unwrap();
+        file.write_at(b"format = 1\ncreated-by = thalweg 0.0.9\n", 0).unwrap();
+        for _ in 0..2 {
+            upgrade_format(&disk, dir).unwrap();
+            let want = format!(
+                "format = 2\ncreated-by = {THIS_PROGRAM}\nupgraded-from = 1, thalweg 0.0.9\n"
+            );
+            assert_eq!(content().unwrap(), want);
+        }
+        check_format(&disk, dir, "thalweg 0.1.1").unwrap();
     }
 }

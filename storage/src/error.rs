@@ -36,6 +36,17 @@ pub enum Damage {
         /// Its value.
         found: u64,
     },
+    /// A newer version of the format.
+    #[error(
+        "the {what} is {found}; this binary reads up to {}: use the version that wrote it",
+        crate::format::FORMAT_VERSION
+    )]
+    Newer {
+        /// The version of which file.
+        what: &'static str,
+        /// Its value.
+        found: u32,
+    },
     /// A text field is not what it should be: not UTF-8, not a path, not a content type.
     #[error("the {what} is malformed")]
     Text {

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{self, Disk};
 use crate::error::{Damage, IoContext, IoFailure, StorageError};
+use crate::format::{FORMAT_VERSION, check_version};
 use crate::hold::FileHold;
 use crate::location::LogId;
-use crate::segment::FORMAT_VERSION;
 use crate::wire::{Fields, Put};
 
 /// The name of the file in the data directory.
@@ -122,10 +122,7 @@ impl Layout {
         if stored != found {
             return Err(Damage::Checksum { what: "layout", stored, found });
         }
-        let version = fields.u32()?;
-        if version != FORMAT_VERSION {
-            return Err(Damage::Field { what: "layout version", found: version.into() });
-        }
+        check_version("layout version", fields.u32()?)?;
         let count = fields.count(CORE_BYTES)?;
         let (generation, next_log) = (fields.u64()?, fields.u32()?);
         let mut cores = Vec::with_capacity(count);

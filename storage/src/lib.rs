@@ -30,11 +30,14 @@ pub mod disk;
 pub mod error;
 pub mod extents;
 pub mod factory;
+pub mod format;
 pub mod group;
 pub mod hold;
 pub mod inspect;
 pub mod layout;
 pub mod location;
+#[doc(hidden)]
+pub mod planted;
 pub mod record;
 pub mod recovery;
 pub mod repair;

@@ -5,12 +5,11 @@
 
 use crate::buffer::BLOCK_BYTES;
 use crate::error::Damage;
+use crate::format::{FORMAT_VERSION, check_version};
 use crate::location::{LogId, Lsn, SegmentRef};
 use crate::wire::{Fields, Put};
 use crate::writer::Durability;
 
-/// The version of the format that this crate writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
 /// The first bytes of every segment.
 pub const SEGMENT_MAGIC: [u8; 8] = *b"THALWEGS";
 /// Bytes of the header: one block.
@@ -81,10 +80,7 @@ impl SegmentHeader {
         if stored != found {
             return Err(Damage::Checksum { what: "segment header", stored, found });
         }
-        let version = fields.u32()?;
-        if version != FORMAT_VERSION {
-            return Err(Damage::Field { what: "segment version", found: version.into() });
-        }
+        check_version("segment version", fields.u32()?)?;
         Ok(SegmentHeader {
             segment: SegmentRef { log: LogId(fields.u32()?), number: fields.u32()? },
             durability: Durability::from_code(fields.u32()?)?,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::extents::Extents;
 use crate::location::{LogId, SegmentRef};
+use crate::planted::{self, Bug};
 
 /// Live bytes per segment, as one core sees them.
 #[derive(Clone, Debug)]
@@ -58,7 +59,8 @@ impl SegmentTable {
     /// recycled by [`crate::SegmentFactory::prepare`] or removed.
     pub fn take_free(&mut self, max: usize) -> Vec<SegmentRef> {
         let is_free = |segment: &SegmentRef, live: u64| {
-            live == 0 && segment.log == self.log && segment.number < self.older_start
+            let unneeded = segment.number < self.older_start || planted::is(Bug::ReuseSegmentEarly);
+            live == 0 && segment.log == self.log && unneeded
         };
         let free = self.live.iter().filter(|(segment, live)| is_free(segment, **live));
         let free: Vec<SegmentRef> = free.map(|(segment, _)| *segment).take(max).collect();

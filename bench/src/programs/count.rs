@@ -20,6 +20,7 @@ use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::{ParseContext, Request, parse};
 use thalweg_proto::stream::record::StreamId;
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::writer::LogConfig;
 use thalweg_storage::{Disk, LogWriter, MemoryDisk, PreparedSegment, TakeGroup, recover};
@@ -78,6 +79,7 @@ impl AppendPath {
             cores: 1,
             hot_tail_bytes: 64 * 1024 * 1024,
             max_pending_bytes: 64 * 1024 * 1024,
+            retention: Retention::default(),
         };
         let shard = Shard::new(config, log, Vec::new(), StreamId(0), NOW);
         let context = ParseContext { base_path: "/v1/stream".into(), public_base: None };

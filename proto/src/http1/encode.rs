@@ -52,7 +52,8 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const ON_EVERY_RESPONSE: &str = "x-content-type-options: nosniff\r\n\
     cross-origin-resource-policy: cross-origin\r\n\
     access-control-expose-headers: stream-next-offset, stream-cursor, stream-up-to-date, \
-    stream-closed, stream-ttl, stream-expires-at, stream-sse-data-encoding, producer-epoch, \
+    stream-closed, stream-ttl, stream-expires-at, stream-earliest-offset, \
+    stream-retention-bytes, stream-retention-seconds, stream-sse-data-encoding, producer-epoch, \
     producer-seq, producer-expected-seq, producer-received-seq, etag, location, retry-after, \
     content-encoding, content-length, allow, date\r\n";
 

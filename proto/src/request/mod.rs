@@ -14,6 +14,7 @@ use crate::offset::{Offset, ReadFrom};
 use crate::path::StreamPath;
 use crate::stream::config::Expiry;
 use crate::stream::record::{Payload, ProducerMark};
+use crate::stream::retention::Retention;
 
 /// What a client asks for.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,6 +52,8 @@ pub struct CreateRequest {
     pub content_type: Option<ContentType>,
     /// `Stream-TTL` or `Stream-Expires-At`.
     pub expiry: Expiry,
+    /// `Stream-Retention-Bytes` and `Stream-Retention-Seconds`: the retention extension.
+    pub retention: Retention,
     /// `Stream-Closed: true`.
     pub close: bool,
     /// `Stream-Forked-From` and its companions.

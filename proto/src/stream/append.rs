@@ -101,7 +101,7 @@ pub fn decide(
         return Err(AppendRefusal::SeqRegression { last: last.clone() });
     }
     if let Some(expected) = request.expected
-        && state.position_of(expected, state.tail) != Ok(state.tail)
+        && state.position_of(expected, 0..state.tail) != Ok(state.tail)
     {
         return Err(AppendRefusal::UnexpectedTail { tail: state.tail_offset() });
     }

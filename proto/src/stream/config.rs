@@ -4,6 +4,7 @@ use crate::content_type::ContentType;
 use crate::offset::Offset;
 use crate::path::StreamPath;
 use crate::stream::record::StreamId;
+use crate::stream::retention::Retention;
 use crate::time::Timestamp;
 
 /// When a stream goes away by itself (section 5.1).
@@ -28,6 +29,8 @@ pub struct StreamConfig {
     pub content_type: ContentType,
     /// The expiry given at creation, or inherited from the fork's source.
     pub expiry: Expiry,
+    /// The retention given at creation; a fork inherits none.
+    pub retention: Retention,
     /// Where the first bytes come from, for a fork.
     pub fork: Option<Box<ForkOrigin>>,
 }
@@ -45,6 +48,8 @@ pub struct ForkOrigin {
     pub sub_offset: u64,
     /// Whether the expiry was taken from the source, not asked for.
     pub inherited_expiry: bool,
+    /// The first position that the source still had when the fork was made.
+    pub inherits_from: u64,
     /// Who wrote which of the inherited bytes: ascending, contiguous from position 0, never
     /// empty; the last one's `end` is the fork point. The last one is not the direct source when
     /// the fork point lies in what the source itself inherited.
@@ -67,6 +72,12 @@ impl StreamConfig {
     #[must_use]
     pub fn start(&self) -> u64 {
         self.lineage().last().map_or(0, |last| last.end)
+    }
+
+    /// The first position of the stream when it was created.
+    #[must_use]
+    pub fn earliest(&self) -> u64 {
+        self.fork.as_ref().map_or(0, |fork| fork.inherits_from)
     }
 
     /// The inherited runs; empty unless the stream is a fork.

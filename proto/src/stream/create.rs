@@ -55,6 +55,12 @@ pub fn confirm(existing: &StreamState, request: &CreateRequest) -> Result<(), Cr
     if wanted_expiry != config.expiry {
         return differs("Stream-TTL or Stream-Expires-At");
     }
+    if request.retention.bytes != config.retention.bytes {
+        return differs("Stream-Retention-Bytes");
+    }
+    if request.retention.seconds != config.retention.seconds {
+        return differs("Stream-Retention-Seconds");
+    }
     if request.close != existing.closed.is_some() {
         return differs("Stream-Closed");
     }
@@ -91,6 +97,7 @@ pub fn decide(
         _ => StreamConfig {
             content_type: request.content_type.clone().unwrap_or_else(ContentType::octet_stream),
             expiry: request.expiry,
+            retention: request.retention,
             fork: None,
         },
     };
@@ -124,12 +131,14 @@ fn fork_config(
     Ok(StreamConfig {
         content_type: point.content_type,
         expiry: if inherited_expiry { point.expiry } else { request.expiry },
+        retention: request.retention,
         fork: Some(Box::new(ForkOrigin {
             source: wanted.source.clone(),
             source_id: point.source_id,
             requested_offset: wanted.offset,
             sub_offset: wanted.sub_offset,
             inherited_expiry,
+            inherits_from: point.earliest,
             lineage: point.lineage,
         })),
     })

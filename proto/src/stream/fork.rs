@@ -1,5 +1,7 @@
 //! Where a fork branches off (section 4.2): decided by the source's owner.
 
+use std::ops::Range;
+
 use super::config::{Expiry, Inherited};
 use super::record::StreamId;
 use super::{Lifecycle, OffsetError, StreamState};
@@ -16,6 +18,8 @@ pub struct ForkPoint {
     pub content_type: ContentType,
     /// The source's expiry, inherited when the fork asks for none.
     pub expiry: Expiry,
+    /// The first position that the source still has.
+    pub earliest: u64,
     /// Who wrote the inherited bytes; see `ForkOrigin::lineage`.
     pub lineage: Vec<Inherited>,
 }
@@ -37,14 +41,18 @@ pub enum ForkRefusal {
     SubOffsetOvershoots,
 }
 
-/// The position that `Stream-Fork-Offset` names, given the visible tail of the source.
-pub fn anchor(source: &StreamState, wanted: &ForkRequest, tail: u64) -> Result<u64, ForkRefusal> {
+/// The position that `Stream-Fork-Offset` names, given what can be read of the source.
+pub fn anchor(
+    source: &StreamState,
+    wanted: &ForkRequest,
+    readable: Range<u64>,
+) -> Result<u64, ForkRefusal> {
     if source.lifecycle == Lifecycle::SoftDeleted {
         return Err(ForkRefusal::SourceSoftDeleted);
     }
     match wanted.offset {
-        None => Ok(tail),
-        Some(offset) => source.position_of(offset, tail).map_err(ForkRefusal::Offset),
+        None => Ok(readable.end),
+        Some(offset) => source.position_of(offset, readable).map_err(ForkRefusal::Offset),
     }
 }
 
@@ -65,9 +73,9 @@ pub fn sub_position(
     skipped.map(|len| anchor + len).ok_or(ForkRefusal::SubOffsetOvershoots)
 }
 
-/// The answer for a fork point at `position`.
+/// The answer for a fork point at `position`, of a source that can be read from `earliest` on.
 #[must_use]
-pub fn point_at(source: &StreamState, position: u64) -> ForkPoint {
+pub fn point_at(source: &StreamState, position: u64, earliest: u64) -> ForkPoint {
     let inherited = source.config.lineage();
     let mut lineage: Vec<Inherited> =
         inherited.iter().take_while(|run| run.end < position).cloned().collect();
@@ -78,6 +86,7 @@ pub fn point_at(source: &StreamState, position: u64) -> ForkPoint {
         source_id: source.id,
         content_type: source.config.content_type.clone(),
         expiry: source.config.expiry,
+        earliest,
         lineage,
     }
 }

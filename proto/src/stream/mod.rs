@@ -21,6 +21,7 @@ pub mod etag;
 pub mod fork;
 pub mod producer;
 pub mod record;
+pub mod retention;
 mod state;
 
 pub use state::{Closure, Lifecycle, OffsetError, StreamState};

@@ -91,6 +91,15 @@ pub enum Record {
         /// The time of the newest read.
         at: Timestamp,
     },
+    /// The beginning of the stream was dropped: retention.
+    Trim {
+        /// The stream.
+        id: StreamId,
+        /// When.
+        at: Timestamp,
+        /// The first position that is kept.
+        to: u64,
+    },
     /// A change of the subscription state, encoded by `subscription::event`.
     Subscription {
         /// The event.
@@ -107,7 +116,8 @@ impl Record {
             | Record::Append { id, .. }
             | Record::SoftDelete { id, .. }
             | Record::Delete { id, .. }
-            | Record::Touch { id, .. } => Some(*id),
+            | Record::Touch { id, .. }
+            | Record::Trim { id, .. } => Some(*id),
             Record::Subscription { .. } => None,
         }
     }

@@ -1,8 +1,11 @@
 //! The state of one stream and the only code that changes it.
 
+use std::ops::Range;
+
 use super::config::{Expiry, StreamConfig};
 use super::producer::Producers;
 use super::record::{ProducerMark, Record, StreamId};
+use super::retention::Ages;
 use crate::offset::Offset;
 use crate::path::StreamPath;
 use crate::time::Timestamp;
@@ -18,8 +21,12 @@ pub struct StreamState {
     pub created: Timestamp,
     /// What was fixed then.
     pub config: StreamConfig,
+    /// The first position that is kept: retention moves it, never back.
+    pub earliest: u64,
     /// The position after the last byte.
     pub tail: u64,
+    /// How old the bytes are; only for a stream whose age is limited.
+    pub ages: Option<Box<Ages>>,
     /// Set once the stream is closed; never unset.
     pub closed: Option<Closure>,
     /// The last accepted `Stream-Seq`; its scope is the stream.
@@ -57,6 +64,11 @@ pub enum OffsetError {
     ForeignEpoch,
     /// It lies after the tail, or after the fork point in the source's numbering (400).
     BeyondTail,
+    /// It lies before what retention has kept (410).
+    Trimmed {
+        /// The first offset that is kept.
+        earliest: Offset,
+    },
 }
 
 impl StreamState {
@@ -66,11 +78,20 @@ impl StreamState {
         let Record::Create { id, at, path, config, payload, close } = record else {
             return None;
         };
+        let tail = config.start() + payload.bytes.len() as u64;
+        let earliest = config.earliest();
+        let mut ages = config.retention.max_age_ms().map(|_| Box::<Ages>::default());
+        // Inherited bytes are as old as the fork.
+        if let Some(ages) = ages.as_mut().filter(|_| tail > earliest) {
+            ages.note(*at, tail);
+        }
         Some(StreamState {
             id: *id,
             path: path.clone(),
             created: *at,
-            tail: config.start() + payload.bytes.len() as u64,
+            earliest,
+            tail,
+            ages,
             config: config.clone(),
             closed: close.then(Closure::default),
             last_seq: None,
@@ -87,6 +108,9 @@ impl StreamState {
             Record::Append { at, position, payload, producer, seq, close, .. } => {
                 debug_assert_eq!(*position, self.tail, "appends are contiguous");
                 self.tail = position + payload.bytes.len() as u64;
+                if let Some(ages) = self.ages.as_mut().filter(|_| !payload.bytes.is_empty()) {
+                    ages.note(*at, self.tail);
+                }
                 self.last_access = self.last_access.max(*at);
                 if let Some(mark) = producer {
                     self.producers.accept(mark);
@@ -100,6 +124,12 @@ impl StreamState {
             }
             Record::SoftDelete { .. } => self.lifecycle = Lifecycle::SoftDeleted,
             Record::Touch { at, .. } => self.last_access = self.last_access.max(*at),
+            Record::Trim { to, .. } => {
+                self.earliest = self.earliest.max(*to);
+                if let Some(ages) = &mut self.ages {
+                    ages.drop_before(self.earliest);
+                }
+            }
             Record::Create { .. } | Record::Delete { .. } | Record::Subscription { .. } => {}
         }
     }
@@ -124,10 +154,21 @@ impl StreamState {
         self.offset_at(self.tail)
     }
 
-    /// The position that a token names, given the visible tail.
-    pub fn position_of(&self, offset: Offset, tail: u64) -> Result<u64, OffsetError> {
+    /// Begins to remember how old the bytes are: so far, no newer than the last access.
+    pub fn watch_age(&mut self) {
+        let mut ages = Box::<Ages>::default();
+        if self.tail > self.earliest {
+            ages.note(self.last_access, self.tail);
+        }
+        self.ages = Some(ages);
+    }
+
+    /// The position that a token names, given the positions that can be read from, the tail among
+    /// them.
+    pub fn position_of(&self, offset: Offset, readable: Range<u64>) -> Result<u64, OffsetError> {
+        let Range { start: earliest, end: tail } = readable;
         if offset == Offset::ZERO {
-            return Ok(0);
+            return Ok(earliest);
         }
         let run_end = if offset.epoch == self.id.0 {
             tail
@@ -141,6 +182,9 @@ impl StreamState {
         };
         if offset.position > run_end {
             return Err(OffsetError::BeyondTail);
+        }
+        if offset.position < earliest {
+            return Err(OffsetError::Trimmed { earliest: self.offset_at(earliest) });
         }
         Ok(offset.position)
     }
@@ -168,6 +212,7 @@ mod tests {
     use crate::content_type::ContentType;
     use crate::stream::config::{ForkOrigin, Inherited};
     use crate::stream::record::Payload;
+    use crate::stream::retention::Retention;
 
     fn path(text: &str) -> StreamPath {
         StreamPath::new(text).unwrap()
@@ -181,6 +226,7 @@ mod tests {
                 requested_offset: None,
                 sub_offset: 0,
                 inherited_expiry: false,
+                inherits_from: 0,
                 lineage,
             })
         });
@@ -191,6 +237,7 @@ mod tests {
             config: StreamConfig {
                 content_type: ContentType::octet_stream(),
                 expiry: Expiry::Ttl { seconds: 2 },
+                retention: Retention { bytes: None, seconds: Some(10) },
                 fork,
             },
             payload: Payload::default(),
@@ -234,7 +281,7 @@ mod tests {
         append(&mut fork, 1000, 5, false);
         let token = |position| fork.offset_at(position).epoch;
         assert_eq!([token(0), token(10), token(11), token(15), token(16)], [3, 3, 5, 5, 9]);
-        let at = |epoch, position| fork.position_of(Offset { epoch, position }, fork.tail);
+        let at = |epoch, position| fork.position_of(Offset { epoch, position }, 0..fork.tail);
         assert_eq!(at(3, 10), Ok(10));
         assert_eq!(at(3, 11), Err(OffsetError::BeyondTail));
         assert_eq!(at(5, 15), Ok(15));
@@ -243,5 +290,30 @@ mod tests {
         assert_eq!(at(8, 1), Err(OffsetError::EarlierIncarnation));
         assert_eq!(at(10, 1), Err(OffsetError::ForeignEpoch));
         assert_eq!(at(0, 0), Ok(0));
+        let trimmed = |epoch, position| fork.position_of(Offset { epoch, position }, 12..fork.tail);
+        let earliest = Offset { epoch: 5, position: 12 };
+        assert_eq!(trimmed(3, 10), Err(OffsetError::Trimmed { earliest }));
+        assert_eq!(trimmed(5, 11), Err(OffsetError::Trimmed { earliest }));
+        assert_eq!(trimmed(5, 12), Ok(12));
+        assert_eq!(trimmed(0, 0), Ok(12));
+    }
+
+    #[test]
+    fn a_trim_moves_the_beginning_and_never_back() {
+        let mut state = created(7, Vec::new());
+        append(&mut state, 1000, 10, false);
+        append(&mut state, 2000, 10, false);
+        let trim = |state: &mut StreamState, to| {
+            state.apply(&Record::Trim { id: state.id, at: Timestamp(9000), to });
+            (state.earliest, state.tail, state.last_access, state.ages.as_ref().unwrap().oldest())
+        };
+        let access = Timestamp(2000);
+        assert_eq!(trim(&mut state, 10), (10, 20, access, Some(Timestamp(2000))));
+        assert_eq!(trim(&mut state, 5), (10, 20, access, Some(Timestamp(2000))));
+        assert_eq!(trim(&mut state, 20), (20, 20, access, None));
+        append(&mut state, 3000, 1, false);
+        assert_eq!(state.ages.as_ref().unwrap().oldest(), Some(Timestamp(3000)));
+        state.watch_age();
+        assert_eq!(state.ages.unwrap().older_than(Timestamp(3000)), Some(21));
     }
 }

@@ -69,6 +69,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<String>,
 
+    /// Bytes kept of a stream that does not say how many; 0: all [default: 0]
+    #[arg(long, value_name = "SIZE")]
+    pub retention_bytes: Option<String>,
+
+    /// How long data of a stream is kept that does not say how long; 0s: for ever [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    pub retention: Option<String>,
+
     /// Largest body of a create or append [default: 8MiB]
     #[arg(long, value_name = "SIZE")]
     pub max_body_bytes: Option<String>,
@@ -109,6 +117,8 @@ impl ServeArgs {
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),
             segment_bytes: text(&self.segment_bytes),
+            retention_bytes: text(&self.retention_bytes),
+            retention: text(&self.retention),
             max_body_bytes: text(&self.max_body_bytes),
             max_connections: text(&self.max_connections),
             drain_timeout: text(&self.drain_timeout),

@@ -56,6 +56,10 @@ pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 pub const SEGMENT_BYTES: RangeInclusive<u64> = MIB..=4 * GIB - SEGMENT_ALIGNMENT;
 /// Segments are written in whole blocks.
 pub const SEGMENT_ALIGNMENT: u64 = 4 * KIB;
+/// What the server's own retention in bytes can be configured to; 0 is no limit.
+pub const RETENTION_BYTES: RangeInclusive<u64> = 0..=proto::limits::MAX_RETENTION_BYTES;
+/// What the server's own retention by age can be configured to; 0 is no limit.
+pub const RETENTION: RangeInclusive<Duration> = ms(0)..=secs(proto::limits::MAX_RETENTION_SECONDS);
 /// What a record and its segment need beside the body: headers, the path, a fork's whole lineage.
 pub const RECORD_OVERHEAD_BYTES: u64 = 256 * KIB;
 

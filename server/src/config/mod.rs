@@ -23,6 +23,7 @@ pub use args::ServeArgs;
 pub use error::ConfigError;
 pub use network::BasePath;
 pub use system::Machine;
+use thalweg_proto::stream::retention::Retention;
 use url::Url;
 pub use value::{Durability, IoDriver, LogFormat};
 
@@ -71,6 +72,8 @@ pub struct StorageConfig {
     pub hot_tail_bytes: u64,
     /// Bytes of one segment: whole blocks, and enough for the largest record.
     pub segment_bytes: u64,
+    /// What is kept of streams that have no limits of their own; `None`: everything.
+    pub retention: Retention,
 }
 
 /// `[limits]`

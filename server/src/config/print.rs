@@ -1,6 +1,7 @@
 //! Writes a [`Config`] back as TOML that reads to the same [`Config`].
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Config;
 use super::value::{show_bytes, show_duration};
@@ -28,6 +29,10 @@ impl fmt::Display for Config {
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
+
+        let retention = self.storage.retention;
+        writeln!(f, "retention_bytes = {}", quoted(show_bytes(retention.bytes.unwrap_or(0))))?;
+        timeout(f, "retention", Duration::from_secs(retention.seconds.unwrap_or(0)))?;
 
         writeln!(f, "\n[limits]")?;
         let limits = &self.limits;

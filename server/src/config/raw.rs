@@ -102,7 +102,8 @@ raw_config! {
         "async_sync_interval" async_sync_interval, "io" io, "base_path" base_path,
         "public_url" public_url;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
-    "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes;
+    "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes,
+        "retention_bytes" retention_bytes, "retention" retention;
     "limits" "limits.": "max_body_bytes" max_body_bytes, "max_connections" max_connections,
         "request_head_timeout" request_head_timeout, "body_stall_timeout" body_stall_timeout,
         "body_timeout" body_timeout, "keep_alive_timeout" keep_alive_timeout,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use thalweg_proto as proto;
+use thalweg_proto::stream::retention::Retention;
 use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
@@ -87,6 +88,24 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
             &limits::SEGMENT_BYTES,
             limits::DEFAULT_SEGMENT_BYTES,
         )?,
+        retention: retention(raw)?,
+    })
+}
+
+/// 0 is no limit, as it is by default.
+fn retention(raw: &RawConfig) -> Result<Retention, ConfigError> {
+    let size = bytes("storage.retention_bytes", &raw.retention_bytes, &limits::RETENTION_BYTES, 0)?;
+    let age = duration("storage.retention", &raw.retention, &limits::RETENTION, Duration::ZERO)?;
+    if age.subsec_millis() != 0 {
+        return Err(refuse(
+            "storage.retention",
+            &value::show_duration(age),
+            "whole seconds".to_owned(),
+        ));
+    }
+    Ok(Retention {
+        bytes: (size > 0).then_some(size),
+        seconds: (!age.is_zero()).then_some(age.as_secs()),
     })
 }
 
@@ -263,7 +282,7 @@ fn duration(
         value::duration(raw).filter(|value| bounds.contains(value)).ok_or_else(|| {
             let (least, most) = (*bounds.start(), *bounds.end());
             format!(
-                "a duration from \"{}\" to \"{}\", in ms, s, m or h",
+                "a duration from \"{}\" to \"{}\", in ms, s, m, h or d",
                 value::show_duration(least),
                 value::show_duration(most)
             )

@@ -107,8 +107,8 @@ pub(super) fn integer(raw: &RawValue) -> Option<u64> {
     }
 }
 
-/// `"20s"`, `"500ms"`, `"5m"`, `"1h"`.
-pub(super) fn duration(raw: &RawValue) -> Option<Duration> {
+/// `"20s"`, `"500ms"`, `"5m"`, `"1h"`, `"7d"`.
+pub(crate) fn duration(raw: &RawValue) -> Option<Duration> {
     let RawValue::Text(text) = raw else { return None };
     let (number, unit) = split_unit(text);
     let (_, unit_ms) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
@@ -116,7 +116,7 @@ pub(super) fn duration(raw: &RawValue) -> Option<Duration> {
 }
 
 /// Bytes as an integer, or `"64MiB"`.
-pub(super) fn bytes(raw: &RawValue) -> Option<u64> {
+pub(crate) fn bytes(raw: &RawValue) -> Option<u64> {
     if let Some(number) = integer(raw) {
         return Some(number);
     }
@@ -158,7 +158,8 @@ fn digits(text: &str) -> Option<u64> {
 }
 
 /// Ascending; the first one is the unit of the number itself.
-const DURATION_UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+const DURATION_UNITS: &[(&str, u64)] =
+    &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 const BYTE_UNITS: &[(&str, u64)] =
     &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
@@ -176,6 +177,7 @@ mod tests {
         check("60s", Some("1m"));
         check("90 s", Some("90s"));
         check("2h", Some("2h"));
+        check("168h", Some("7d"));
         check("0s", Some("0ms"));
         for bad in ["", "20", "s", "1.5s", "-1s", "20 sec", "99999999999999999999s"] {
             check(bad, None);

@@ -63,6 +63,15 @@ pub async fn serve(core: Rc<Core>, socket: Socket) {
     core.connections.set(core.connections.get() - 1);
 }
 
+/// Answers a request that came without a connection; live reads as the page that they begin with.
+/// `None` only while the server stops.
+pub async fn respond(core: &Rc<Core>, head: &RequestHead, body: Bytes) -> Option<Response> {
+    match thalweg_proto::request::parse(head, body, &core.parse) {
+        Err(problem) => Some(problem.into_response()),
+        Ok(request) => answer::answer(core, request, head).await,
+    }
+}
+
 /// Tells a connection over capacity to come again.
 pub async fn turn_away(core: Rc<Core>, mut socket: Socket) {
     let deadline = core.deadlines.register(socket.handle());

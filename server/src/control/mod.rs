@@ -118,6 +118,12 @@ impl ControlPlane {
 }
 
 impl Handle {
+    /// A handle of no control plane: it is always busy.
+    #[must_use]
+    pub fn detached() -> Handle {
+        Handle { deliveries: mpsc::channel(1).0, checks: mpsc::channel(1).0 }
+    }
+
     /// Whether the next [`deliver`](Handle::deliver) will be accepted, if this is its only caller.
     #[must_use]
     pub fn has_room(&self) -> bool {

@@ -1,18 +1,17 @@
 //! The segment files that a core has open: the one it writes, and a few that it reads.
 
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use thalweg_storage::SegmentRef;
+use thalweg_storage::planted::{self, Bug};
 
 use super::Core;
 use crate::config::Durability;
 use crate::config::limits::OPEN_FOR_READING;
-use crate::rt::RingFile;
+use crate::rt::{Opening, RingFile};
 
 type Open = (SegmentRef, Rc<RingFile>);
 
@@ -37,17 +36,10 @@ impl LogFiles {
             return Ok(Rc::clone(file));
         }
         let asynchronous = core.config.durability == Durability::Async;
-        let sync = if asynchronous { 0 } else { libc::O_DSYNC };
+        let synced = !asynchronous && !planted::is(Bug::SkipSync);
+        let opening = Opening::Write { synced, direct: !self.cached.get() };
         let path = core.helper.segment_path(segment);
-        let open = |flags| OpenOptions::new().write(true).custom_flags(flags).open(&path);
-        let file = self.with_descriptors(|| {
-            // Not every file system can write past its cache; the sync is what matters.
-            match self.cached.get() {
-                false => open(sync | libc::O_DIRECT).or_else(|_| open(sync)),
-                true => open(sync),
-            }
-        })?;
-        let file = Rc::new(RingFile::new(file)?);
+        let file = Rc::new(self.with_descriptors(|| RingFile::open(&path, opening))?);
         let before = self.writing.replace(Some((segment, Rc::clone(&file))));
         if asynchronous {
             self.finished.borrow_mut().extend(before);
@@ -75,8 +67,8 @@ impl LogFiles {
             Some(index) => self.reading.borrow_mut().remove(index),
             None => {
                 let path = core.helper.segment_path(segment);
-                let file = self.with_descriptors(|| File::open(&path))?;
-                (segment, Rc::new(RingFile::new(file)?))
+                let file = self.with_descriptors(|| RingFile::open(&path, Opening::Read))?;
+                (segment, Rc::new(file))
             }
         };
         let mut reading = self.reading.borrow_mut();
@@ -88,15 +80,20 @@ impl LogFiles {
     }
 
     /// Opens a file; if there is no descriptor left, gives up those that are only kept.
-    fn with_descriptors(&self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+    fn with_descriptors(&self, open: impl Fn() -> io::Result<RingFile>) -> io::Result<RingFile> {
         match open() {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Err(error) if is_out_of_descriptors(&error) => {
                 self.reading.borrow_mut().clear();
                 open()
             }
             result => result,
         }
     }
+}
+
+/// Whether a file was not opened because the process, or the machine, has no descriptor left.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 impl Core {

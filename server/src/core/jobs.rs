@@ -45,6 +45,8 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
                     (Ok(next), Some(content_type)) => {
                         sub_position(anchor, sub_offset, &content_type, &next)
                     }
+                    // Trimmed meanwhile: the shard says so.
+                    (Err(problem), _) if problem.status == StatusCode::GONE => Ok(anchor),
                     (Err(problem), _) if problem.status == StatusCode::BAD_REQUEST => {
                         Err(ForkRefusal::OffsetInsideMessage)
                     }
@@ -166,6 +168,9 @@ async fn read_group(
     let end = last.location.file_offset as usize + last.location.record_len as usize;
     let read = core.read_segment(first.location.segment, start as u64, end - start).await;
     let bytes = read.map_err(|error| {
+        if let Some(gone) = gone_meanwhile(core, request, first) {
+            return gone;
+        }
         tracing::error!(stream = %request.path, location = ?first.location, %error, "log read failed");
         Box::new(unreadable("the log could not be read"))
     })?;
@@ -178,12 +183,23 @@ fn damaged(
     span: &ReadSpan,
     damage: &Damage,
 ) -> Box<Problem> {
-    if core.with_shard(|shard, _| shard.content_type_of(request.id).is_none()) {
-        // Deleted while it was read; its segment may hold something else by now.
-        return Box::new(not_found(&request.path));
+    if let Some(gone) = gone_meanwhile(core, request, span) {
+        return gone;
     }
     tracing::error!(stream = %request.path, location = ?span.location, %damage, "damaged record");
     Box::new(unreadable("the stored data is damaged at this offset"))
+}
+
+/// Deleted or trimmed while it was read: its segment may hold something else by now.
+fn gone_meanwhile(
+    core: &Rc<Core>,
+    request: &RangeRequest,
+    span: &ReadSpan,
+) -> Option<Box<Problem>> {
+    core.with_shard(|shard, _| match shard.content_type_of(request.id) {
+        None => Some(Box::new(not_found(&request.path))),
+        Some(_) => shard.trimmed_meanwhile(request.id, span.position),
+    })
 }
 
 fn unreadable(detail: &str) -> Problem {

@@ -6,10 +6,12 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use thalweg_storage::{Group, SegmentRef, TakeGroup};
 
 use super::Core;
+use super::files::is_out_of_descriptors;
 use crate::config::Durability;
 use crate::rt::Timer;
 
@@ -45,6 +47,12 @@ impl Core {
         loop {
             let file = match self.files.for_writing(self, group.segment) {
                 Ok(file) => file,
+                // Nothing was written yet, and connections come and go.
+                Err(error) if is_out_of_descriptors(&error) => {
+                    tracing::warn!(core = self.id, %error, "no descriptor for the log; appends wait");
+                    crate::rt::sleep(DESCRIPTOR_PAUSE).await;
+                    continue;
+                }
                 Err(error) => fatal("open", group.segment, &error),
             };
             let bytes = std::mem::take(&mut group.bytes);
@@ -142,6 +150,8 @@ impl Core {
 
 /// A group of so many bytes is worth a write of its own.
 const LARGE_GROUP_BYTES: usize = 256 * 1024;
+/// How long the log waits for a descriptor before it tries again.
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 
 fn fatal(action: &str, segment: SegmentRef, error: &io::Error) -> ! {
     tracing::error!(
@@ -150,5 +160,5 @@ fn fatal(action: &str, segment: SegmentRef, error: &io::Error) -> ! {
         %error,
         "the log failed; stopping, because what is on the disk is not known any more"
     );
-    std::process::abort();
+    crate::rt::fatal();
 }

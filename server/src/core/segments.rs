@@ -66,7 +66,7 @@ impl Core {
             }
             Err(error) if error.action == "sync" => {
                 tracing::error!(%error, "a sync failed; stopping: the disk cannot be trusted");
-                std::process::abort();
+                rt::fatal();
             }
             Err(error) => {
                 tracing::error!(%error, "no segment could be made; appends are refused until one can");

@@ -118,7 +118,7 @@ pub fn start(core: &Rc<Core>, ready: SendsReady) {
         loop {
             if let Err(error) = ready.ready().await {
                 tracing::error!(core = core.id, %error, "live readers cannot be served; stopping");
-                std::process::abort();
+                rt::fatal();
             }
             core.crowd.turn(&core);
         }

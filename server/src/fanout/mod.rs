@@ -23,11 +23,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 use thalweg_proto::path::StreamPath;
 
 use crate::config::limits::{ALL_WINDOWS_BYTES, TAKE_BYTES, WINDOW_BYTES};
+use crate::hash::MapState;
 use batch::LiveBatch;
 use frame::Frames;
 pub use frame::{Cursors, Frame};
@@ -37,7 +37,7 @@ pub use ready::Ready;
 /// The live streams of one core.
 #[derive(Default)]
 pub struct Fanout {
-    streams: RefCell<HashMap<StreamPath, Rc<LiveStream>, RandomState>>,
+    streams: RefCell<HashMap<StreamPath, Rc<LiveStream>, MapState>>,
     /// In all windows.
     bytes: Cell<usize>,
     /// Crowd members with something to look at.

@@ -13,14 +13,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::Poll;
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::rt::{Bell, BellRope, bell};
+use crate::rt::{Bell, BellRope, BellSeat, bell};
 use message::Message;
 
 /// Names a core: 0 to the number of cores.
@@ -47,7 +46,7 @@ pub struct Post {
 pub struct Inbox {
     post: Post,
     core: CoreId,
-    bell: UnixStream,
+    bell: BellSeat,
 }
 
 /// Makes the mailboxes of `cores` cores.

@@ -8,16 +8,19 @@
 mod file;
 mod net;
 mod sends;
+pub mod simulated;
 mod sys;
 mod timer;
 
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use file::RingFile;
-pub use net::{Bell, BellRope, Listener, Socket, bell};
+use thalweg_proto::time::Timestamp;
+
+pub use file::{Opening, RingFile};
+pub use net::{Bell, BellRope, BellSeat, Listener, Socket, bell};
 pub use sends::{SENDS_PER_CALL, Sends, SendsReady};
 pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
 pub use timer::Timer;
@@ -29,6 +32,8 @@ pub enum Driver {
     IoUring,
     /// epoll: the same code on the fallback driver.
     Epoll,
+    /// None: a simulated world, see [`simulated`].
+    Simulated,
 }
 
 impl Driver {
@@ -38,6 +43,7 @@ impl Driver {
         match self {
             Driver::IoUring => "io_uring",
             Driver::Epoll => "epoll",
+            Driver::Simulated => "simulated",
         }
     }
 }
@@ -77,6 +83,7 @@ pub fn block_on<F: Future>(driver: Driver, future: F) -> io::Result<F::Output> {
             let builder = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new();
             Ok(builder.enable_timer().build()?.block_on(future))
         }
+        Driver::Simulated => Err(io::Error::other("a simulated world runs its own tasks")),
     }
 }
 
@@ -108,10 +115,41 @@ fn uring_runtime() -> io::Result<UringRuntime> {
 
 /// Starts a task on this core. It runs until it ends; nobody waits for it.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
-    drop(monoio::spawn(task));
+    match simulated::world() {
+        None => drop(monoio::spawn(task)),
+        Some(world) => world.spawn(Box::pin(task)),
+    }
 }
 
 /// Pauses a task. The granularity is a millisecond.
 pub async fn sleep(duration: Duration) {
-    monoio::time::sleep(duration).await;
+    match simulated::world() {
+        None => monoio::time::sleep(duration).await,
+        Some(world) => world.sleep(duration).await,
+    }
+}
+
+/// Now, monotonic. For [`crate::clock`] alone, as is [`wall`].
+#[must_use]
+pub(crate) fn instant() -> Instant {
+    simulated::world().map_or_else(Instant::now, |world| world.instant())
+}
+
+/// Now, UTC.
+#[must_use]
+pub(crate) fn wall() -> Timestamp {
+    if let Some(world) = simulated::world() {
+        return world.wall();
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Stops the process at once, because what it would say from here on could be wrong. The caller
+/// has logged why.
+pub fn fatal() -> ! {
+    match simulated::world() {
+        None => std::process::abort(),
+        Some(world) => world.fatal(),
+    }
 }

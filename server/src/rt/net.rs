@@ -12,6 +12,7 @@ use monoio::net::{TcpListener, TcpStream, UnixStream};
 use socket2::{Domain, Protocol, Type};
 use thalweg_proto::response::Pieces;
 
+use super::simulated::{self, SimulatedBell};
 use super::sys::{self, Gather, GatherBuf, SocketHandle};
 
 /// Connections that the kernel keeps for us while a core is busy.
@@ -139,41 +140,75 @@ async fn write_all(stream: &mut impl AsyncWriteRent, mut pieces: Pieces) -> io::
 }
 
 /// A doorbell between threads: the rope rings it from anywhere, the bell's core sleeps on it.
-pub fn bell() -> io::Result<(BellRope, StdUnixStream)> {
+pub fn bell() -> io::Result<(BellRope, BellSeat)> {
+    if simulated::is_simulated() {
+        let bell = SimulatedBell::default();
+        return Ok((BellRope(Rope::Simulated(bell.clone())), BellSeat(Seat::Simulated(bell))));
+    }
     let (rope, bell) = StdUnixStream::pair()?;
     rope.set_nonblocking(true)?;
     bell.set_nonblocking(true)?;
-    Ok((BellRope(rope), bell))
+    Ok((BellRope(Rope::Socket(rope)), BellSeat(Seat::Socket(bell))))
 }
 
 /// The end of a doorbell that other threads pull.
-pub struct BellRope(StdUnixStream);
+pub struct BellRope(Rope);
+
+enum Rope {
+    Socket(StdUnixStream),
+    Simulated(SimulatedBell),
+}
 
 impl BellRope {
     /// Wakes the core. A full pipe means that it is awake or about to be.
     pub fn pull(&self) {
         use std::io::Write as _;
-        let _ = (&self.0).write(&[1]);
+        match &self.0 {
+            Rope::Socket(rope) => drop((&*rope).write(&[1])),
+            Rope::Simulated(bell) => bell.pull(),
+        }
     }
 }
 
+/// The other end, on its way to its core's thread.
+pub struct BellSeat(Seat);
+
+enum Seat {
+    Socket(StdUnixStream),
+    Simulated(SimulatedBell),
+}
+
 /// The end of a doorbell that a core sleeps on.
-pub struct Bell {
-    stream: UnixStream,
-    buf: Vec<u8>,
+pub struct Bell(Sleeper);
+
+enum Sleeper {
+    Socket { stream: UnixStream, buf: Vec<u8> },
+    Simulated(SimulatedBell),
 }
 
 impl Bell {
     /// Takes over the end made by [`bell`], on the core's own thread.
-    pub fn new(bell: StdUnixStream) -> io::Result<Bell> {
-        Ok(Bell { stream: UnixStream::from_std(bell)?, buf: vec![0; 64] })
+    pub fn new(seat: BellSeat) -> io::Result<Bell> {
+        Ok(Bell(match seat.0 {
+            Seat::Socket(bell) => {
+                Sleeper::Socket { stream: UnixStream::from_std(bell)?, buf: vec![0; 64] }
+            }
+            Seat::Simulated(bell) => Sleeper::Simulated(bell),
+        }))
     }
 
     /// Sleeps until the rope is pulled.
     pub async fn rung(&mut self) -> io::Result<()> {
-        let buf = std::mem::take(&mut self.buf);
-        let (result, buf) = self.stream.read(buf).await;
-        self.buf = buf;
-        result.map(drop)
+        match &mut self.0 {
+            Sleeper::Socket { stream, buf } => {
+                let (result, back) = stream.read(std::mem::take(buf)).await;
+                *buf = back;
+                result.map(drop)
+            }
+            Sleeper::Simulated(bell) => {
+                bell.rung().await;
+                Ok(())
+            }
+        }
     }
 }

@@ -27,6 +27,8 @@ pub struct Sends(Backend);
 enum Backend {
     Ring(Box<SendRing>),
     Epoll(EpollSends),
+    /// A simulated world has no sockets to send to.
+    Simulated,
 }
 
 impl Sends {
@@ -37,14 +39,16 @@ impl Sends {
                 Backend::Ring(Box::new(super::with_ring_memory(|| SendRing::new(SENDS_PER_CALL))?))
             }
             Driver::Epoll => Backend::Epoll(EpollSends::new()?),
+            Driver::Simulated => return Ok((Sends(Backend::Simulated), SendsReady(None))),
         };
         let descriptor = match &backend {
             Backend::Ring(ring) => ring.as_fd().try_clone_to_owned()?,
             Backend::Epoll(sends) => sends.epoll.try_clone()?,
+            Backend::Simulated => return Err(no_sockets()),
         };
         // Only waited for, never read: any descriptor that can be polled will do.
         let ready = UnixStream::from_std(StdUnixStream::from(descriptor))?;
-        Ok((Sends(backend), SendsReady(ready)))
+        Ok((Sends(backend), SendsReady(Some(ready))))
     }
 
     /// Sends all bytes. Completes once, with the token.
@@ -55,6 +59,7 @@ impl Sends {
                 sends.send(token, socket, bytes);
                 Ok(())
             }
+            Backend::Simulated => Err(no_sockets()),
         }
     }
 
@@ -64,6 +69,7 @@ impl Sends {
         match &mut self.0 {
             Backend::Ring(ring) => ring.watch(token, socket),
             Backend::Epoll(sends) => sends.watch(token, socket),
+            Backend::Simulated => Err(no_sockets()),
         }
     }
 
@@ -73,6 +79,7 @@ impl Sends {
         match &mut self.0 {
             Backend::Ring(ring) => ring.unwatch(token),
             Backend::Epoll(sends) => sends.unwatch(token, socket),
+            Backend::Simulated => Err(no_sockets()),
         }
     }
 
@@ -81,6 +88,7 @@ impl Sends {
         match &mut self.0 {
             Backend::Ring(ring) => ring.nudge(),
             Backend::Epoll(sends) => sends.nudge(),
+            Backend::Simulated => Ok(()),
         }
     }
 
@@ -89,6 +97,7 @@ impl Sends {
         match &mut self.0 {
             Backend::Ring(ring) => ring.submit(),
             Backend::Epoll(sends) => sends.submit(),
+            Backend::Simulated => Ok(()),
         }
     }
 
@@ -99,18 +108,26 @@ impl Sends {
                 ring.completions(most, take);
             }
             Backend::Epoll(sends) => sends.completions(most, take),
+            Backend::Simulated => {}
         }
     }
 }
 
 /// Completes while completions wait to be taken.
-pub struct SendsReady(UnixStream);
+pub struct SendsReady(Option<UnixStream>);
 
 impl SendsReady {
     /// Waits.
     pub async fn ready(&self) -> io::Result<()> {
-        self.0.readable(false).await
+        match &self.0 {
+            Some(descriptor) => descriptor.readable(false).await,
+            None => std::future::pending().await,
+        }
     }
+}
+
+fn no_sockets() -> io::Error {
+    io::Error::other("a simulated world has no sockets")
 }
 
 /// One send(2) for each, edge-triggered readiness for those that were full.

@@ -4,8 +4,9 @@ pub(crate) mod backups;
 mod banner;
 mod core_thread;
 mod error;
-mod open;
+pub mod open;
 mod signals;
+pub mod start;
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -13,13 +14,18 @@ use std::thread::JoinHandle;
 
 pub use error::StartError;
 
+use rand::Rng;
+use thalweg_storage::{Disk, RealDisk};
+
 use crate::config::{Config, IoDriver};
-use crate::helper::Helper;
+use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
-use core_thread::{CoreThread, Running};
+use crate::subscriptions::Control;
+use core_thread::CoreThread;
 use signals::Signals;
+use start::{Running, Start};
 
 /// Runs a server until it is told to stop by SIGTERM or SIGINT.
 pub fn run(config: Config) -> Result<(), StartError> {
@@ -28,20 +34,21 @@ pub fn run(config: Config) -> Result<(), StartError> {
     let driver = choose_driver(config.io)?;
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
-    let opened = open::open(&config)?;
+    let lock = open::lock(&config)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
-    let helper = Helper::start(&config.data_dir, opened.layout.clone(), post.clone())
-        .map_err(StartError::Thread)?;
+    let desk = Desk::new(disk, &config.data_dir, opened.layout.clone());
+    let helper = Helper::start(&config.data_dir, desk, post.clone()).map_err(StartError::Thread)?;
     let (ready, readiness) = mpsc::channel();
     let running = Arc::new(Running::new(cores));
-    let control = crate::subscriptions::Control::start(&config, &post)?;
+    let control = Control::start(&config, &post)?;
     let mut threads = Vec::with_capacity(cores);
     let mut subscriptions = Some(opened.subscriptions);
-    let mut seeds = opened.seeds.into_iter();
+    let mut random = rand::rng();
     for (inbox, shard) in inboxes.into_iter().zip(opened.shards) {
-        let core = threads.len();
-        let thread = CoreThread {
-            core,
+        let start = Start {
+            core: threads.len(),
             config: Arc::clone(&config),
             driver,
             post: post.clone(),
@@ -50,9 +57,9 @@ pub fn run(config: Config) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
-            running: Arc::clone(&running),
-            seed: seeds.next().unwrap_or_default(),
+            seed: random.random(),
         };
+        let thread = CoreThread { start, running: Arc::clone(&running) };
         threads.push(thread.spawn(ready.clone())?);
     }
     drop(ready);
@@ -64,7 +71,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
     signals.wait();
     stop(&post, threads);
     drop(backups);
-    drop(opened.lock);
+    drop(lock);
     Ok(())
 }
 

@@ -1,4 +1,7 @@
 //! Opening what a server stands on: limits, addresses, the data directory.
+//!
+//! What is read from the data directory goes through [`Disk`] alone, so that a simulation opens
+//! its own.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
@@ -6,14 +9,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::Rng;
 use socket2::{Domain, Protocol, Socket, Type};
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::record::StreamId;
+use thalweg_proto::time::Timestamp;
+use thalweg_storage::planted::{self, Bug};
 use thalweg_storage::recovery::StoredSubscriptions;
 use thalweg_storage::writer::LogConfig;
 use thalweg_storage::{
-    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, RealDisk, data_dir, recover,
+    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, StoredStream, data_dir, recover,
 };
 
 use super::StartError;
@@ -29,73 +33,80 @@ const PORT_RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 const PORT_RELEASE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the cores start from.
-pub(super) struct Opened {
-    /// Held as long as the server runs.
-    pub(super) lock: Option<DataDirLock>,
+pub struct Opened {
     /// Absent without a log.
-    pub(super) layout: Option<Arc<LayoutFile>>,
-    pub(super) shards: Vec<Shard>,
-    pub(super) subscriptions: StoredSubscriptions,
-    pub(super) seeds: Vec<u64>,
-    pub(super) summary: Summary,
+    pub layout: Option<Arc<LayoutFile>>,
+    /// One for each core.
+    pub shards: Vec<Shard>,
+    /// For core 0.
+    pub subscriptions: StoredSubscriptions,
+    /// For the banner.
+    pub summary: Summary,
 }
 
-/// What was found, for the banner.
-#[derive(Default)]
-pub(super) struct Summary {
-    pub(super) streams: u64,
-    pub(super) records: u64,
-    pub(super) took: Duration,
-    pub(super) relayout: bool,
+/// What was found.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Summary {
+    /// Streams recovered.
+    pub streams: u64,
+    /// Records replayed.
+    pub records: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether streams were moved to other cores.
+    pub relayout: bool,
 }
 
-/// Opens the data directory and reads what is in it.
-pub(super) fn open(config: &Config) -> Result<Opened, StartError> {
-    let mut random = rand::rng();
-    let seeds = config.cores.iter().map(|_| random.random()).collect();
+/// Takes the data directory for this process, for as long as the lock lives.
+pub(super) fn lock(config: &Config) -> Result<Option<DataDirLock>, StartError> {
+    if config.durability == Durability::Memory {
+        return Ok(None);
+    }
+    check_writable(&config.data_dir)?;
+    Ok(Some(DataDirLock::acquire(&config.data_dir)?))
+}
+
+/// Reads what is in the data directory.
+pub fn open(config: &Config, disk: &Arc<dyn Disk>) -> Result<Opened, StartError> {
+    let clock = Clock::new();
     if config.durability == Durability::Memory {
         let shard = |core| {
             let log = Log::Memory { last: Lsn::default() };
-            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0), Clock::new().now())
+            Shard::new(shard_config(config, core), log, Vec::new(), StreamId(0), clock.now())
         };
         return Ok(Opened {
-            lock: None,
             layout: None,
             shards: (0..config.cores.len()).map(shard).collect(),
             subscriptions: StoredSubscriptions::default(),
-            seeds,
             summary: Summary::default(),
         });
     }
-    let started = Instant::now();
-    check_writable(&config.data_dir)?;
-    let lock = DataDirLock::acquire(&config.data_dir)?;
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let started = clock.instant();
     data_dir::check_format(
-        &*disk,
+        &**disk,
         &config.data_dir,
         concat!("thalweg ", env!("CARGO_PKG_VERSION")),
     )?;
     let cores = config.cores.len();
     let place = |path: &StreamPath| router::owner(path, cores);
-    let recovery = recover(&disk, &config.data_dir, cores, &place)?;
+    let recovery = recover(disk, &config.data_dir, cores, &place)?;
     refuse_duplicate_ids(&recovery.cores)?;
     let forks = count_forks(&recovery.cores);
     let summary = Summary {
         streams: recovery.stats.streams,
         records: recovery.stats.records,
-        took: started.elapsed(),
+        took: clock.instant() - started,
         relayout: recovery.stats.relayout,
     };
     let max_id = recovery.max_stream_id;
     let shards = recovery.cores.into_iter().enumerate();
-    let shards = shards.map(|(core, stored)| shard(config, core, stored, &forks, max_id)).collect();
+    let shards = shards
+        .map(|(core, stored)| shard(config, core, stored, &forks, max_id, clock.now()))
+        .collect();
     Ok(Opened {
-        lock: Some(lock),
         layout: Some(recovery.layout),
         shards,
         subscriptions: recovery.subscriptions,
-        seeds,
         summary,
     })
 }
@@ -106,6 +117,7 @@ fn shard(
     stored: CoreRecovery,
     forks: &HashMap<StreamId, u32>,
     max_id: StreamId,
+    now: Timestamp,
 ) -> Shard {
     let log_config = LogConfig {
         segment_bytes: config.storage.segment_bytes,
@@ -126,7 +138,7 @@ fn shard(
     });
     let writer = LogWriter::new(stored.resume, log_config);
     let log = Log::durable_log(writer, stored.segments);
-    Shard::new(shard_config(config, core), log, slots.collect(), max_id, Clock::new().now())
+    Shard::new(shard_config(config, core), log, slots.collect(), max_id, now)
 }
 
 fn shard_config(config: &Config, core: usize) -> ShardConfig {
@@ -137,6 +149,7 @@ fn shard_config(config: &Config, core: usize) -> ShardConfig {
         cores,
         hot_tail_bytes: usize::try_from(hot_tail).unwrap_or(usize::MAX),
         max_pending_bytes: MAX_PENDING_BYTES,
+        retention: config.storage.retention,
     }
 }
 
@@ -155,7 +168,10 @@ fn refuse_duplicate_ids(cores: &[CoreRecovery]) -> Result<(), StartError> {
 /// References are not stored: each fork names its source.
 fn count_forks(cores: &[CoreRecovery]) -> HashMap<StreamId, u32> {
     let mut counts = HashMap::new();
-    for stream in cores.iter().flat_map(|core| &core.streams) {
+    let forgotten = usize::from(planted::is(Bug::ForgetFork));
+    let forks = |stream: &&StoredStream| stream.state.config.fork.is_some();
+    let streams = cores.iter().flat_map(|core| &core.streams).filter(forks);
+    for stream in streams.skip(forgotten) {
         if let Some(fork) = &stream.state.config.fork {
             *counts.entry(fork.source_id).or_default() += 1;
         }

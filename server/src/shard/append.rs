@@ -5,6 +5,7 @@ use thalweg_proto::request::AppendRequest;
 use thalweg_proto::stream::append::{self, AppendDecision};
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::Lsn;
+use thalweg_storage::planted::{self, Bug};
 
 use super::{Answer, ReplyTo, Shard, refused};
 
@@ -30,9 +31,20 @@ impl Shard {
                 self.reply_after(last_lsn, to, known);
             }
             Err(refusal) => {
+                if planted::is(Bug::ApplyBeforeDecide) {
+                    self.apply_refused(request);
+                }
                 let problem = answer::append_refused(refusal, &request.path);
                 self.reply_after(last_lsn, to, refused(problem));
             }
+        }
+    }
+
+    /// A planted mistake: the next try counts as a repetition.
+    fn apply_refused(&mut self, request: &AppendRequest) {
+        let slot = self.streams.at_mut(&request.path);
+        if let (Some(slot), Some(mark)) = (slot, &request.producer) {
+            slot.state.producers.accept(mark);
         }
     }
 

@@ -52,13 +52,15 @@ pub(super) fn commit_of(record: Record, lsn: Lsn) -> Option<Commit> {
     let hides = matches!(record, Record::SoftDelete { .. });
     let closes =
         matches!(record, Record::Append { close: true, .. } | Record::Create { close: true, .. });
+    let trims = matches!(record, Record::Trim { .. });
     let id = record.stream_id()?;
     let (position, payload) = match record {
         Record::Create { config, payload, .. } => (config.start(), payload),
         Record::Append { position, payload, .. } => (position, payload),
+        Record::Trim { to, .. } => (to, Payload::default()),
         _ => (0, Payload::default()),
     };
-    Some(Commit { lsn, id, position, payload, deletes, hides, closes })
+    Some(Commit { lsn, id, position, payload, deletes, hides, closes, trims })
 }
 
 impl Shard {
@@ -88,6 +90,9 @@ impl Shard {
         if commit.deletes {
             return self.forget(commit.id);
         }
+        if commit.trims {
+            return self.trimmed(commit.id, commit.position);
+        }
         if commit.hides {
             self.end_readers(commit.id);
         }
@@ -99,6 +104,7 @@ impl Shard {
         let len = commit.payload.bytes.len();
         slot.reveal(commit.position, &commit.payload);
         slot.visible_closed |= commit.closes;
+        self.trims.watch(slot);
         if len > 0 && self.hot.evicts {
             self.hot.bytes += len + HOT_OVERHEAD_BYTES;
             self.hot.order.push_back((commit.id, len + HOT_OVERHEAD_BYTES));

@@ -1,6 +1,6 @@
 //! PUT.
 
-use thalweg_proto::answer;
+use thalweg_proto::answer::{self, Visible};
 use thalweg_proto::request::CreateRequest;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::create;
@@ -68,8 +68,7 @@ impl Shard {
         let is_read = confirmed.is_ok();
         let answer = match confirmed {
             Ok(()) => {
-                let closed = slot.state.closed.is_some();
-                let response = answer::created(&slot.state, slot.state.tail, closed, None);
+                let response = answer::created(&slot.state, &self.accepted(&slot.state), None);
                 Answer::Response(Box::new(response))
             }
             Err(refusal) => refused(answer::create_refused(refusal, &request.path)),
@@ -94,10 +93,10 @@ impl Shard {
         let id = self.streams.next_id(now, newer_than);
         match create::decide(request, fork, id, now) {
             Ok(record) => {
-                let Some(state) = StreamState::created_by(&record) else { return false };
-                let closed = state.closed.is_some();
+                let Some(mut state) = StreamState::created_by(&record) else { return false };
+                self.trims.adopt(&mut state);
                 let location = url.as_deref().unwrap_or_default().to_owned();
-                let created = answer::created(&state, state.tail, closed, Some(location));
+                let created = answer::created(&state, &self.accepted(&state), Some(location));
                 self.insert(state);
                 let lsn = self.write(record);
                 self.born(id, lsn);
@@ -110,6 +109,16 @@ impl Shard {
                 self.reply_after(depends_on, to, refused(problem));
                 false
             }
+        }
+    }
+
+    /// What will be visible once everything accepted is durable.
+    fn accepted(&self, state: &StreamState) -> Visible {
+        Visible {
+            earliest: state.earliest,
+            tail: state.tail,
+            closed: state.closed.is_some(),
+            retention: self.trims.limits(state),
         }
     }
 

@@ -47,6 +47,7 @@ impl Shard {
     pub(super) fn unfork(&mut self, id: StreamId, now: Timestamp) {
         let Some(slot) = self.streams.get_mut(id) else { return };
         slot.forks = slot.forks.saturating_sub(1);
+        self.give_up_trimmed(id);
         self.purge_if_unreferenced(id, now);
     }
 

@@ -46,14 +46,6 @@ impl Expiries {
     }
 }
 
-impl<'a> FromIterator<&'a Slot> for Expiries {
-    fn from_iter<I: IntoIterator<Item = &'a Slot>>(slots: I) -> Expiries {
-        let mut expiries = Expiries::default();
-        slots.into_iter().for_each(|slot| expiries.watch(slot));
-        expiries
-    }
-}
-
 /// How far the log's access time may lag behind the newest read.
 #[must_use]
 pub(super) fn touch_interval_ms(ttl_seconds: u64) -> u64 {
@@ -61,8 +53,13 @@ pub(super) fn touch_interval_ms(ttl_seconds: u64) -> u64 {
 }
 
 impl Shard {
-    /// Deletes what has expired. Called several times a second.
+    /// Deletes what has expired and trims what is kept no longer. Called several times a second.
     pub fn sweep(&mut self, now: Timestamp) {
+        self.sweep_expired(now);
+        self.sweep_retention(now);
+    }
+
+    fn sweep_expired(&mut self, now: Timestamp) {
         for _ in 0..SWEEP_LIMIT {
             let Some(id) = self.expiries.pop_due(now) else { return };
             self.expire_or_rewatch(id, now);

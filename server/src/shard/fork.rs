@@ -7,6 +7,7 @@ use thalweg_proto::content_type::Framing;
 use thalweg_proto::limits::HARD_MAX_BODY_BYTES;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::request::ForkRequest;
+use thalweg_proto::stream::OffsetError;
 use thalweg_proto::stream::fork::{self, ForkPoint, ForkRefusal};
 use thalweg_proto::stream::record::StreamId;
 use thalweg_proto::time::Timestamp;
@@ -31,7 +32,7 @@ impl Shard {
             return self.retry_after(lsn, Op::Fork(path, wanted), to);
         }
         let source = slot.state.id;
-        let anchor = match fork::anchor(&slot.state, &wanted, slot.visible_tail) {
+        let anchor = match fork::anchor(&slot.state, &wanted, slot.readable()) {
             Ok(anchor) => anchor,
             Err(refusal) => return self.fork_reply(to, Err(refusal)),
         };
@@ -65,9 +66,13 @@ impl Shard {
         let point = match (slot, position) {
             (None, _) => Err(ForkRefusal::SourceNotFound),
             (Some(_), Err(refusal)) => Err(refusal),
+            (Some(slot), Ok(position)) if position < slot.visible_earliest => {
+                let earliest = slot.state.offset_at(slot.visible_earliest);
+                Err(ForkRefusal::Offset(OffsetError::Trimmed { earliest }))
+            }
             (Some(slot), Ok(position)) => {
                 slot.forks += 1;
-                Ok(fork::point_at(&slot.state, position))
+                Ok(fork::point_at(&slot.state, position, slot.visible_earliest))
             }
         };
         if point.is_ok() {

@@ -20,6 +20,7 @@ pub mod page;
 mod pending;
 pub mod range;
 mod read;
+mod retention;
 mod slot;
 mod streams;
 
@@ -32,8 +33,10 @@ use thalweg_proto::problem::Problem;
 use thalweg_proto::request::CreateRequest;
 use thalweg_proto::response::Response;
 use thalweg_proto::stream::record::{Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::subscription::Interest;
 use thalweg_proto::time::Timestamp;
+use thalweg_storage::planted::{self, Bug};
 use thalweg_storage::{Lsn, ReadSpan};
 
 use crate::mailbox::CoreId;
@@ -91,6 +94,8 @@ pub struct ShardConfig {
     pub hot_tail_bytes: usize,
     /// Bytes that may wait for the disk before requests are refused with 503.
     pub max_pending_bytes: usize,
+    /// The limits of streams that have none of their own.
+    pub retention: Retention,
 }
 
 /// See the module.
@@ -102,6 +107,7 @@ pub struct Shard {
     outputs: VecDeque<Output>,
     hot: commit::HotTail,
     expiries: expiry::Expiries,
+    trims: retention::Trims,
     watch: Arc<Interest>,
     disk_full: bool,
 }
@@ -117,8 +123,14 @@ impl Shard {
         now: Timestamp,
     ) -> Shard {
         let mut recovered = recovered;
-        recovered.iter_mut().for_each(|slot| expiry::forgive_unlogged_reads(slot, now));
-        let expiries = recovered.iter().collect();
+        let mut expiries = expiry::Expiries::default();
+        let mut trims = retention::Trims::new(config.retention);
+        for slot in &mut recovered {
+            expiry::forgive_unlogged_reads(slot, now);
+            expiries.watch(slot);
+            trims.adopt(&mut slot.state);
+            trims.watch(slot);
+        }
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
             config,
@@ -127,6 +139,7 @@ impl Shard {
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
+            trims,
             watch: Arc::default(),
             disk_full: false,
         }
@@ -206,7 +219,7 @@ impl Shard {
 
     /// Replies once `lsn` is durable.
     fn reply_after(&mut self, lsn: Lsn, to: ReplyTo, answer: Answer) {
-        if lsn <= self.log.durable() {
+        if lsn <= self.log.durable() || planted::is(Bug::AckBeforeSync) {
             self.reply(to, answer);
         } else {
             self.pending.wait(lsn, pending::Waiting::Reply(to, answer));

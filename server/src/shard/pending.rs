@@ -44,6 +44,8 @@ pub(super) struct Commit {
     pub(super) hides: bool,
     /// Whether it closes the stream.
     pub(super) closes: bool,
+    /// Whether it drops what is before `position`.
+    pub(super) trims: bool,
 }
 
 /// The queue of both.

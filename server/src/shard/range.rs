@@ -12,6 +12,7 @@ use thalweg_proto::response::Pieces;
 use thalweg_proto::stream::record::{Payload, StreamId};
 use thalweg_storage::ReadSpan;
 
+use super::retention::trimmed_at;
 use super::slot::Slot;
 
 /// Asks for bytes that a stream wrote itself.
@@ -144,6 +145,9 @@ fn json_stop(
 
 /// Finds a range in a slot.
 pub fn locate(slot: &Slot, request: &RangeRequest) -> Result<Source, Box<Problem>> {
+    if let Some(gone) = trimmed_at(slot, request.from) {
+        return Err(gone);
+    }
     if request.from < slot.hot_start() {
         let spans = slot.extents.covering(request.from, request.max_bytes as u64);
         return Ok(Source::Cold(spans.take_while(|span| span.position < request.to).collect()));

@@ -29,7 +29,7 @@ impl Shard {
             Look::Wait(lsn) => self.retry_after(lsn, Op::Metadata(path), to),
             Look::Readable => {
                 let Some(slot) = self.streams.at(&path) else { return };
-                let found = answer::metadata(&slot.state, slot.visible_tail, slot.visible_closed);
+                let found = answer::metadata(&slot.state, &self.visible(slot));
                 self.reply(to, Answer::Response(Box::new(found)));
             }
         }
@@ -138,11 +138,11 @@ impl Shard {
 
 fn start_of(slot: &Slot, from: ReadFrom) -> Result<u64, Problem> {
     match from {
-        ReadFrom::Start => Ok(0),
+        ReadFrom::Start => Ok(slot.visible_earliest),
         ReadFrom::Now => Ok(slot.visible_tail),
         ReadFrom::At(offset) => slot
             .state
-            .position_of(offset, slot.visible_tail)
+            .position_of(offset, slot.readable())
             .map_err(|error| answer::bad_offset(error, "offset")),
     }
 }

@@ -1,6 +1,7 @@
 //! One stream as its owner keeps it: the accepted state, and what of it readers may see.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use thalweg_proto::offset::Offset;
 use thalweg_proto::stream::record::Payload;
@@ -17,6 +18,8 @@ pub struct Slot {
     /// The newest durable bytes, contiguous up to the visible tail. A mirror of the log, never
     /// the only copy, except at `durability = "memory"`.
     pub hot: VecDeque<Hot>,
+    /// The first position that readers may ask for.
+    pub visible_earliest: u64,
     /// The durable tail.
     pub visible_tail: u64,
     /// Whether the closure is durable.
@@ -29,6 +32,10 @@ pub struct Slot {
     pub born_lsn: Lsn,
     /// Deleted; the slot waits for that to be durable.
     pub deleted: bool,
+    /// In line to be trimmed because it is long.
+    pub trim_due: bool,
+    /// In line to be trimmed when it is old.
+    pub ageing: bool,
     /// Forks that name this stream as their source.
     pub forks: u32,
     /// Cores with live readers, one bit each.
@@ -52,6 +59,7 @@ impl Slot {
     #[must_use]
     pub fn new(state: StreamState, lsn: Lsn) -> Slot {
         Slot {
+            visible_earliest: state.earliest,
             visible_tail: state.start(),
             visible_closed: false,
             extents: Extents::default(),
@@ -60,6 +68,8 @@ impl Slot {
             lifecycle_lsn: lsn,
             born_lsn: lsn,
             deleted: false,
+            trim_due: false,
+            ageing: false,
             forks: 0,
             followers: 0,
             logged_access: state.last_access,
@@ -99,6 +109,39 @@ impl Slot {
     #[must_use]
     pub fn soft_deleted(&self) -> bool {
         self.state.lifecycle == Lifecycle::SoftDeleted
+    }
+
+    /// The positions that readers may ask for, the tail among them.
+    #[must_use]
+    pub fn readable(&self) -> Range<u64> {
+        self.visible_earliest..self.visible_tail
+    }
+
+    /// The position of the first own byte that is still there.
+    #[must_use]
+    pub fn first_kept(&self) -> u64 {
+        self.extents.first().unwrap_or_else(|| self.hot_start())
+    }
+
+    /// The last position up to `position` at which the stream may begin: where a record begins, or
+    /// where a run of inherited bytes ends.
+    #[must_use]
+    pub fn boundary_before(&self, position: u64) -> Option<u64> {
+        // Without a log the hot tail is all there is.
+        let hot = || {
+            let after = self.hot.partition_point(|hot| hot.position <= position);
+            after.checked_sub(1).map(|last| self.hot[last].position)
+        };
+        let own = self.extents.boundary_before(position).or_else(hot);
+        let ends = || self.state.config.lineage().iter().map(|run| run.end);
+        own.or_else(|| ends().rfind(|end| *end <= position))
+    }
+
+    /// Without a log: gives up what readers may not ask for any more.
+    pub fn drop_hot_before_earliest(&mut self) {
+        let earliest = self.visible_earliest;
+        let gone = |hot: &mut Hot| hot.position + hot.payload.bytes.len() as u64 <= earliest;
+        while self.hot.pop_front_if(gone).is_some() {}
     }
 
     /// The position of the first hot byte.

@@ -1,5 +1,7 @@
 //! A shard by itself: a log that is synced when the test says so, and the outputs as data.
 
+mod retention;
+
 use std::cell::Cell;
 
 use bytes::Bytes;
@@ -22,17 +24,27 @@ struct World {
 
 impl World {
     fn new() -> World {
+        World::durable(500)
+    }
+
+    fn durable(hot_tail_bytes: usize) -> World {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
         let recovered = recover(&disk, std::path::Path::new("data"), 1, &|_| 0).unwrap();
         let Some(CoreRecovery { resume, segments, .. }) = recovered.cores.into_iter().next() else {
             panic!("one core");
         };
         let log = Log::durable_log(LogWriter::new(resume, LogConfig::default()), segments);
-        World::with(log, 500)
+        World::with(log, hot_tail_bytes)
     }
 
     fn with(log: Log, hot_tail_bytes: usize) -> World {
-        let config = ShardConfig { core: 0, cores: 1, hot_tail_bytes, max_pending_bytes: 1 << 20 };
+        let config = ShardConfig {
+            core: 0,
+            cores: 1,
+            hot_tail_bytes,
+            max_pending_bytes: 1 << 20,
+            retention: Retention::default(),
+        };
         let shard = Shard::new(config, log, Vec::new(), StreamId(0), Timestamp(1_000_000));
         World { shard, now: Timestamp(1_000_000), tickets: Cell::new(0) }
     }
@@ -112,6 +124,7 @@ fn create(ttl: Option<u64>) -> Op {
         path: path("s"),
         content_type: ContentType::parse("text/plain"),
         expiry,
+        retention: Retention::default(),
         close: false,
         fork: None,
         body: Body::default(),

@@ -40,7 +40,7 @@ pub struct Control {
     keys: Arc<Keys>,
     handle: Handle,
     /// Kept alive as long as any core is.
-    _plane: Arc<ControlPlane>,
+    _plane: Option<Arc<ControlPlane>>,
 }
 
 impl Control {
@@ -59,7 +59,13 @@ impl Control {
         let now: fn() -> Timestamp = || Clock::new().now();
         let (plane, handle) = ControlPlane::start(Arc::clone(&keys), now, Box::new(report))
             .map_err(|error| failed(&error))?;
-        Ok(Control { keys, handle, _plane: Arc::new(plane) })
+        Ok(Control { keys, handle, _plane: Some(Arc::new(plane)) })
+    }
+
+    /// Keys of its own and no control plane, for a simulation: what is handed over goes nowhere.
+    pub fn detached() -> Result<Control, StartError> {
+        let keys = Keys::ephemeral().map_err(|error| StartError::Control(error.to_string()))?;
+        Ok(Control { keys: Arc::new(keys), handle: Handle::detached(), _plane: None })
     }
 }
 

@@ -1,14 +1,16 @@
 //! `kill -9` under load: what was acknowledged is there once, in order, whole; what was not is
 //! there whole or not at all; and what clients repeat afterwards is stored exactly once.
 //!
-//! Twenty kills with seeds of their own, five in a row on each server, so that each round also
-//! checks what the earlier ones left. A seed fixes what is sent and when the kill comes, not how
-//! the threads interleave. Each test prints one line of counts (`--nocapture`).
+//! Twenty kills with seeds of their own, or as many as `THALWEG_TEST_KILLS` says, five in a row on
+//! each server, so that each round also checks what the earlier ones left. A seed fixes what is
+//! sent and when the kill comes, not how the threads interleave. Each test prints one line of
+//! counts for each server (`--nocapture`).
 
 mod history;
 mod verify;
 mod writer;
 
+use std::ops::RangeFrom;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -25,7 +27,10 @@ const WRITERS: usize = 4;
 const STREAMS_PER_WRITER: usize = 5;
 /// One JSON, one text.
 const SHARED_STREAMS: usize = 2;
-/// When the kill comes.
+const KILLS_PER_SERVER: usize = 5;
+/// Less than that before an end is no load.
+const APPENDS_PER_END: u64 = 20;
+/// When the end comes.
 const LOAD_MS: std::ops::Range<u64> = 30..700;
 
 /// How a round ends.
@@ -38,28 +43,48 @@ enum End {
 }
 
 /// A server and everything that its writers know.
-struct World {
-    server: Server,
+pub(crate) struct World {
+    pub(crate) server: Server,
     writers: Vec<Writer>,
     found: Vec<Found>,
-    kills: u32,
+    /// Ends of the server, of whatever kind.
+    ends: u32,
 }
 
 impl World {
     fn start(cores: usize) -> World {
-        let server = Server::start(&[&format!("--cores={cores}")]);
+        World::on(Server::start(&[&format!("--cores={cores}")]))
+    }
+
+    /// On a server that has no streams yet.
+    pub(crate) fn on(server: Server) -> World {
         for index in 0..SHARED_STREAMS {
             let log = Log::new(&shared_path(index), index == 0, String::new());
             server.put(&log.path, log.content_type(), "").expect_status(201);
         }
         let writers = (0..WRITERS).map(new_writer).collect();
-        World { server, writers, found: Vec::new(), kills: 0 }
+        World { server, writers, found: Vec::new(), ends: 0 }
     }
 
     /// Load, the end, a restart on so many cores, and the check.
     fn round(&mut self, seed: u64, end: End, cores_after: usize) {
         eprintln!("seed {seed}, {end:?}, then {cores_after} cores");
         let mut random = StdRng::seed_from_u64(seed);
+        self.load(&mut random, |server| match end {
+            End::Kill | End::KillInRecovery => server.kill(),
+            End::Terminate => server.stop(),
+        });
+        if end == End::KillInRecovery {
+            for _ in 0..2 {
+                self.start_and_kill(cores_after, random.random_range(0..50));
+            }
+        }
+        self.server.launch_with(&[&format!("--cores={cores_after}")]);
+        self.verify(&mut random);
+    }
+
+    /// Lets the writers write for a while, then ends the server while they go on.
+    pub(crate) fn load(&mut self, random: &mut StdRng, end: impl FnOnce(&mut Server)) {
         let address = self.server.address();
         let threads: Vec<_> = self
             .writers
@@ -70,22 +95,17 @@ impl World {
             })
             .collect();
         thread::sleep(Duration::from_millis(random.random_range(LOAD_MS)));
-        match end {
-            End::Kill | End::KillInRecovery => self.server.kill(),
-            End::Terminate => self.server.stop(),
-        }
-        self.kills += u32::from(end != End::Terminate);
+        end(&mut self.server);
+        self.ends += 1;
         self.writers = threads.into_iter().map(|thread| thread.join().expect("a writer")).collect();
-        if end == End::KillInRecovery {
-            for _ in 0..2 {
-                self.start_and_kill(cores_after, random.random_range(0..50));
-            }
-        }
-        self.server.launch_with(&[&format!("--cores={cores_after}")]);
+    }
+
+    /// Checks everything that the writers know, on a server that was started again.
+    pub(crate) fn verify(&mut self, random: &mut StdRng) {
         let mut client = self.server.connect();
         for writer in &mut self.writers {
             assert_eq!(writer.fault, None, "{} saw it before the end", writer.name);
-            self.found.push(verify::verify(writer, &mut client, &mut random));
+            self.found.push(verify::verify(writer, &mut client, random));
         }
     }
 
@@ -103,19 +123,20 @@ impl World {
         thread::sleep(Duration::from_millis(after_ms));
         child.kill().expect("killed");
         child.wait().expect("its end");
-        self.kills += 1;
+        self.ends += 1;
     }
 
-    fn summary(&self, name: &str) {
+    /// Prints what happened.
+    pub(crate) fn summary(&self, name: &str) {
         let count = |of: fn(&Counts) -> u64| -> u64 {
             self.writers.iter().map(|writer| of(&writer.counts)).sum()
         };
         let found = |of: fn(&Found) -> u64| -> u64 { self.found.iter().map(of).sum() };
         println!(
-            "{name}: {} kills; acknowledged: {} appends, {} creates (of them {} forks), {} closes, \
+            "{name}: {} ends; acknowledged: {} appends, {} creates (of them {} forks), {} closes, \
              {} deletes; unacknowledged: {} stored whole, {} absent; retries: {} known, {} stored; \
              {} tokens read again, {} deletions checked",
-            self.kills,
+            self.ends,
             count(|counts| counts.appends),
             count(|counts| counts.creates),
             count(|counts| counts.forks),
@@ -128,7 +149,8 @@ impl World {
             found(|found| found.tokens),
             found(|found| found.deleted),
         );
-        assert!(count(|counts| counts.appends) > 100, "there was no load to speak of");
+        let least = APPENDS_PER_END * u64::from(self.ends);
+        assert!(count(|counts| counts.appends) > least, "there was no load to speak of");
     }
 }
 
@@ -151,33 +173,46 @@ fn shared_path(index: usize) -> String {
     format!("shared/{index}")
 }
 
-/// Five kills: the seed of each, and on how many cores the server starts again.
-fn kills(name: &str, cores: usize, rounds: [(u64, usize); 5]) {
-    let mut world = World::start(cores);
-    for (seed, cores_after) in rounds {
-        world.round(seed, End::Kill, cores_after);
+/// Kills in a row on each server, each on so many cores afterwards: five, or a quarter of
+/// `THALWEG_TEST_KILLS`.
+fn kills(name: &str, cores: usize, seeds: RangeFrom<u64>, cores_after: [usize; 5]) {
+    let kills = number_from_environment("THALWEG_TEST_KILLS", 20).div_ceil(4);
+    let rounds: Vec<_> = seeds.zip(cores_after.into_iter().cycle()).take(kills).collect();
+    for rounds in rounds.chunks(KILLS_PER_SERVER) {
+        let mut world = World::start(cores);
+        for (seed, cores_after) in rounds {
+            world.round(*seed, End::Kill, *cores_after);
+        }
+        world.summary(name);
     }
-    world.summary(name);
+}
+
+/// How often a test repeats its fault: as the environment says, for long runs by hand.
+pub(crate) fn number_from_environment(name: &str, default: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")),
+        Err(_) => default,
+    }
 }
 
 #[test]
 fn kills_on_one_core() {
-    kills("one core", 1, [(101, 1), (102, 1), (103, 1), (104, 1), (105, 1)]);
+    kills("one core", 1, 101.., [1; 5]);
 }
 
 #[test]
 fn kills_on_two_cores() {
-    kills("two cores", 2, [(201, 2), (202, 2), (203, 2), (204, 2), (205, 2)]);
+    kills("two cores", 2, 201.., [2; 5]);
 }
 
 #[test]
 fn kills_while_the_cores_grow_and_shrink() {
-    kills("one core, two, one", 1, [(301, 2), (302, 1), (303, 2), (304, 2), (305, 1)]);
+    kills("one core, two, one", 1, 301.., [2, 1, 2, 2, 1]);
 }
 
 #[test]
 fn kills_while_the_cores_shrink_and_grow() {
-    kills("two cores, one, two", 2, [(401, 1), (402, 2), (403, 1), (404, 1), (405, 2)]);
+    kills("two cores, one, two", 2, 401.., [1, 2, 1, 1, 2]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn root() -> PathBuf {
 /// Every Rust file of the workspace, relative to its root.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let crates = ["proto", "storage", "server", "loadgen", "bench"];
+    let crates = ["proto", "storage", "server", "loadgen", "bench", "fuzz/src"];
     let mut dirs: Vec<PathBuf> = crates.iter().map(|name| root().join(name)).collect();
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(&dir).expect("a directory") {

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::data_dir::{DataDirError, FORMAT_NAME};
+use crate::data_dir::{self, DataDirError, FORMAT_NAME};
 use crate::disk::{self, Disk, RealDisk};
 use crate::error::{Damage, IoContext, IoFailure};
 use crate::inspect::InspectError;
@@ -169,6 +169,8 @@ pub fn take(
     let (generation, next_log) = (cut.generation, cut.next_log);
     let layout = Layout { generation, next_log, cores: cut.cores.iter().map(core).collect() };
     copier.sync_dirs()?;
+    // The layout is written by this version.
+    data_dir::upgrade_format(&RealDisk, to)?;
     layout.store(&RealDisk, to)?;
     let text = describe(cut, (made_by, made_at));
     disk::replace(&RealDisk, to, BACKUP_NAME, text.as_bytes())

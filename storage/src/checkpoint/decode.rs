@@ -7,13 +7,15 @@ use super::chunk;
 use super::encode::CheckpointStart;
 use super::stream::{self, CheckpointedStream};
 use crate::error::Damage;
+use crate::format::check_version;
 use crate::location::{LogId, LogPosition, Lsn};
-use crate::segment::FORMAT_VERSION;
 use crate::wire::Fields;
 
 /// A checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
+    /// The version of the format that it was written in.
+    pub version: u32,
     /// Log, place where replay starts, largest stream id.
     pub start: CheckpointStart,
     /// The streams, in no particular order.
@@ -28,7 +30,7 @@ pub struct Checkpoint {
 
 /// Reads a whole file.
 pub fn decode(bytes: &[u8]) -> Result<Checkpoint, Damage> {
-    let (start, mut rest) = decode_start(bytes)?;
+    let (version, start, mut rest) = decode_start(bytes)?;
     let (mut streams, mut subscriptions, mut events) = (Vec::new(), None, Vec::new());
     for index in 1.. {
         let (kind, body) = chunk::open(rest, index)?;
@@ -37,7 +39,7 @@ pub fn decode(bytes: &[u8]) -> Result<Checkpoint, Damage> {
         match kind {
             chunk::KIND_STREAMS => {
                 while fields.remaining() > 0 {
-                    streams.push(stream::decode(&mut fields)?);
+                    streams.push(stream::decode(&mut fields, version)?);
                 }
             }
             chunk::KIND_SUBSCRIPTIONS => subscriptions = Some(Bytes::copy_from_slice(body)),
@@ -49,7 +51,7 @@ pub fn decode(bytes: &[u8]) -> Result<Checkpoint, Damage> {
                 if count != streams.len() as u64 {
                     return Err(Damage::Field { what: "number of streams", found: count });
                 }
-                return Ok(Checkpoint { start, streams, subscriptions, events, last_lsn });
+                return Ok(Checkpoint { version, start, streams, subscriptions, events, last_lsn });
             }
             found => return Err(Damage::Field { what: "kind of the chunk", found: found.into() }),
         }
@@ -57,8 +59,9 @@ pub fn decode(bytes: &[u8]) -> Result<Checkpoint, Damage> {
     Err(Damage::Truncated { needed: 1, found: 0 })
 }
 
-/// Reads only the first chunk, at the beginning of `bytes`: what it says, and what follows.
-pub(crate) fn decode_start(bytes: &[u8]) -> Result<(CheckpointStart, &[u8]), Damage> {
+/// Reads only the first chunk, at the beginning of `bytes`: the version, what it says, and what
+/// follows.
+pub(crate) fn decode_start(bytes: &[u8]) -> Result<(u32, CheckpointStart, &[u8]), Damage> {
     let (kind, body) = chunk::open(bytes, 0)?;
     let rest = &bytes[chunk::CHUNK_HEADER_BYTES + body.len()..];
     let mut fields = Fields::new(body);
@@ -66,14 +69,12 @@ pub(crate) fn decode_start(bytes: &[u8]) -> Result<(CheckpointStart, &[u8]), Dam
         return Err(Damage::Text { what: "magic of the checkpoint" });
     }
     let version = fields.u32()?;
-    if version != FORMAT_VERSION {
-        return Err(Damage::Field { what: "checkpoint version", found: version.into() });
-    }
+    check_version("checkpoint version", version)?;
     let log = LogId(fields.u32()?);
     let (segment, chain) = (fields.u32()?, fields.u32()?);
     let (file_offset, lsn) = (fields.u64()?, Lsn(fields.u64()?));
     let position = LogPosition { segment, file_offset, lsn, chain };
     let max_stream_id = StreamId(fields.u64()?);
     fields.finish("length of the first chunk")?;
-    Ok((CheckpointStart { log, position, max_stream_id }, rest))
+    Ok((version, CheckpointStart { log, position, max_stream_id }, rest))
 }

@@ -6,8 +6,8 @@ use thalweg_proto::stream::record::StreamId;
 
 use super::{chunk, stream};
 use crate::extents::Extents;
+use crate::format::FORMAT_VERSION;
 use crate::location::{LogId, LogPosition, Lsn};
-use crate::segment::FORMAT_VERSION;
 use crate::wire::Put;
 
 /// What is known when a checkpoint begins.

@@ -8,12 +8,15 @@ use super::decode::decode_start;
 use super::encode::CheckpointStart;
 use super::stream::{self, CheckpointedStream};
 use crate::error::Damage;
+use crate::format::FORMAT_VERSION;
 use crate::location::Lsn;
 use crate::wire::Fields;
 
 /// What could be read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SalvagedCheckpoint {
+    /// The version; that of this crate if the first chunk cannot be read.
+    pub version: u32,
     /// The first chunk.
     pub start: Option<CheckpointStart>,
     /// Streams of good chunks.
@@ -40,7 +43,7 @@ impl SalvagedCheckpoint {
         match kind {
             chunk::KIND_STREAMS => {
                 while fields.remaining() > 0 {
-                    self.streams.push(stream::decode(&mut fields)?);
+                    self.streams.push(stream::decode(&mut fields, self.version)?);
                 }
             }
             chunk::KIND_SUBSCRIPTIONS => self.subscriptions = Some(Bytes::copy_from_slice(body)),
@@ -63,10 +66,11 @@ impl SalvagedCheckpoint {
 /// Reads a whole file, as far as it is good.
 #[must_use]
 pub fn salvage(bytes: &[u8]) -> SalvagedCheckpoint {
-    let mut found = SalvagedCheckpoint::default();
+    let mut found =
+        SalvagedCheckpoint { version: FORMAT_VERSION, ..SalvagedCheckpoint::default() };
     let mut at = match decode_start(bytes) {
-        Ok((start, rest)) => {
-            found.start = Some(start);
+        Ok((version, start, rest)) => {
+            (found.version, found.start) = (version, Some(start));
             bytes.len() - rest.len()
         }
         Err(damage) => {

@@ -6,6 +6,7 @@ use thalweg_proto::content_type::ContentType;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::stream::{Closure, Lifecycle, StreamState};
 use thalweg_proto::time::Timestamp;
 
@@ -20,6 +21,10 @@ fn stream(id: u64) -> CheckpointedStream {
     let config = StreamConfig {
         content_type: ContentType::octet_stream(),
         expiry: Expiry::Ttl { seconds: id },
+        retention: Retention {
+            bytes: id.is_multiple_of(3).then_some(id),
+            seconds: id.is_multiple_of(5).then_some(id),
+        },
         fork: None,
     };
     let mut state = StreamState::created_by(&Record::Create {
@@ -36,6 +41,9 @@ fn stream(id: u64) -> CheckpointedStream {
         state.last_seq = Some("seq".into());
         state.closed = Some(Closure { by: id.is_multiple_of(4).then_some(mark) });
         state.lifecycle = Lifecycle::SoftDeleted;
+    }
+    if id.is_multiple_of(7) {
+        state.apply(&Record::Trim { id: state.id, at: Timestamp(2), to: id % 11 });
     }
     let mut extents = Extents::default();
     let segment = SegmentRef { log: LogId(1), number: 2 };
@@ -97,8 +105,8 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_streams_never_panic(body in prop::collection::vec(0..30u8, 0..300)) {
+    fn arbitrary_streams_never_panic(body in prop::collection::vec(0..30u8, 0..300), version in 1..3u32) {
         let mut fields = crate::wire::Fields::new(&body);
-        let _ = super::stream::decode(&mut fields);
+        let _ = super::stream::decode(&mut fields, version);
     }
 }

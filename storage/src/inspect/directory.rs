@@ -6,9 +6,9 @@ use super::finding::Finding;
 use super::{InspectError, Look};
 use crate::data_dir::FORMAT_NAME;
 use crate::error::IoFailure;
+use crate::format::{FORMAT_VERSION, OLDEST_FORMAT_VERSION};
 use crate::layout::{CHECKPOINTS_NAME, CoreLayout, LAYOUT_NAME, Layout, checkpoint_name};
 use crate::location::LogId;
-use crate::segment::FORMAT_VERSION;
 
 /// What `FORMAT` says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,7 +36,7 @@ pub(super) fn format(
     let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
     let created_by = value("created-by = ").unwrap_or("an unknown version").to_owned();
     match value("format = ").and_then(|number| number.parse().ok()) {
-        Some(version @ 1..=FORMAT_VERSION) => Ok(Some(FormatFile { version, created_by })),
+        Some(version @ OLDEST_FORMAT_VERSION..=FORMAT_VERSION) => Ok(Some(FormatFile { version, created_by })),
         Some(found) if found > FORMAT_VERSION => {
             Err(InspectError::Newer { path: look.dir.to_owned(), found, created_by })
         }

@@ -23,7 +23,7 @@ mod single;
 mod stats;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use thalweg_proto::stream::record::StreamId;
@@ -34,6 +34,7 @@ pub use finding::{Affected, Finding, Severity};
 pub use log::{LogReport, LoggedRecord, SegmentReport, SegmentState, Visitor};
 pub use lost::LOST_MAGIC;
 pub(crate) use lost::{LOST_FILE_BYTES, place_lost};
+pub(crate) use replay::first_needed;
 pub use replay::FoundStream;
 pub use single::{read_checkpoint, read_records};
 pub use stats::{LargeStream, SegmentUse, Stats};
@@ -91,7 +92,7 @@ pub enum InspectError {
     /// A newer version wrote it.
     #[error(
         "{} has format {found} (created by {created_by}); this binary reads up to {}: use a newer one",
-        path.display(), crate::segment::FORMAT_VERSION
+        path.display(), crate::format::FORMAT_VERSION
     )]
     Newer {
         /// The directory.
@@ -154,6 +155,7 @@ pub fn inspect(
     for (index, core) in cores.iter().enumerate() {
         found.add_core(look, index, core)?;
     }
+    found.drop_trimmed();
     found.explain_gaps();
     references::check(look, &mut found.streams, &mut found.findings);
     relations::check(&found.streams, &mut found.findings);
@@ -239,6 +241,20 @@ impl Inspection {
         self.subscriptions.events.append(&mut events);
         self.logs.push(report);
         Ok(())
+    }
+
+    /// As recovery does: a checkpoint may have the places of bytes that retention has dropped since,
+    /// and their files may be gone.
+    fn drop_trimmed(&mut self) {
+        let forks = self.streams.values().filter_map(|found| {
+            found.stream.state.config.fork.as_ref().map(|fork| fork.source_id)
+        });
+        let sources: BTreeSet<StreamId> = forks.collect();
+        for (id, found) in &mut self.streams {
+            if !sources.contains(id) {
+                let _ = found.stream.extents.drop_before(found.stream.state.earliest);
+            }
+        }
     }
 
     /// Gaps that no finding in a log explains: a checkpoint says so itself.

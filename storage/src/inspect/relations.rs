@@ -28,10 +28,10 @@ fn check_fork(
     fork: &FoundStream,
     findings: &mut Vec<Finding>,
 ) {
-    let mut from = 0;
+    let mut from = fork.stream.state.config.earliest();
     for run in fork.stream.state.config.lineage() {
         let (begin, end) = (from, run.end);
-        from = end;
+        from = end.max(begin);
         if begin >= end {
             continue;
         }

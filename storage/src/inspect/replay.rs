@@ -149,6 +149,16 @@ impl Replay {
             (None, None) => true,
         };
         if is_new {
+            if let Record::Trim { to, .. } = record
+                && *to > state.tail
+            {
+                let (tail, id) = (state.tail, id.0);
+                let what = format!(
+                    "the record drops stream {id} up to {to}, but the stream ends at {tail}"
+                );
+                let file = file_of(location);
+                return self.found(Finding::damage("record", file, offset_of(location), what));
+            }
             match range {
                 Some((from, _)) if from < state.tail => {
                     let (tail, id) = (state.tail, id.0);
@@ -178,7 +188,7 @@ impl Replay {
         if payload.bytes.is_empty() || lsn.is_some_and(|lsn| lsn <= known.placed) {
             return;
         }
-        let expected = known.stream.extents.end().unwrap_or(known.stream.state.start());
+        let expected = known.stream.extents.end().unwrap_or(first_needed(&known.stream));
         let len = payload.bytes.len() as u32;
         let pushed = known.stream.extents.push(ReadSpan { position, len, location });
         if pushed && position > expected {
@@ -251,10 +261,16 @@ impl Visitor for Replay {
     }
 }
 
+/// The first position that must have a place: what retention has dropped need not.
+pub(crate) fn first_needed(stream: &StoredStream) -> u64 {
+    stream.state.start().max(stream.state.earliest)
+}
+
 /// The bytes of a stream that have no place.
 pub(crate) fn gaps(stream: &StoredStream) -> Vec<(u64, u64)> {
     let mut gaps = Vec::new();
-    let mut at = stream.state.start();
+    let needed = first_needed(stream);
+    let mut at = stream.extents.first().map_or(needed, |first| first.min(needed));
     for span in stream.extents.iter() {
         if span.position > at {
             gaps.push((at, span.position));

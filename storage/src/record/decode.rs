@@ -5,11 +5,12 @@ use thalweg_proto::stream::record::{Payload, Record, StreamId};
 use thalweg_proto::time::Timestamp;
 
 use super::{
-    FLAG_CLOSE, FLAG_PRODUCER, FLAG_SEQ, KIND_APPEND, KIND_CREATE, KIND_DELETE, KIND_SOFT_DELETE,
-    KIND_SUBSCRIPTION, KIND_TOUCH, LEN_AT, RECORD_HEADER_BYTES, decode_config, decode_mark,
-    decode_path,
+    FLAG_CLOSE, FLAG_PRODUCER, FLAG_RETENTION, FLAG_SEQ, KIND_APPEND, KIND_CREATE, KIND_DELETE,
+    KIND_SOFT_DELETE, KIND_SUBSCRIPTION, KIND_TOUCH, KIND_TRIM, LEN_AT, RECORD_HEADER_BYTES,
+    decode_config, decode_mark, decode_path, decode_retention,
 };
 use crate::error::Damage;
+use crate::planted::{self, Bug};
 use crate::wire::Fields;
 
 /// The fixed part of a verified record.
@@ -66,7 +67,7 @@ fn verify(bytes: &[u8]) -> Result<Head, Damage> {
         return Err(Damage::Field { what: "length of the record", found: len as u64 });
     }
     let found = crc32c::crc32c(&record[LEN_AT..]);
-    if stored != found {
+    if stored != found && !planted::is(Bug::IgnoreCrc) {
         return Err(Damage::Checksum { what: "record", stored, found });
     }
     let (kind, flags) = (fields.u8()?, fields.u8()?);
@@ -86,7 +87,7 @@ fn verify(bytes: &[u8]) -> Result<Head, Damage> {
 fn decode_fields(head: &Head, fields: &mut Fields<'_>, data: Bytes) -> Result<Record, Damage> {
     let Head { stream: id, at, position, .. } = *head;
     let allowed = match head.kind {
-        KIND_CREATE => FLAG_CLOSE,
+        KIND_CREATE => FLAG_CLOSE | FLAG_RETENTION,
         KIND_APPEND => FLAG_CLOSE | FLAG_PRODUCER | FLAG_SEQ,
         _ => 0,
     };
@@ -102,7 +103,10 @@ fn decode_fields(head: &Head, fields: &mut Fields<'_>, data: Bytes) -> Result<Re
         KIND_CREATE => {
             let payload = Payload { cuts: decode_cuts(fields)?, bytes: data };
             let path = decode_path(fields)?;
-            let config = decode_config(fields)?;
+            let mut config = decode_config(fields)?;
+            if head.flags & FLAG_RETENTION != 0 {
+                decode_retention(fields, &mut config)?;
+            }
             if config.start() != position {
                 return Err(Damage::Field { what: "position of the creation", found: position });
             }
@@ -118,6 +122,7 @@ fn decode_fields(head: &Head, fields: &mut Fields<'_>, data: Bytes) -> Result<Re
         KIND_SOFT_DELETE => Record::SoftDelete { id, at },
         KIND_DELETE => Record::Delete { id, at },
         KIND_TOUCH => Record::Touch { id, at },
+        KIND_TRIM => Record::Trim { id, at, to: position },
         KIND_SUBSCRIPTION => Record::Subscription { event: data },
         found => return Err(Damage::Field { what: "kind of the record", found: found.into() }),
     })

@@ -3,9 +3,9 @@
 use thalweg_proto::stream::record::{Payload, Record};
 
 use super::{
-    CRC_AT, FLAG_CLOSE, FLAG_PRODUCER, FLAG_SEQ, KIND_APPEND, KIND_AT, KIND_CREATE, KIND_DELETE,
-    KIND_SOFT_DELETE, KIND_SUBSCRIPTION, KIND_TOUCH, LEN_AT, RECORD_HEADER_BYTES, encode_config,
-    encode_mark,
+    CRC_AT, FLAG_CLOSE, FLAG_PRODUCER, FLAG_RETENTION, FLAG_SEQ, KIND_APPEND, KIND_AT, KIND_CREATE,
+    KIND_DELETE, KIND_SOFT_DELETE, KIND_SUBSCRIPTION, KIND_TOUCH, KIND_TRIM, LEN_AT,
+    RECORD_HEADER_BYTES, encode_config, encode_mark, encode_retention, has_retention,
 };
 use crate::buffer::AlignedBuf;
 use crate::wire::Put;
@@ -60,7 +60,8 @@ fn head(record: &Record) -> Head<'_> {
     };
     match record {
         Record::Create { id, at, config, payload, close, .. } => Head {
-            flags: if *close { FLAG_CLOSE } else { 0 },
+            flags: if *close { FLAG_CLOSE } else { 0 }
+                | if has_retention(config) { FLAG_RETENTION } else { 0 },
             position: config.start(),
             data: &payload.bytes,
             ..bare(KIND_CREATE, id, at.0)
@@ -76,6 +77,7 @@ fn head(record: &Record) -> Head<'_> {
         Record::SoftDelete { id, at } => bare(KIND_SOFT_DELETE, id, at.0),
         Record::Delete { id, at } => bare(KIND_DELETE, id, at.0),
         Record::Touch { id, at } => bare(KIND_TOUCH, id, at.0),
+        Record::Trim { id, at, to } => Head { position: *to, ..bare(KIND_TRIM, id, at.0) },
         Record::Subscription { event } => {
             Head { kind: KIND_SUBSCRIPTION, flags: 0, stream: 0, time: 0, position: 0, data: event }
         }
@@ -89,6 +91,9 @@ fn put_fields(record: &Record, out: &mut impl Put) {
             put_cuts(payload, out);
             out.put_str(path.as_str());
             encode_config(config, out);
+            if has_retention(config) {
+                encode_retention(config, out);
+            }
         }
         Record::Append { producer, seq, payload, .. } => {
             put_cuts(payload, out);

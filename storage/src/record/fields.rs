@@ -5,6 +5,7 @@ use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, ForkOrigin, Inherited, StreamConfig};
 use thalweg_proto::stream::record::{ProducerMark, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 
 use crate::error::Damage;
@@ -13,6 +14,9 @@ use crate::wire::{Fields, Put};
 const EXPIRY_NEVER: u8 = 0;
 const EXPIRY_TTL: u8 = 1;
 const EXPIRY_AT: u8 = 2;
+
+const LIMITS_BYTES: u8 = 1;
+const LIMITS_AGE: u8 = 2;
 
 /// The least bytes of a run of inherited bytes: an empty path, id, end.
 const INHERITED_MIN_BYTES: usize = 4 + 8 + 8;
@@ -46,7 +50,46 @@ pub(crate) fn decode_config(fields: &mut Fields<'_>) -> Result<StreamConfig, Dam
         true => Some(Box::new(decode_fork(fields)?)),
         false => None,
     };
-    Ok(StreamConfig { content_type, expiry, fork })
+    Ok(StreamConfig { content_type, expiry, retention: Retention::default(), fork })
+}
+
+/// Whether the configuration has what version 1 did not know.
+pub(crate) fn has_retention(config: &StreamConfig) -> bool {
+    config.retention != Retention::default() || config.earliest() != 0
+}
+
+/// What version 1 did not know, behind the configuration.
+pub(crate) fn encode_retention(config: &StreamConfig, out: &mut impl Put) {
+    let Retention { bytes, seconds } = config.retention;
+    let limits = if bytes.is_some() { LIMITS_BYTES } else { 0 }
+        | if seconds.is_some() { LIMITS_AGE } else { 0 };
+    out.put_u8(limits);
+    out.put_u64(bytes.unwrap_or(0));
+    out.put_u64(seconds.unwrap_or(0));
+    out.put_u64(config.earliest());
+}
+
+pub(crate) fn decode_retention(
+    fields: &mut Fields<'_>,
+    config: &mut StreamConfig,
+) -> Result<(), Damage> {
+    let limits = fields.u8()?;
+    if limits & !(LIMITS_BYTES | LIMITS_AGE) != 0 {
+        return Err(Damage::Field { what: "retention", found: limits.into() });
+    }
+    let (bytes, seconds, from) = (fields.u64()?, fields.u64()?, fields.u64()?);
+    config.retention = Retention {
+        bytes: (limits & LIMITS_BYTES != 0).then_some(bytes),
+        seconds: (limits & LIMITS_AGE != 0).then_some(seconds),
+    };
+    match &mut config.fork {
+        Some(fork) if fork.lineage.last().is_some_and(|last| from <= last.end) => {
+            fork.inherits_from = from;
+        }
+        _ if from != 0 => return Err(Damage::Field { what: "first position", found: from }),
+        _ => {}
+    }
+    Ok(())
 }
 
 fn encode_fork(fork: &ForkOrigin, out: &mut impl Put) {
@@ -82,7 +125,15 @@ fn decode_fork(fields: &mut Fields<'_>) -> Result<ForkOrigin, Damage> {
         let path = decode_path(fields)?;
         lineage.push(Inherited { path, id: StreamId(fields.u64()?), end: fields.u64()? });
     }
-    Ok(ForkOrigin { source, source_id, requested_offset, sub_offset, inherited_expiry, lineage })
+    Ok(ForkOrigin {
+        source,
+        source_id,
+        requested_offset,
+        sub_offset,
+        inherited_expiry,
+        inherits_from: 0,
+        lineage,
+    })
 }
 
 pub(crate) fn decode_path(fields: &mut Fields<'_>) -> Result<StreamPath, Damage> {

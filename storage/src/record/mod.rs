@@ -10,7 +10,10 @@ mod fields;
 
 pub use decode::{decode_at, payload_of};
 pub(crate) use encode::{encode, encoded_len};
-pub(crate) use fields::{decode_config, decode_mark, decode_path, encode_config, encode_mark};
+pub(crate) use fields::{
+    decode_config, decode_mark, decode_path, decode_retention, encode_config, encode_mark,
+    encode_retention, has_retention,
+};
 
 const CRC_AT: usize = 0;
 const LEN_AT: usize = CRC_AT + 4;
@@ -32,10 +35,12 @@ const KIND_SOFT_DELETE: u8 = 3;
 const KIND_DELETE: u8 = 4;
 const KIND_TOUCH: u8 = 5;
 const KIND_SUBSCRIPTION: u8 = 6;
+const KIND_TRIM: u8 = 7;
 
 const FLAG_CLOSE: u8 = 1;
 const FLAG_PRODUCER: u8 = 2;
 const FLAG_SEQ: u8 = 4;
+const FLAG_RETENTION: u8 = 8;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, ForkOrigin, Inherited, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 
 use super::{decode_at, encode, encoded_len, payload_of};
@@ -38,6 +39,7 @@ fn fork() -> impl Strategy<Value = ForkOrigin> {
             requested_offset: offset.map(|(epoch, position)| Offset { epoch, position }),
             sub_offset,
             inherited_expiry,
+            inherits_from: lineage.last().map_or(0, |last| last.end / 2),
             lineage,
         },
     )
@@ -51,8 +53,12 @@ fn config() -> impl Strategy<Value = StreamConfig> {
     ];
     let content_type = "(application/json|text/plain; charset=utf-8|image/png)"
         .prop_map(|text| ContentType::parse(&text).unwrap());
-    (content_type, expiry, prop::option::of(fork().prop_map(Box::new)))
-        .prop_map(|(content_type, expiry, fork)| StreamConfig { content_type, expiry, fork })
+    let retention = (any::<Option<u64>>(), any::<Option<u64>>())
+        .prop_map(|(bytes, seconds)| Retention { bytes, seconds });
+    let fork = prop::option::of(fork().prop_map(Box::new));
+    (content_type, expiry, retention, fork).prop_map(|(content_type, expiry, retention, fork)| {
+        StreamConfig { content_type, expiry, retention, fork }
+    })
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -85,6 +91,7 @@ fn record() -> impl Strategy<Value = Record> {
         (id(), at()).prop_map(|(id, at)| Record::SoftDelete { id, at }),
         (id(), at()).prop_map(|(id, at)| Record::Delete { id, at }),
         (id(), at()).prop_map(|(id, at)| Record::Touch { id, at }),
+        (id(), at(), any::<u64>()).prop_map(|(id, at, to)| Record::Trim { id, at, to }),
         prop::collection::vec(any::<u8>(), 0..99)
             .prop_map(|event| Record::Subscription { event: event.into() }),
     ]
@@ -128,7 +135,7 @@ proptest! {
 
     // With a good CRC the fields themselves meet arbitrary bytes.
     #[test]
-    fn arbitrary_fields_never_panic(kind in 0..8u8, flags in 0..8u8, data in 0..64u32, tail in prop::collection::vec(0..40u8, 20..200)) {
+    fn arbitrary_fields_never_panic(kind in 0..9u8, flags in 0..16u8, data in 0..64u32, tail in prop::collection::vec(0..40u8, 20..200)) {
         let mut bytes = vec![0; 8];
         bytes.extend_from_slice(&[kind, flags, 0, 0]);
         bytes.extend_from_slice(&data.to_le_bytes());

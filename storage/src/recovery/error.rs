@@ -117,6 +117,14 @@ pub enum Finding {
         /// Where the stream ends.
         tail: u64,
     },
+    /// A record drops more than there is.
+    #[error("the record drops stream {id} up to {to}, which is behind its end")]
+    TrimBeyondTail {
+        /// The stream.
+        id: u64,
+        /// The first position to be kept.
+        to: u64,
+    },
     /// The places of a stream's bytes have a gap.
     #[error("not every byte of stream {id} has a place")]
     Gap {

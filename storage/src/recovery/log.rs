@@ -152,7 +152,7 @@ fn start_segment(
     let len = file.len().context("measure", &path)?.min(checkpoint::START_CHUNK_BYTES as u64);
     let mut bytes = vec![0; len as usize];
     file.read_at(&mut bytes, 0).context("read", &path)?;
-    Ok(checkpoint::decode_start(&bytes).map_or(1, |(start, _)| start.position.segment))
+    Ok(checkpoint::decode_start(&bytes).map_or(1, |(_, start, _)| start.position.segment))
 }
 
 fn exists(disk: &dyn Disk, path: &Path) -> Result<bool, IoFailure> {

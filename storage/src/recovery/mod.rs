@@ -17,6 +17,7 @@ mod log;
 pub(crate) mod relayout;
 mod replay;
 mod tail;
+mod trim;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -125,8 +126,11 @@ pub fn recover(
         subscriptions.snapshot = subscriptions.snapshot.or(log.subscriptions.snapshot.take());
         subscriptions.events.append(&mut log.subscriptions.events);
     }
+    trim::drop_trimmed(&mut logs);
     let usage = cleanup::check_segments(&**disk, data_dir, &logs)?;
     let stored = layout.clone();
+    // From here on, something may be written.
+    crate::data_dir::upgrade_format(&**disk, data_dir)?;
     let (layout, mut logs) = if is_in_place(&logs, cores, place) {
         (fallen_back(layout, &logs), logs)
     } else {

@@ -12,6 +12,7 @@ use super::{StoredStream, StoredSubscriptions};
 use crate::checkpoint::Checkpoint;
 use crate::extents::{Extents, ReadSpan};
 use crate::location::{Location, Lsn};
+use crate::planted::{self, Bug};
 
 /// The streams of one log while its tail is replayed.
 pub(super) struct Replay<'a> {
@@ -70,7 +71,12 @@ impl<'a> Replay<'a> {
     /// Applies the next record of the log.
     pub(super) fn record(&mut self, next: TailRecord) -> Result<(), RecoveryError> {
         self.records += 1;
-        let TailRecord { lsn, location, record } = next;
+        let TailRecord { lsn, location, mut record } = next;
+        if let Record::Append { producer, .. } = &mut record
+            && planted::is(Bug::DropProducer)
+        {
+            *producer = None;
+        }
         let Some(id) = record.stream_id() else {
             if let Record::Subscription { event } = &record
                 && lsn > self.snapshot_lsn
@@ -131,6 +137,11 @@ impl<'a> Replay<'a> {
                 let finding = Finding::NotAtTail { id: id.0, position, tail };
                 return Err(self.corrupt(location, finding));
             }
+            if let Record::Trim { to, .. } = record
+                && *to > tail
+            {
+                return Err(self.corrupt(location, Finding::TrimBeyondTail { id: id.0, to: *to }));
+            }
             known.stream.state.apply(record);
             known.stream.last_lsn = lsn;
         }
@@ -168,7 +179,8 @@ impl<'a> Replay<'a> {
         }
         let mut streams = Vec::with_capacity(self.streams.len());
         for (id, Replayed { stream, .. }) in self.streams {
-            if !stream.extents.covers_exactly(stream.state.start(), stream.state.tail) {
+            let state = &stream.state;
+            if !stream.extents.covers(state.start(), state.earliest, state.tail) {
                 let finding = Finding::Gap { id: id.0 };
                 return Err(Corruption::at(end.0.to_owned(), end.1, finding));
             }

@@ -21,18 +21,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::checkpoint::CheckpointStart;
-use crate::data_dir::FORMAT_NAME;
+use crate::data_dir::{self, FORMAT_NAME};
 use crate::disk::{self, Disk};
 use crate::error::{IoContext, IoFailure};
 use crate::extents::{Extents, ReadSpan};
+use crate::format::FORMAT_VERSION;
 use crate::inspect::{
-    Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Severity, place_lost,
+    Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Severity, first_needed,
+    place_lost,
 };
 use crate::layout::{CHECKPOINTS_NAME, LAYOUT_NAME, Layout};
 use crate::location::{LogId, LogPosition, Lsn, SegmentRef};
 use crate::recovery::relayout::{FIRST_CHECKPOINT, encode, write};
 use crate::recovery::{StoredStream, StoredSubscriptions};
-use crate::segment::FORMAT_VERSION;
 use rewrite::Places;
 
 /// The directory, in the data directory, for what a repair puts aside.
@@ -93,6 +94,10 @@ pub fn apply(
     let quarantine = dir.join(QUARANTINE_NAME).join(name);
     let work = Repair { disk, dir, found, quarantine: quarantine.clone() };
     work.keep_copies(report)?;
+    // Before anything is written that an earlier version cannot read.
+    if found.format.is_some() {
+        data_dir::upgrade_format(&**disk, dir)?;
+    }
     let mut next = found.layout.clone();
     let used = found.logs.iter().map(|log| log.log.0 + 1).max().unwrap_or(0);
     next.next_log = next.next_log.max(used);
@@ -253,7 +258,8 @@ fn with_places(
 ) -> StoredStream {
     let state = &found.stream.state;
     let mut extents = Extents::default();
-    let mut at = state.start();
+    let needed = first_needed(&found.stream);
+    let mut at = found.stream.extents.first().map_or(needed, |first| first.min(needed));
     let mut push = |span: ReadSpan| {
         let is_placed = lost.is_none_or(|file| place_lost(&mut extents, file, (at, span.position)));
         // Both are in order: see `Extents`.

@@ -12,6 +12,7 @@ use thalweg_proto::content_type::ContentType;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, ForkOrigin, Inherited, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::data_dir::check_format;
 use thalweg_storage::inspect::{Inspection, Severity, inspect};
@@ -42,7 +43,7 @@ fn create(id: u64, fork: Option<Box<ForkOrigin>>) -> Record {
         id: StreamId(id),
         at: Timestamp(1_000 + id),
         path: path(id),
-        config: StreamConfig { content_type, expiry: Expiry::Never, fork },
+        config: StreamConfig { content_type, expiry: Expiry::Never, retention: Retention::default(), fork },
         payload: payload(format!("created {id} ").as_bytes()),
         close: false,
     }
@@ -75,6 +76,7 @@ fn build() -> Files {
             requested_offset: None,
             sub_offset: 0,
             inherited_expiry: false,
+            inherits_from: 0,
             lineage,
         };
         let fork = (id == STREAMS).then(|| Box::new(fork));

@@ -1,7 +1,7 @@
-//! Format version 1 as bytes: the fixtures were written once and must be read for ever.
+//! The format as bytes, version by version: fixtures were written once and must be read for ever.
 //!
 //! A change here is a change of the format: give it a new version and new fixtures, and keep
-//! these. `THALWEG_BLESS=1` writes the fixtures of a new version.
+//! these. `THALWEG_BLESS=1` writes the fixtures of the newest version.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,18 @@ use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, ForkOrigin, Inherited, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
+use thalweg_storage::format::FORMAT_VERSION;
 use thalweg_storage::{Disk, Durability, MemoryDisk};
 
 use crate::world::{World, small_config};
 
+/// Files, and what their fixtures begin with.
 const FILES: [(&str, &str); 3] = [
-    ("log-0/segment-0000000000000001.log", "segment-v1.hex"),
-    ("checkpoints/checkpoint-0-0000000000000001", "checkpoint-v1.hex"),
-    ("LAYOUT", "layout-v1.hex"),
+    ("log-0/segment-0000000000000001.log", "segment"),
+    ("checkpoints/checkpoint-0-0000000000000001", "checkpoint"),
+    ("LAYOUT", "layout"),
 ];
 
 fn text(bytes: &'static str, cuts: &[u32]) -> Payload {
@@ -29,22 +32,31 @@ fn text(bytes: &'static str, cuts: &[u32]) -> Payload {
 }
 
 fn create(id: u64, path: &str, fork: Option<Box<ForkOrigin>>, expiry: Expiry) -> Record {
+    create_with(id, path, (fork, expiry, Retention::default()))
+}
+
+fn create_with(
+    id: u64,
+    path: &str,
+    (fork, expiry, retention): (Option<Box<ForkOrigin>>, Expiry, Retention),
+) -> Record {
     let content_type = ContentType::parse("application/json; charset=utf-8").unwrap();
     Record::Create {
         id: StreamId(id),
         at: Timestamp(1_700_000_000_000 + id),
         path: StreamPath::new(path).unwrap(),
-        config: StreamConfig { content_type, expiry, fork },
+        config: StreamConfig { content_type, expiry, retention, fork },
         payload: text("{\"a\":1},2,", &[8]),
         close: false,
     }
 }
 
-/// One record of each kind, with and without every optional field.
-fn records() -> [Vec<Record>; 3] {
+/// One record of each kind of version 1, with and without every optional field.
+fn version_1() -> [Vec<Record>; 3] {
     let at = Timestamp(1_700_000_001_000);
     let path = |text| StreamPath::new(text).unwrap();
     let origin = ForkOrigin {
+        inherits_from: 0,
         source: path("b"),
         source_id: StreamId(2),
         requested_offset: Some(Offset { epoch: 2, position: 10 }),
@@ -85,16 +97,60 @@ fn records() -> [Vec<Record>; 3] {
     ]
 }
 
+/// What version 2 added, between what there was.
+fn version_2() -> [Vec<Record>; 3] {
+    let at = |ms: u64| Timestamp(1_700_000_002_000 + ms);
+    let retention = Retention { bytes: Some(20), seconds: Some(3600) };
+    let origin = ForkOrigin {
+        source: StreamPath::new("kept").unwrap(),
+        source_id: StreamId(4),
+        requested_offset: None,
+        sub_offset: 0,
+        inherited_expiry: true,
+        inherits_from: 10,
+        lineage: vec![Inherited {
+            path: StreamPath::new("kept").unwrap(),
+            id: StreamId(4),
+            end: 14,
+        }],
+    };
+    let append = |ms, position| Record::Append {
+        id: StreamId(4),
+        at: at(ms),
+        position,
+        payload: text("[3],", &[]),
+        producer: None,
+        seq: None,
+        close: false,
+    };
+    let trim = |ms, to| Record::Trim { id: StreamId(4), at: at(ms), to };
+    let no_limit = Retention { bytes: Some(0), seconds: None };
+    let fork = Some(Box::new(origin));
+    let [mut first, mut second, mut third] = version_1();
+    first.extend([
+        create_with(4, "kept", (None, Expiry::Never, retention)),
+        append(0, 10),
+        append(500, 14),
+    ]);
+    second.extend([
+        trim(600, 10),
+        create_with(5, "fork", (fork, Expiry::Never, no_limit)),
+        append(5000, 18),
+    ]);
+    third.extend([trim(6000, 14), append(7000, 22)]);
+    [first, second, third]
+}
+
 fn open(disk: &Arc<dyn Disk>) -> World {
     let config = small_config(Durability::Sync);
     World::open(disk, Path::new("/data"), 1, config, 0x5a17).unwrap()
 }
 
 /// Two groups, a checkpoint, one more group.
-fn build() -> (Arc<dyn Disk>, World) {
+fn build(records: [Vec<Record>; 3]) -> (Arc<dyn Disk>, World) {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let mut world = open(&disk);
-    let [first, second, third] = records();
+    let [first, second, third] = records;
     for (group, checkpoint) in [(first, false), (second, true), (third, false)] {
         for record in group {
             if let Record::Create { id, .. } = &record {
@@ -110,30 +166,83 @@ fn build() -> (Arc<dyn Disk>, World) {
     (disk, world)
 }
 
+fn fixture(name: &str, version: u32) -> PathBuf {
+    let file = format!("{name}-v{version}.hex");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
+}
+
+/// A data directory of fixtures, with the `FORMAT` of the program that wrote it.
+fn golden(version: u32) -> Arc<dyn Disk> {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let put = |name: &str, bytes: &[u8]| {
+        disk.create(&Path::new("/data").join(name)).unwrap().write_at(bytes, 0).unwrap();
+    };
+    for (file, name) in FILES {
+        put(file, &from_hex(&std::fs::read_to_string(fixture(name, version)).unwrap()));
+    }
+    put("FORMAT", format!("format = {version}\ncreated-by = thalweg {version}\n").as_bytes());
+    disk
+}
+
+fn content(disk: &Arc<dyn Disk>, file: &str) -> Vec<u8> {
+    let opened = disk.open(&Path::new("/data").join(file)).unwrap();
+    let mut bytes = vec![0; opened.len().unwrap() as usize];
+    opened.read_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
 #[test]
-fn version_1_is_written_and_read() {
-    let (disk, world) = build();
-    let (contents, events) = (world.contents(), world.events());
-    let from_fixtures: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-    for (file, fixture) in FILES {
-        let path = Path::new("/data").join(file);
-        let opened = disk.open(&path).unwrap();
-        let mut bytes = vec![0; opened.len().unwrap() as usize];
-        opened.read_at(&mut bytes, 0).unwrap();
-        let fixture =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
+fn the_newest_version_is_written_as_its_fixtures_say() {
+    let (disk, _) = build(version_2());
+    for (file, name) in FILES {
+        let (bytes, fixture) = (content(&disk, file), fixture(name, FORMAT_VERSION));
         if std::env::var_os("THALWEG_BLESS").is_some() {
             std::fs::write(&fixture, to_hex(&bytes)).unwrap();
         }
         let golden = std::fs::read_to_string(&fixture).unwrap();
         assert!(to_hex(&bytes) == golden, "{file} is not what {} says", fixture.display());
-        let copy = from_fixtures.create(&path).unwrap();
-        copy.write_at(&from_hex(&golden), 0).unwrap();
     }
-    let recovered = open(&from_fixtures);
-    assert_eq!(recovered.contents(), contents);
-    assert_eq!(recovered.events(), events);
-    assert_eq!(recovered.stats.records, 2, "the checkpoint has the others");
+}
+
+#[test]
+fn every_version_is_read_and_goes_on() {
+    for (version, records, replayed) in [(1, version_1(), 2), (2, version_2(), 4)] {
+        let (_, world) = build(records);
+        let disk = golden(version);
+        let mut recovered = open(&disk);
+        assert_eq!(recovered.contents(), world.contents(), "version {version}");
+        assert_eq!(recovered.events(), world.events(), "version {version}");
+        assert_eq!(recovered.stats.records, replayed, "the checkpoint has the others");
+        let format = String::from_utf8(content(&disk, "FORMAT")).unwrap();
+        assert!(format.starts_with(&format!("format = {FORMAT_VERSION}\n")), "{format}");
+        // Writing goes on in the same segment, with records of the newest version.
+        let retention = Retention { bytes: None, seconds: Some(1) };
+        recovered.append(0, &create_with(9, "new", (None, Expiry::Never, retention)));
+        recovered.pump(0);
+        let after_crash = open(&disk);
+        assert_eq!(after_crash.contents(), recovered.contents(), "version {version}");
+        recovered.checkpoint(0);
+        let after_checkpoint = open(&disk);
+        assert_eq!(after_checkpoint.contents(), recovered.contents(), "version {version}");
+        assert_eq!(after_checkpoint.stats.records, 0, "the checkpoint has them all");
+    }
+}
+
+#[test]
+fn newer_files_are_refused_by_version() {
+    for file in ["LAYOUT", "log-0/segment-0000000000000001.log"] {
+        let disk = golden(2);
+        let mut bytes = content(&disk, file);
+        bytes[8..12].copy_from_slice(&3u32.to_le_bytes());
+        let covered = if file == "LAYOUT" { bytes.len() - 4 } else { 4092 };
+        let crc = crc32c::crc32c(&bytes[..covered]);
+        bytes[covered..covered + 4].copy_from_slice(&crc.to_le_bytes());
+        disk.open(&Path::new("/data").join(file)).unwrap().write_at(&bytes, 0).unwrap();
+        let config = small_config(Durability::Sync);
+        let result = World::open(&disk, Path::new("/data"), 1, config, 0);
+        let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("version is 3; this binary reads up to 2"), "{file}: {error}");
+    }
 }
 
 /// The tables of `docs/format.md` name consecutive bytes.

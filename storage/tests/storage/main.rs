@@ -3,7 +3,9 @@
 
 mod damaged;
 mod faults;
+mod fuzz;
 mod golden;
 mod model;
 mod suite;
+mod tail;
 mod world;

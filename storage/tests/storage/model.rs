@@ -12,6 +12,7 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::disk::SplitMix;
 use thalweg_storage::{Disk, Durability, Lsn, MemoryDisk};
@@ -46,6 +47,7 @@ struct Totals {
     recycled: u64,
     torn_bytes: u64,
     interrupted: u64,
+    trims: u64,
 }
 
 const DIR: &str = "/data";
@@ -62,10 +64,12 @@ fn crashes_lose_nothing_acknowledged() {
         sum.recycled += totals.recycled;
         sum.torn_bytes += totals.torn_bytes;
         sum.interrupted += totals.interrupted;
+        sum.trims += totals.trims;
     }
     // A model test that never gets where it hurts proves nothing.
     println!("{sum:?}");
     assert!(sum.relayouts > 50 && sum.recycled > 50 && sum.torn_bytes > 0 && sum.interrupted > 20);
+    assert!(sum.trims > 500);
 }
 
 fn run(seed: u64) -> Totals {
@@ -101,8 +105,9 @@ impl Run {
         let core = self.random.below(self.world.cores.len() as u64) as usize;
         match self.random.below(100) {
             0..8 => self.create(),
-            8..55 => self.append(core),
-            55..60 => self.end_stream(core),
+            8..53 => self.append(core),
+            53..58 => self.end_stream(core),
+            58..60 => self.trim(core),
             60..63 => self.subscribe(),
             63..83 => self.world.pump(core),
             83..86 => self.world.sync_core(core),
@@ -128,7 +133,9 @@ impl Run {
         let path = StreamPath::new(&format!("stream/{id}")).unwrap();
         let core = place(&path, self.world.cores.len());
         let content_type = ContentType::octet_stream();
-        let config = StreamConfig { content_type, expiry: Expiry::Never, fork: None };
+        let seconds = (self.random.below(4) == 0).then(|| self.random.below(100));
+        let retention = Retention { bytes: None, seconds };
+        let config = StreamConfig { content_type, expiry: Expiry::Never, retention, fork: None };
         let payload = self.payload(500);
         let at = Timestamp(id);
         let close = self.random.below(10) == 0;
@@ -157,6 +164,18 @@ impl Run {
             _ => Record::Delete { id, at },
         };
         self.log(core, record);
+    }
+
+    /// Up to the end of a record that is durable, as a shard does.
+    fn trim(&mut self, core: usize) {
+        let Some(id) = self.pick(core) else { return };
+        let stream = &self.world.cores[core].streams[&id];
+        let tail = stream.extents.end().unwrap_or(0);
+        let wanted = self.random.below(tail + 1);
+        let to = if wanted == tail { Some(tail) } else { stream.extents.boundary_before(wanted) };
+        let Some(to) = to.filter(|to| *to > stream.state.earliest) else { return };
+        self.totals.trims += 1;
+        self.log(core, Record::Trim { id, at: Timestamp(tail), to });
     }
 
     fn subscribe(&mut self) {
@@ -286,7 +305,9 @@ impl CoreModel {
                 Record::Subscription { event } => events.push(event.clone()),
                 _ => {
                     let (state, content) = streams.get_mut(&record.stream_id().unwrap()).unwrap();
+                    let earliest = state.earliest;
                     state.apply(record);
+                    content.drain(..(state.earliest - earliest) as usize);
                     if let Some((_, payload)) = record.payload() {
                         content.extend_from_slice(&payload.bytes);
                     }

@@ -8,6 +8,7 @@ use thalweg_proto::content_type::ContentType;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef};
 
@@ -21,11 +22,11 @@ fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
     test(&real, &dir.path().join("data"));
 }
 
-fn open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> World {
+pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> World {
     try_open(disk, dir, cores).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result<World, String> {
+pub(crate) fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result<World, String> {
     let config = small_config(Durability::Sync);
     World::open(disk, dir, cores, config, 42).map_err(|error| error.to_string())
 }
@@ -36,14 +37,19 @@ fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     let path = StreamPath::new(&format!("s/{}", id.0)).unwrap();
     let core = place(&path, world.cores.len());
     let content_type = ContentType::parse("text/plain; charset=utf-8").unwrap();
-    let config = StreamConfig { content_type, expiry: Expiry::Never, fork: None };
+    let config = StreamConfig {
+        content_type,
+        expiry: Expiry::Never,
+        retention: Retention::default(),
+        fork: None,
+    };
     let payload = Payload { bytes: Bytes::copy_from_slice(payload), cuts: Vec::new() };
     let record = Record::Create { id, at: Timestamp(5), path, config, payload, close: false };
     world.append(core, &record);
     (core, id)
 }
 
-fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
+pub(crate) fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
     let position = world.cores[core].streams[&id].state.tail;
     let record = Record::Append {
         id,
@@ -58,7 +64,11 @@ fn append(world: &mut World, core: usize, id: StreamId, payload: &[u8]) {
 }
 
 /// One core, one stream, one group for each payload.
-fn one_stream(disk: &Arc<dyn Disk>, dir: &Path, payloads: &[&[u8]]) -> (World, StreamId) {
+pub(crate) fn one_stream(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    payloads: &[&[u8]],
+) -> (World, StreamId) {
     let mut world = open(disk, dir, 1);
     let (core, id) = create(&mut world, b"");
     world.pump(core);
@@ -186,7 +196,7 @@ fn a_stale_group_does_not_follow_a_new_one() {
     assert_eq!(world.read(&world.cores[0].streams[&id]), b"newer");
 }
 
-fn segment(number: u32) -> PathBuf {
+pub(crate) fn segment(number: u32) -> PathBuf {
     SegmentRef { log: LogId(0), number }.path(Path::new("/data"))
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Core {
     pub(crate) streams: BTreeMap<StreamId, StoredStream>,
     /// Deleted, the `Delete` not yet durable.
     doomed: BTreeMap<StreamId, (Extents, Lsn)>,
+    /// Trimmed, the `Trim` not yet durable: up to which position.
+    trimmed: Vec<(StreamId, u64, Lsn)>,
     pub(crate) segments: SegmentTable,
     free: Vec<SegmentRef>,
     pub(crate) checkpoint: Option<RunningCheckpoint>,
@@ -78,6 +80,7 @@ impl World {
             writer: LogWriter::new(core.resume, config),
             streams: core.streams.into_iter().map(|stream| (stream.state.id, stream)).collect(),
             doomed: BTreeMap::new(),
+            trimmed: Vec::new(),
             segments: core.segments,
             free: Vec::new(),
             checkpoint: None,
@@ -122,6 +125,9 @@ impl World {
                 stream.state.apply(record);
                 stream.last_lsn = lsn;
             }
+        }
+        if let Record::Trim { to, .. } = record {
+            core.trimmed.push((id, *to, lsn));
         }
         lsn
     }
@@ -244,7 +250,7 @@ impl World {
         assert!(self.cores[core].checkpoint.is_none() && self.cores[core].finished.is_none());
     }
 
-    /// A stream's own bytes, read back record by record.
+    /// A stream's own bytes that are kept, read back record by record.
     pub(crate) fn read(&self, stream: &StoredStream) -> Vec<u8> {
         let mut content = Vec::new();
         for span in stream.extents.iter() {
@@ -253,7 +259,8 @@ impl World {
             file.read_at(&mut bytes, span.location.file_offset.into()).unwrap();
             let payload = payload_of(&bytes.into(), stream.state.id, span.position).unwrap();
             assert_eq!(payload.bytes.len(), span.len as usize);
-            content.extend_from_slice(&payload.bytes);
+            let skipped = stream.state.earliest.saturating_sub(span.position) as usize;
+            content.extend_from_slice(&payload.bytes[skipped.min(payload.bytes.len())..]);
         }
         content
     }
@@ -282,6 +289,13 @@ impl Core {
             }
             *lsn > safe
         });
+        for (id, to, lsn) in std::mem::take(&mut self.trimmed) {
+            match self.streams.get_mut(&id) {
+                Some(_) if lsn > safe => self.trimmed.push((id, to, lsn)),
+                Some(stream) => self.segments.record_deleted(&stream.extents.drop_before(to)),
+                None => {}
+            }
+        }
     }
 }
 

@@ -6,11 +6,12 @@ use super::values::{canonical_digits, is_true, offset};
 use super::{ParseContext, content_type, invalid, route, typed_body};
 use crate::headers;
 use crate::http1::{Fields, RequestHead};
-use crate::limits::MAX_TTL_SECONDS;
+use crate::limits::{MAX_RETENTION_BYTES, MAX_RETENTION_SECONDS, MAX_TTL_SECONDS};
 use crate::path::StreamPath;
 use crate::problem::Problem;
 use crate::request::{CreateRequest, ForkRequest};
 use crate::stream::config::Expiry;
+use crate::stream::retention::Retention;
 use crate::time::Timestamp;
 
 pub(super) fn create(
@@ -21,10 +22,11 @@ pub(super) fn create(
 ) -> Result<CreateRequest, Problem> {
     let content_type = content_type(head)?;
     let expiry = expiry(&head.fields)?;
+    let retention = retention(&head.fields)?;
     let fork = fork(&head.fields, context)?;
     let close = is_true(&head.fields, headers::STREAM_CLOSED);
     let body = typed_body(content_type.as_ref(), body);
-    Ok(CreateRequest { path, content_type, expiry, close, fork, body })
+    Ok(CreateRequest { path, content_type, expiry, retention, close, fork, body })
 }
 
 fn expiry(fields: &Fields) -> Result<Expiry, Problem> {
@@ -49,6 +51,33 @@ fn expiry(fields: &Fields) -> Result<Expiry, Problem> {
             invalid("Stream-Expires-At", &what)
         }),
     }
+}
+
+fn retention(fields: &Fields) -> Result<Retention, Problem> {
+    let limit = |name, shown: &str, most: u64| match fields.get(name) {
+        None => Ok(None),
+        Some(value) => match canonical_digits(value).filter(|limit| *limit <= most) {
+            Some(limit) => Ok(Some(limit)),
+            None => {
+                let what = format!(
+                    "{value:?} is not a number from 0 (no limit) to {most} in plain decimal digits"
+                );
+                Err(invalid(shown, &what))
+            }
+        },
+    };
+    Ok(Retention {
+        bytes: limit(
+            headers::STREAM_RETENTION_BYTES,
+            "Stream-Retention-Bytes",
+            MAX_RETENTION_BYTES,
+        )?,
+        seconds: limit(
+            headers::STREAM_RETENTION_SECONDS,
+            "Stream-Retention-Seconds",
+            MAX_RETENTION_SECONDS,
+        )?,
+    })
 }
 
 fn fork(fields: &Fields, context: &ParseContext) -> Result<Option<ForkRequest>, Problem> {

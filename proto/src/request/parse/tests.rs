@@ -7,6 +7,7 @@ use crate::offset::{Offset, ReadFrom};
 use crate::path::StreamPath;
 use crate::request::{AppendRequest, CreateRequest, LiveMode, ReadRequest};
 use crate::stream::config::Expiry;
+use crate::stream::retention::Retention;
 use crate::time::Timestamp;
 
 const TOKEN: &str = "0000000000000007_0000000000000042";
@@ -141,6 +142,21 @@ fn creations() {
     check("stream-ttl: 3600\n", ttl(3600));
     check("Stream-TTL: 3162240000\n", ttl(3_162_240_000));
     check("Stream-Expires-At: 1970-01-01T01:00:01+01:00\n", Expiry::At(Timestamp(1000)));
+
+    assert_eq!(plain.retention, Retention::default());
+    let check = |fields: &str, bytes, seconds| {
+        assert_eq!(create(fields, "").retention, Retention { bytes, seconds }, "{fields}");
+    };
+    check("Stream-Retention-Bytes: 0\n", Some(0), None);
+    check("stream-retention-bytes: 1125899906842624\n", Some(1 << 50), None);
+    check("Stream-Retention-Seconds: 3162240000\n", None, Some(3_162_240_000));
+    check("Stream-Retention-Bytes: 1\nStream-Retention-Seconds: 2\n", Some(1), Some(2));
+    for (name, beyond) in [("Bytes", "1125899906842625"), ("Seconds", "3162240001")] {
+        for bad in ["", "-1", "+1", "01", "1.0", "1e3", "1 MiB", "none", beyond] {
+            let field = format!("Stream-Retention-{name}: {bad}\n");
+            refused("PUT /v1/stream/a", &field, "", 400, &format!("Stream-Retention-{name}"));
+        }
+    }
 
     let closed = create("Stream-Closed: TRUE\nContent-Type: application/json\n", "[1,2]");
     assert!(closed.close);

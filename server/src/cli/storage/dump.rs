@@ -160,13 +160,12 @@ impl Visitor for Printer<'_> {
 }
 
 fn stream_text(found: &FoundStream) -> String {
-    let StreamState { id, path, created, config, tail, closed, lifecycle, .. } =
+    let StreamState { id, path, created, earliest, config, tail, closed, lifecycle, .. } =
         &found.stream.state;
     let mut text = format!(
-        "stream {} `{path}` {}, bytes {} to {tail}, created {}{}{}\n",
+        "stream {} `{path}` {}, bytes {earliest} to {tail}, created {}{}{}\n",
         id.0,
         config.content_type.as_str(),
-        config.start(),
         time(*created),
         if closed.is_some() { ", closed" } else { "" },
         if *lifecycle == Lifecycle::SoftDeleted { ", deleted" } else { "" },
@@ -212,6 +211,7 @@ fn stream_json(found: &FoundStream) -> serde_json::Value {
         "last_access": time(state.last_access),
         "config": record::config_json(&state.config),
         "start": state.start(),
+        "earliest": state.earliest,
         "tail": state.tail,
         "closed": state.closed.as_ref().map(|closure| {
             json!({ "by": closure.by.as_ref().map(record::producer_json) })

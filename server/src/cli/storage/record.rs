@@ -39,6 +39,7 @@ pub(super) fn json(logged: &LoggedRecord, with_payload: bool) -> Value {
             value["seq"] = seq.as_deref().into();
             value["close"] = (*close).into();
         }
+        Record::Trim { to, .. } => value["to"] = (*to).into(),
         Record::Subscription { event } => value["length"] = event.len().into(),
         _ => {}
     }
@@ -70,6 +71,9 @@ pub(super) fn line(logged: &LoggedRecord, with_payload: bool) -> String {
             }
             line.push_str(if *close { " close" } else { "" });
         }
+        Record::Trim { to, .. } => {
+            let _ = write!(line, " up to {to}");
+        }
         Record::Subscription { event } => {
             let _ = write!(line, " {} bytes", event.len());
         }
@@ -100,6 +104,7 @@ pub(super) fn config_json(config: &StreamConfig) -> Value {
     json!({
         "content_type": config.content_type.as_str(),
         "expiry": expiry,
+        "retention": { "bytes": config.retention.bytes, "seconds": config.retention.seconds },
         "forked_from": config.fork.as_ref().map(|fork| fork.source.as_str()),
         "inherited": lineage,
     })
@@ -127,6 +132,7 @@ fn kind(record: &Record) -> &'static str {
         Record::SoftDelete { .. } => "soft-delete",
         Record::Delete { .. } => "delete",
         Record::Touch { .. } => "touch",
+        Record::Trim { .. } => "trim",
         Record::Subscription { .. } => "subscription",
     }
 }
@@ -137,7 +143,8 @@ fn at(record: &Record) -> Option<Timestamp> {
         | Record::Append { at, .. }
         | Record::SoftDelete { at, .. }
         | Record::Delete { at, .. }
-        | Record::Touch { at, .. } => Some(*at),
+        | Record::Touch { at, .. }
+        | Record::Trim { at, .. } => Some(*at),
         Record::Subscription { .. } => None,
     }
 }

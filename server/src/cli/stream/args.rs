@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::exit::EXIT_CODES;
+use crate::config::value;
 
 /// `thalweg stream ...`
 #[derive(Args, Debug)]
@@ -73,6 +74,14 @@ pub(super) struct CreateArgs {
     /// Expire at an instant, such as 2030-01-01T00:00:00Z
     #[arg(long, value_name = "RFC3339")]
     pub(super) expires_at: Option<String>,
+    /// Keep at least so many bytes, such as 64MiB, and drop what is older; 0: keep all (an
+    /// extension of this server)
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) retention_bytes: Option<u64>,
+    /// Keep data at least so long, in seconds or such as 7d; 0: for ever (an extension of this
+    /// server)
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    pub(super) retention: Option<u64>,
     /// Create it closed: the initial data is all there will ever be
     #[arg(long)]
     pub(super) closed: bool,
@@ -228,6 +237,22 @@ pub(super) struct ListArgs {
     /// One JSON object a line, with all that is known
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Bytes, with or without a unit.
+fn size(text: &str) -> Result<u64, String> {
+    value::bytes(&text.into())
+        .ok_or_else(|| "expected bytes, or a size in KiB, MiB, GiB or TiB".to_owned())
+}
+
+/// Seconds, or a duration with a unit.
+fn seconds(text: &str) -> Result<u64, String> {
+    let expected = || "expected seconds, or a duration in s, m, h or d".to_owned();
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let duration = value::duration(&text.into()).ok_or_else(expected)?;
+    if duration.subsec_millis() == 0 { Ok(duration.as_secs()) } else { Err(expected()) }
 }
 
 /// `--from now`

@@ -28,6 +28,12 @@ pub(super) async fn create(http: &Http, base: &str, args: &CreateArgs) -> Result
     if let Some(instant) = &args.expires_at {
         request = request.header("Stream-Expires-At", instant);
     }
+    if let Some(bytes) = args.retention_bytes {
+        request = request.header("Stream-Retention-Bytes", bytes);
+    }
+    if let Some(seconds) = args.retention {
+        request = request.header("Stream-Retention-Seconds", seconds);
+    }
     if args.closed {
         request = request.header("Stream-Closed", "true");
     }
@@ -110,8 +116,11 @@ fn metadata(response: &Response) -> Map<String, Value> {
         }
     }
     metadata.insert("closed".to_owned(), http::flag(response, http::CLOSED).into());
-    if let Some(seconds) = http::field(response, "stream-ttl").and_then(|ttl| ttl.parse().ok()) {
-        metadata.insert("ttl_seconds".to_owned(), Value::Number(u64::into(seconds)));
+    for (name, header) in METADATA_NUMBERS {
+        let number = http::field(response, header).and_then(|text| text.parse().ok());
+        if let Some(number) = number {
+            metadata.insert((*name).to_owned(), Value::Number(u64::into(number)));
+        }
     }
     metadata
 }
@@ -177,9 +186,16 @@ async fn stdin() -> Result<Vec<u8>, Failure> {
     Ok(data)
 }
 
-/// What `head` prints of an answer's fields, beside `closed` and `ttl_seconds`.
+const METADATA_NUMBERS: &[(&str, &str)] = &[
+    ("ttl_seconds", "stream-ttl"),
+    ("retention_bytes", "stream-retention-bytes"),
+    ("retention_seconds", "stream-retention-seconds"),
+];
+
+/// What `head` prints of an answer's fields, beside `closed` and the numbers above.
 const METADATA_FIELDS: &[(&str, &str)] = &[
     ("content_type", "content-type"),
+    ("earliest_offset", "stream-earliest-offset"),
     ("next_offset", http::NEXT_OFFSET),
     ("expires_at", "stream-expires-at"),
     ("forked_from", "stream-forked-from"),

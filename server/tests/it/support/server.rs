@@ -1,5 +1,6 @@
 //! A server process with a data directory of its own, which can be killed and started again.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -18,6 +19,9 @@ pub(crate) const BASE: &str = "/v1/stream";
 /// One server. Killed when dropped; its log is printed if the test fails.
 pub(crate) struct Server {
     directory: TempDir,
+    /// Elsewhere than in `directory`.
+    data_dir: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
     address: SocketAddr,
     arguments: Vec<String>,
     process: Option<(Child, BufReader<ChildStdout>)>,
@@ -38,10 +42,37 @@ impl Server {
             fs::write(&file, toml).expect("written");
             arguments.push(format!("--config={}", file.display()));
         }
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server { directory, address, arguments, process: None };
+        let mut server = Server::in_directory(directory, arguments);
         server.launch();
         server
+    }
+
+    /// As [`Server::start`], with its data in this directory and with more in its environment.
+    pub(crate) fn start_in(
+        data_dir: &Path,
+        environment: &[(&str, &Path)],
+        arguments: &[&str],
+    ) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let mut server = Server::in_directory(directory, arguments);
+        server.data_dir = Some(data_dir.to_owned());
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        server.environment = environment.collect();
+        server.launch();
+        server
+    }
+
+    fn in_directory(directory: TempDir, arguments: Vec<String>) -> Server {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Server {
+            directory,
+            data_dir: None,
+            environment: Vec::new(),
+            address,
+            arguments,
+            process: None,
+        }
     }
 
     /// SIGKILL.
@@ -118,7 +149,7 @@ impl Server {
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.data_dir.clone().unwrap_or_else(|| self.directory.path().join("data"))
     }
 
     /// What it has written to the standard error so far.
@@ -178,6 +209,7 @@ impl Server {
 
     fn command(&self) -> Command {
         let mut command = serve(&self.data_dir());
+        command.envs(self.environment.iter().cloned());
         command.arg(format!("--listen={}", self.address));
         if !self.arguments.iter().any(|word| word.starts_with("--cores")) {
             command.arg("--cores=1");

@@ -1,0 +1,127 @@
+//! One core of a server, from its parts to its running tasks, and back down. Deliberately absent:
+//! threads and sockets, so that a simulation starts its cores by the same code.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use thalweg_storage::recovery::StoredSubscriptions;
+
+use super::StartError;
+use crate::config::Config;
+use crate::core::{Core, Parts};
+use crate::crowd::{self, Crowd};
+use crate::helper::Helper;
+use crate::mailbox::{Inbox, Outbox, Post};
+use crate::rt::{self, Driver};
+use crate::shard::Shard;
+use crate::subscriptions::{Control, Subscriptions};
+
+/// How often a draining core looks whether it is done.
+const DRAIN_PAUSE: Duration = Duration::from_millis(10);
+/// How long a stopping core waits for its last checkpoint. Without it the next start reads more.
+const LAST_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The cores that still have something to do. A core that is done keeps answering the others.
+pub struct Running(AtomicUsize);
+
+impl Running {
+    /// All of so many.
+    #[must_use]
+    pub fn new(cores: usize) -> Running {
+        Running(AtomicUsize::new(cores))
+    }
+}
+
+/// Everything that a core starts from.
+pub struct Start {
+    /// Its number.
+    pub core: usize,
+    /// What was configured.
+    pub config: Arc<Config>,
+    /// What drives its thread.
+    pub driver: Driver,
+    /// All mailboxes.
+    pub post: Post,
+    /// Its own.
+    pub inbox: Inbox,
+    /// Its streams.
+    pub shard: Shard,
+    /// On core 0.
+    pub subscriptions: Option<StoredSubscriptions>,
+    /// The control plane.
+    pub control: Control,
+    /// Blocking disk work.
+    pub helper: Helper,
+    /// Seeds its random numbers.
+    pub seed: u64,
+}
+
+impl Start {
+    /// Builds the core and starts its tasks on this thread.
+    pub fn start(self) -> Result<Rc<Core>, StartError> {
+        let Start { core: id, config, driver, post, inbox, shard, control, helper, seed, .. } =
+            self;
+        let stored = self.subscriptions.as_ref();
+        let subscriptions =
+            stored.map(|stored| Subscriptions::restore(stored, control)).transpose()?;
+        let failed = |source| StartError::Core { core: id, source };
+        let (crowd, sends_ready) = Crowd::new(driver).map_err(failed)?;
+        let parts = Parts {
+            id,
+            cores: post.cores(),
+            config,
+            shard,
+            subscriptions,
+            outbox: Outbox::new(post, id),
+            helper,
+            crowd,
+            seed,
+        };
+        let core = Core::new(parts);
+        rt::spawn(receive(Rc::clone(&core), inbox));
+        rt::spawn(Rc::clone(&core).run_log());
+        rt::spawn(Rc::clone(&core).run_ticks());
+        crowd::start(&core, sends_ready);
+        core.with_shard(|shard, now| shard.purge_unreferenced(now));
+        crate::subscriptions::start(&core);
+        Ok(core)
+    }
+}
+
+async fn receive(core: Rc<Core>, inbox: Inbox) {
+    let result = inbox.run(|message| core.receive(message)).await;
+    if let Err(error) = result {
+        tracing::error!(core = core.id, %error, "the doorbell failed; stopping");
+        rt::fatal();
+    }
+}
+
+/// Runs until the server is told to stop and every core is done.
+pub async fn drain(core: &Rc<Core>, running: &Running) {
+    while !core.draining.get() {
+        core.drain_begins.notified().await;
+    }
+    let now = || core.clock.instant();
+    let patience = core.config.limits.drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
+    let deadline = now() + patience;
+    while core.connections.get() > 0 && now() < deadline {
+        core.end_idle_connections();
+        rt::sleep(DRAIN_PAUSE).await;
+    }
+    // On a full disk some of it may never become durable; nobody was told that it is.
+    while !core.is_settled() && now() < deadline {
+        rt::sleep(DRAIN_PAUSE).await;
+    }
+    core.sync_log().await;
+    core.checkpoint();
+    let deadline = now() + LAST_CHECKPOINT_TIMEOUT;
+    while core.is_checkpointing() && now() < deadline {
+        rt::sleep(DRAIN_PAUSE).await;
+    }
+    running.0.fetch_sub(1, Ordering::SeqCst);
+    while running.0.load(Ordering::SeqCst) > 0 {
+        rt::sleep(DRAIN_PAUSE).await;
+    }
+}
