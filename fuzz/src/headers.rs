@@ -1,10 +1,9 @@
 //! The fixed headers: segment, group, `LAYOUT`; as they are and with a CRC that is right.
 
+use thalweg_storage::format::FORMAT_VERSION;
 use thalweg_storage::group::{GROUP_HEADER_BYTES, GROUP_MAGIC, GroupHeader};
 use thalweg_storage::layout::{LAYOUT_MAGIC, Layout};
-use thalweg_storage::segment::{
-    FORMAT_VERSION, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader,
-};
+use thalweg_storage::segment::{SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader};
 
 pub fn check(data: &[u8]) {
     group(data);

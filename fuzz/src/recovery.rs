@@ -12,6 +12,7 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::record::payload_of;
 use thalweg_storage::{Disk, Durability, MemoryDisk, Recovery, recover};
@@ -97,7 +98,12 @@ fn create(world: &mut World, input: &mut Input<'_>) {
     let path = StreamPath::new(&format!("s/{id}")).expect("a path");
     let core = place(&path, world.cores.len());
     let content_type = ContentType::octet_stream();
-    let config = StreamConfig { content_type, expiry: Expiry::Never, fork: None };
+    let config = StreamConfig {
+        content_type,
+        expiry: Expiry::Never,
+        fork: None,
+        retention: Retention::default(),
+    };
     let (id, at, payload) = (StreamId(id), Timestamp(id), payload(input));
     world.append(core, &Record::Create { id, at, path, config, payload, close: false });
 }
