@@ -65,6 +65,14 @@ impl Finding {
         Finding { severity: Severity::Note, ..Finding::damage(kind, file, offset, what) }
     }
 
+    /// Whether records of a log are missing, which may have been the last ones of their streams:
+    /// nothing tells what they were.
+    #[must_use]
+    pub fn loses_records(&self) -> bool {
+        let kinds = ["group", "cut-off", "missing-records", "missing-file", "short-file"];
+        self.severity == Severity::Damage && kinds.contains(&self.kind)
+    }
+
     /// Adds bytes of a stream, to the last ones if they follow them.
     pub(crate) fn affects(&mut self, id: StreamId, from: u64, to: u64) {
         if let Some(last) = self.affected.last_mut()

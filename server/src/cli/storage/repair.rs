@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use thalweg_storage::inspect::{Affected, Inspection, inspect};
+use thalweg_storage::inspect::{Affected, Finding, Inspection, inspect};
 use thalweg_storage::repair::{Plan, apply, plan};
 use thalweg_storage::{DataDirLock, Disk, ReadOnlyDisk, RealDisk};
 
@@ -71,6 +71,12 @@ fn describe(args: &RepairArgs, found: &Inspection, plan: &Plan, at: &str) -> Str
     list(&mut text, what, plan.lost.iter());
     let what = "Of streams that nothing else is known of, in the quarantine only:";
     list(&mut text, what, plan.unknown.iter());
+    if found.findings.iter().any(Finding::loses_records) {
+        text.push_str(
+            "\nDamaged parts of a log may also have held the last records of streams; what cannot be \
+             read there\nis not known, and not counted.\n",
+        );
+    }
     let bytes = |lost: &[Affected]| lost.iter().map(|lost| lost.to - lost.from).sum::<u64>();
     text.push_str(&format!(
         "\n{} of {} lose {}.\n",
