@@ -93,9 +93,14 @@ impl Layout {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
+        self.encode_version(FORMAT_VERSION)
+    }
+
+    /// The same for an earlier version.
+    pub(crate) fn encode_version(&self, version: u32) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES + self.cores.len() * CORE_BYTES + 4);
         out.put(&LAYOUT_MAGIC);
-        out.put_u32(FORMAT_VERSION);
+        out.put_u32(version);
         out.put_len(self.cores.len());
         out.put_u64(self.generation);
         out.put_u32(self.next_log);

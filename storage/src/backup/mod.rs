@@ -212,7 +212,7 @@ fn read_checkpoint(from: &Path, core: &CoreLayout) -> Result<Option<Checkpoint>,
 }
 
 /// Refuses targets that are in use, and creates the directory.
-fn prepare_target(from: &Path, to: &Path) -> Result<(), BackupError> {
+pub fn prepare_target(from: &Path, to: &Path) -> Result<(), BackupError> {
     std::fs::create_dir_all(to).context("create", to)?;
     if RealDisk.list(to).context("list", to)?.iter().any(|_| true) {
         return Err(BackupError::NotEmpty { path: to.to_owned() });
@@ -226,6 +226,13 @@ fn prepare_target(from: &Path, to: &Path) -> Result<(), BackupError> {
         }
     }
     Ok(())
+}
+
+/// Copies the private keys of a server, which are not part of the format.
+pub fn copy_keys(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let mut copier = Copier::new(from, to, false);
+    copier.copies_of(Path::new(KEYS_NAME))?;
+    Ok(copier.sync_dirs()?)
 }
 
 fn describe(cut: &Cut, (made_by, made_at): (&str, &str)) -> String {

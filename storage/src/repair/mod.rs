@@ -13,8 +13,6 @@
 //! streams that are lost keep their positions: reading them is an error, everything else serves,
 //! and nothing is ever stored at these positions again.
 
-mod rewrite;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -27,14 +25,14 @@ use crate::error::{IoContext, IoFailure};
 use crate::extents::{Extents, ReadSpan};
 use crate::format::FORMAT_VERSION;
 use crate::inspect::{
-    Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Severity, first_needed,
+    Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Look, Severity, first_needed,
     place_lost,
 };
 use crate::layout::{CHECKPOINTS_NAME, LAYOUT_NAME, Layout};
 use crate::location::{LogId, LogPosition, Lsn, SegmentRef};
 use crate::recovery::relayout::{FIRST_CHECKPOINT, encode, write};
 use crate::recovery::{StoredStream, StoredSubscriptions};
-use rewrite::Places;
+use crate::rewrite::{self, Places};
 
 /// The directory, in the data directory, for what a repair puts aside.
 pub const QUARANTINE_NAME: &str = "quarantine";
@@ -189,7 +187,10 @@ impl Repair<'_> {
         let log = LogId(layout.next_log);
         layout.next_log += 1;
         let streams = self.found.streams.values();
-        let places = rewrite::rewrite((self.disk, self.dir), log, streams, &damaged)?;
+        let from = Look { disk: &**self.disk, dir: self.dir, progress: &|_| {} };
+        let is_damaged = |segment| damaged.contains(&segment);
+        let places =
+            rewrite::rewrite(from, (self.disk, self.dir), log, streams, &is_damaged, &|record| record)?;
         Ok(Rewritten { damaged, places })
     }
 
@@ -251,7 +252,7 @@ pub(crate) fn write_lost_file(
 }
 
 /// The stream with a place for every byte: those that are lost lie in `lost`.
-fn with_places(
+pub(crate) fn with_places(
     found: &FoundStream,
     lost: Option<SegmentRef>,
     rewritten: &Rewritten,
@@ -284,7 +285,7 @@ fn with_places(
 }
 
 /// The segments in which streams have bytes that can be read.
-fn used_segments(found: &Inspection) -> BTreeSet<SegmentRef> {
+pub(crate) fn used_segments(found: &Inspection) -> BTreeSet<SegmentRef> {
     let mut used = BTreeSet::new();
     for stream in found.streams.values() {
         let spans = stream.stream.extents.iter().filter(|span| !stream.is_lost(span));
@@ -298,9 +299,9 @@ fn file_of(segment: SegmentRef) -> PathBuf {
 }
 
 /// Good bytes of damaged files, and where they are now.
-struct Rewritten {
-    damaged: BTreeSet<SegmentRef>,
-    places: Places,
+pub(crate) struct Rewritten {
+    pub(crate) damaged: BTreeSet<SegmentRef>,
+    pub(crate) places: Places,
 }
 
 /// What the quarantine says about itself.

@@ -1,10 +1,11 @@
-//! The good bytes of damaged files, written anew, so that the damaged files can go.
+//! Records of streams, written anew into a log of their own: good bytes of damaged files, and
+//! whatever another version should read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg_proto::stream::record::StreamId;
+use thalweg_proto::stream::record::{Record, StreamId};
 
 use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
@@ -16,18 +17,21 @@ use crate::record;
 use crate::writer::{Durability, Group, LogConfig, LogWriter, ResumePoint, TakeGroup};
 
 /// Where the records of streams now lie, by stream and position.
-pub(super) type Places = BTreeMap<(StreamId, u64), ReadSpan>;
+pub(crate) type Places = BTreeMap<(StreamId, u64), ReadSpan>;
 
 /// Bytes of a segment for rewritten records, and of a group.
 const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 const GROUP_BYTES: usize = 256 * 1024;
 
-/// Writes what streams have in `damaged` files, and can be read, into a log of its own.
-pub(super) fn rewrite<'a>(
+/// Writes what streams have in files that `is_meant`, and can be read, into a log in a directory.
+/// `change` sees every record.
+pub(crate) fn rewrite<'a>(
+    from: Look<'_>,
     (disk, dir): (&Arc<dyn Disk>, &Path),
     log: LogId,
     streams: impl Iterator<Item = &'a FoundStream>,
-    damaged: &BTreeSet<SegmentRef>,
+    is_meant: &dyn Fn(SegmentRef) -> bool,
+    change: &dyn Fn(Record) -> Record,
 ) -> Result<Places, IoFailure> {
     let position = LogPosition::origin(Lsn(0));
     let resume = ResumePoint { log, position, segment: None };
@@ -37,17 +41,18 @@ pub(super) fn rewrite<'a>(
         durability: Durability::Sync,
     };
     let mut work = Rewrite {
+        from,
         disk,
         dir,
+        change,
         factory: SegmentFactory::new(Arc::clone(disk), dir),
         writer: LogWriter::new(resume, config),
         places: Places::new(),
     };
-    let look = Look { disk: &**disk, dir, progress: &|_| {} };
     for found in streams {
         for span in found.stream.extents.iter() {
-            if damaged.contains(&span.location.segment) && !found.is_lost(&span) {
-                work.span(look, &span)?;
+            if is_meant(span.location.segment) && !found.is_lost(&span) {
+                work.span(&span)?;
             }
         }
     }
@@ -56,6 +61,8 @@ pub(super) fn rewrite<'a>(
 }
 
 struct Rewrite<'a> {
+    from: Look<'a>,
+    change: &'a dyn Fn(Record) -> Record,
     disk: &'a Arc<dyn Disk>,
     dir: &'a Path,
     factory: SegmentFactory,
@@ -64,15 +71,16 @@ struct Rewrite<'a> {
 }
 
 impl Rewrite<'_> {
-    fn span(&mut self, look: Look<'_>, span: &ReadSpan) -> Result<(), IoFailure> {
+    fn span(&mut self, span: &ReadSpan) -> Result<(), IoFailure> {
         let location = span.location;
-        let Some(mut view) = look.view(&location.segment.path(self.dir))? else { return Ok(()) };
+        let path = location.segment.path(self.from.dir);
+        let Some(mut view) = self.from.view(&path)? else { return Ok(()) };
         let bytes = view.bytes(location.file_offset.into(), location.record_len.into())?;
         let mut at = 0;
         // All of it was good a moment ago; what is not any more becomes a gap.
         while at < bytes.len() {
             let Ok((record, len)) = record::decode_at(&bytes.slice(at..)) else { break };
-            self.writer.append(&record);
+            self.writer.append(&(self.change)(record));
             at += len;
         }
         if self.writer.pending_bytes() >= GROUP_BYTES {
