@@ -19,6 +19,7 @@ use super::CoreId;
 use crate::compactor::Done;
 use crate::config::Config;
 use crate::control::ControlEvent;
+use crate::core::Frozen;
 use crate::fanout::batch::LiveBatch;
 use crate::metrics::Snapshot;
 use crate::shard::page::Page;
@@ -144,6 +145,12 @@ pub enum Note {
     Settings(Arc<Config>),
     /// From the compactor: a step of a sealing is done.
     Compactor(Done),
+    /// Write a checkpoint, unless one is being written.
+    CheckpointNow,
+    /// Begin no more writes, and say where the log ends once none is under way.
+    Freeze(std::sync::mpsc::Sender<Frozen>),
+    /// Write again.
+    Thaw,
     /// Finish what is under way and stop.
     Drain,
 }

@@ -1,5 +1,6 @@
 //! `thalweg serve`: from a configuration to running cores, and back down.
 
+pub(crate) mod backups;
 mod banner;
 mod core_thread;
 mod error;
@@ -83,9 +84,11 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
     operator.serving(&post, &opened.summary);
+    let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();
     stop(&post, threads);
+    drop(backups);
     operator.end();
     drop(lock);
     Ok(())

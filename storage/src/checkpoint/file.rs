@@ -65,7 +65,7 @@ impl CheckpointFile {
         // Number 0 is the empty beginning of a log: it has no file.
         if let Some(number) = obsolete.filter(|number| *number != 0) {
             let path = checkpoint_path(&self.layout.data_dir, self.log, number);
-            match disk.remove(&path) {
+            match self.layout.hold.remove(&**disk, &path) {
                 // A damaged one may be gone altogether.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 result => result.context("remove", &path)?,
