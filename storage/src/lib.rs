@@ -35,6 +35,7 @@ pub mod group;
 pub mod layout;
 pub mod location;
 #[doc(hidden)]
+pub mod parallel;
 pub mod planted;
 pub mod record;
 pub mod recovery;
@@ -55,7 +56,7 @@ pub use layout::LayoutFile;
 pub use location::{Location, LogId, LogPosition, Lsn, SegmentRef};
 pub use recovery::{
     CoreRecovery, Recovery, RecoveryError, RecoveryStats, StoredStream, StoredSubscriptions,
-    recover,
+    recover, recover_on,
 };
 pub use sealed::{Plan, SealError, SealJob, Sealed};
 pub use segments::{SegmentTable, SegmentUse};

@@ -2,7 +2,7 @@
 //! the newest one and the log after it, and not all of history.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thalweg_proto::stream::record::StreamId;
 use thalweg_storage::checkpoint::CheckpointStart;
@@ -32,6 +32,7 @@ pub(super) struct Progress {
     running: bool,
     /// The last one failed; it is tried again after a pause.
     failed: bool,
+    began: Option<Instant>,
 }
 
 impl Core {
@@ -62,7 +63,14 @@ impl Core {
         let position = self.shard.borrow_mut().log().position();
         let progress = self.checkpoints.get();
         let Some(position) = position.filter(|_| !progress.running) else { return };
-        self.checkpoints.set(Progress { log_bytes: 0, running: true, failed: false, ..progress });
+        let began = Some(self.clock.instant());
+        self.checkpoints.set(Progress {
+            log_bytes: 0,
+            running: true,
+            failed: false,
+            began,
+            ..progress
+        });
         rt::spawn(Rc::clone(self).write_checkpoint(position));
     }
 
@@ -135,10 +143,14 @@ impl Core {
         match result {
             Ok(start) => {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");
+                let took = progress.began.map(|began| self.clock.instant() - began);
+                self.metrics.last_checkpoint.set(took.unwrap_or_default());
+                self.metrics.checkpoints.increment();
                 self.shard.borrow_mut().log().checkpoint_installed(start.segment);
             }
             Err(error) => {
                 tracing::error!(core = self.id, %error, "checkpoint failed");
+                self.metrics.checkpoint_failures.increment();
                 let core = Rc::clone(self);
                 rt::spawn(async move {
                     rt::sleep(RETRY_PAUSE).await;

@@ -202,6 +202,7 @@ async fn read_group(core: &Rc<Core>, group: &[ReadSpan]) -> Result<(Bytes, usize
     let end = last.location.file_offset as usize + last.location.record_len as usize;
     let read = core.read_segment(first.location.segment, start as u64, end - start).await;
     let bytes = read.map_err(|error| Failure::Io(first.location, error))?;
+    core.metrics.log_read_bytes.add(bytes.len() as u64);
     Ok((bytes, start))
 }
 

@@ -25,7 +25,7 @@ use thalweg_storage::Lsn;
 
 use crate::clock::{Clock, TICK};
 use crate::compactor::Compactor;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
@@ -33,9 +33,11 @@ use crate::helper::{Helper, Work};
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
+use crate::metrics::{Metrics, Snapshot};
 use crate::router;
 use crate::rt;
-use crate::shard::{Output, ReplyTo, Shard};
+use crate::shard::{self, Output, ReplyTo, Shard};
+use crate::shared::Shared;
 use crate::subscriptions::Subscriptions;
 use tickets::Tickets;
 
@@ -51,6 +53,8 @@ pub struct Core {
     pub id: CoreId,
     /// What was configured.
     pub config: Arc<Config>,
+    /// What of it can change while the server runs, as it is now.
+    pub limits: Limits,
     /// For parsing requests.
     pub parse: ParseContext,
     /// Time.
@@ -71,6 +75,10 @@ pub struct Core {
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// What this core counts.
+    pub metrics: Metrics,
+    /// Who watches the server.
+    pub shared: Shared,
     /// The most since memory was last given back.
     most_connections: Cell<usize>,
     /// As many as there were at the last tick.
@@ -112,6 +120,8 @@ pub struct Parts {
     pub compactor: Compactor,
     /// For the sockets of SSE readers.
     pub crowd: Crowd,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds this core's random numbers.
     pub seed: u64,
 }
@@ -124,6 +134,7 @@ impl Core {
         let Parts { helper, compactor, crowd, seed, .. } = parts;
         Rc::new(Core {
             id,
+            limits: Limits::of(&config),
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
@@ -134,6 +145,8 @@ impl Core {
             compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
+            metrics: Metrics::default(),
+            shared: parts.shared,
             most_connections: Cell::new(0),
             last_connections: Cell::new(0),
             cores,
@@ -195,6 +208,7 @@ impl Core {
 
     /// Takes a message from another thread.
     pub fn receive(self: &Rc<Core>, message: Message) {
+        self.metrics.messages.increment();
         match message {
             Message::Ask { from, ticket, op } => {
                 self.take_op(*op, ReplyTo { core: from, ticket });
@@ -322,6 +336,9 @@ impl Core {
             Note::Checkpoint(result) => self.checkpoint_done(*result),
             Note::Compactor(done) => self.compactor_done(done),
             Note::Drain => self.drain(),
+            Note::Settings(config) => self.limits.set(&config),
+            // Whoever asked may have lost patience.
+            Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }
             | Note::Vanished(_)
             | Note::Control(_)
@@ -378,6 +395,18 @@ impl Core {
     /// Ends connections that wait for a request.
     pub fn end_idle_connections(&self) {
         self.deadlines.end_idle();
+    }
+
+    /// What the shard holds; for metrics.
+    #[must_use]
+    pub fn shard_facts(&self) -> shard::Facts {
+        self.shard.borrow().facts()
+    }
+
+    /// Messages that wait for room in another core's mailbox.
+    #[must_use]
+    pub fn outbox_depth(&self) -> usize {
+        self.outbox.depth()
     }
 
     /// The newest record and whether it is durable; for tests and metrics.

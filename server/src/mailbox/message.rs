@@ -17,8 +17,10 @@ use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, Stora
 
 use super::CoreId;
 use crate::compactor::Done;
+use crate::config::Config;
 use crate::control::ControlEvent;
 use crate::fanout::batch::LiveBatch;
+use crate::metrics::Snapshot;
 use crate::shard::page::Page;
 use crate::shard::range::{Range, RangeRequest};
 use crate::subscriptions::Wanted;
@@ -138,6 +140,10 @@ pub enum Note {
     Checkpoint(Box<Result<LogPosition, StorageError>>),
     /// From the compactor: a step of a sealing is done.
     Compactor(Done),
+    /// Say what you have counted, to whoever asks.
+    Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
+    /// The configuration was read again: take over what can change.
+    Settings(Arc<Config>),
     /// Finish what is under way and stop.
     Drain,
 }

@@ -17,6 +17,7 @@ use crate::helper::Helper;
 use crate::mailbox::{Inbox, Outbox, Post};
 use crate::rt::{self, Driver};
 use crate::shard::Shard;
+use crate::shared::Shared;
 use crate::subscriptions::{Control, Subscriptions};
 
 /// How often a draining core looks whether it is done.
@@ -57,6 +58,8 @@ pub struct Start {
     pub helper: Helper,
     /// Sealing.
     pub compactor: Compactor,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds its random numbers.
     pub seed: u64,
 }
@@ -80,6 +83,7 @@ impl Start {
             helper: self.helper,
             compactor: self.compactor,
             crowd,
+            shared: self.shared,
             seed: self.seed,
         };
         let core = Core::new(parts);
@@ -108,7 +112,7 @@ pub async fn drain(core: &Rc<Core>, running: &Running) {
         core.drain_begins.notified().await;
     }
     let now = || core.clock.instant();
-    let patience = core.config.limits.drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
+    let patience = core.limits.get().drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
     let deadline = now() + patience;
     while core.connections.get() > 0 && now() < deadline {
         core.end_idle_connections();
