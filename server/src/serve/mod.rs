@@ -72,8 +72,8 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
-            shared: shared.clone(),
             compactor: compactor.clone(),
+            shared: shared.clone(),
             seed: random.random(),
         };
         let thread = CoreThread { start, running: Arc::clone(&running) };
