@@ -116,6 +116,14 @@ pub const CHECK_QUEUE: usize = 256;
 pub const RESOLVER_THREADS: usize = 16;
 /// How long a shutdown waits for deliveries under way.
 pub const SHUTDOWN_GRACE: Duration = secs(5);
+/// Lines of the access log that may wait to be written, over all cores; more are dropped.
+pub const ACCESS_LOG_QUEUE: usize = 16 * 1024;
+/// Connections to the admin listener at once; more wait.
+pub const MAX_ADMIN_CONNECTIONS: usize = 32;
+/// For a request head there, and between two requests.
+pub const ADMIN_HEAD_TIMEOUT: Duration = secs(75);
+/// How long such a connection lives.
+pub const ADMIN_CONNECTION_LIFETIME: Duration = secs(600);
 /// Cores, at most: one bit each in a stream's followers.
 pub const MAX_CORES: usize = 128;
 

@@ -2,7 +2,7 @@
 //! the newest one and the log after it, and not all of history.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thalweg_proto::stream::record::StreamId;
 use thalweg_storage::checkpoint::CheckpointStart;
@@ -28,6 +28,7 @@ pub(super) struct Progress {
     /// Bytes of log written since the newest checkpoint began.
     log_bytes: u64,
     running: bool,
+    began: Option<Instant>,
 }
 
 impl Core {
@@ -45,7 +46,11 @@ impl Core {
     pub fn checkpoint(self: &Rc<Core>) {
         let position = self.shard.borrow_mut().log().position();
         let Some(position) = position.filter(|_| !self.checkpoints.get().running) else { return };
-        self.checkpoints.set(Progress { log_bytes: 0, running: true });
+        self.checkpoints.set(Progress {
+            log_bytes: 0,
+            running: true,
+            began: Some(self.clock.instant()),
+        });
         rt::spawn(Rc::clone(self).write_checkpoint(position));
     }
 
@@ -117,10 +122,14 @@ impl Core {
         match result {
             Ok(start) => {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");
+                let took = progress.began.map(|began| self.clock.instant() - began);
+                self.metrics.last_checkpoint.set(took.unwrap_or_default());
+                self.metrics.checkpoints.increment();
                 self.shard.borrow_mut().log().checkpoint_installed(start.segment);
             }
             Err(error) => {
                 tracing::error!(core = self.id, %error, "checkpoint failed");
+                self.metrics.checkpoint_failures.increment();
                 let core = Rc::clone(self);
                 rt::spawn(async move {
                     rt::sleep(RETRY_PAUSE).await;

@@ -174,6 +174,7 @@ async fn read_group(
         tracing::error!(stream = %request.path, location = ?first.location, %error, "log read failed");
         Box::new(unreadable("the log could not be read"))
     })?;
+    core.metrics.log_read_bytes.add(bytes.len() as u64);
     Ok((bytes, start))
 }
 

@@ -23,7 +23,7 @@ use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
 use crate::clock::{Clock, TICK};
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
@@ -31,9 +31,11 @@ use crate::helper::{Helper, Work};
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
+use crate::metrics::{Metrics, Snapshot};
 use crate::router;
 use crate::rt;
-use crate::shard::{Output, ReplyTo, Shard};
+use crate::shard::{self, Output, ReplyTo, Shard};
+use crate::shared::Shared;
 use crate::subscriptions::Subscriptions;
 use tickets::Tickets;
 
@@ -49,6 +51,8 @@ pub struct Core {
     pub id: CoreId,
     /// What was configured.
     pub config: Arc<Config>,
+    /// What of it can change while the server runs, as it is now.
+    pub limits: Limits,
     /// For parsing requests.
     pub parse: ParseContext,
     /// Time.
@@ -65,6 +69,10 @@ pub struct Core {
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// What this core counts.
+    pub metrics: Metrics,
+    /// Who watches the server.
+    pub shared: Shared,
     /// The most since memory was last given back.
     most_connections: Cell<usize>,
     /// As many as there were at the last tick.
@@ -104,6 +112,8 @@ pub struct Parts {
     pub helper: Helper,
     /// For the sockets of SSE readers.
     pub crowd: Crowd,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds this core's random numbers.
     pub seed: u64,
 }
@@ -112,9 +122,11 @@ impl Core {
     /// A core, not running yet.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Core> {
-        let Parts { id, cores, config, shard, subscriptions, outbox, helper, crowd, seed } = parts;
+        let Parts { id, cores, config, shard, subscriptions, outbox, helper, crowd, seed, .. } =
+            parts;
         Rc::new(Core {
             id,
+            limits: Limits::of(&config),
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
@@ -123,6 +135,8 @@ impl Core {
             helper,
             draining: Cell::new(false),
             connections: Cell::new(0),
+            metrics: Metrics::default(),
+            shared: parts.shared,
             most_connections: Cell::new(0),
             last_connections: Cell::new(0),
             cores,
@@ -184,6 +198,7 @@ impl Core {
 
     /// Takes a message from another thread.
     pub fn receive(self: &Rc<Core>, message: Message) {
+        self.metrics.messages.increment();
         match message {
             Message::Ask { from, ticket, op } => {
                 self.take_op(*op, ReplyTo { core: from, ticket });
@@ -310,6 +325,9 @@ impl Core {
             Note::Segment(result, spare) => self.segment_prepared(*result, spare),
             Note::Checkpoint(result) => self.checkpoint_done(*result),
             Note::Drain => self.drain(),
+            Note::Settings(config) => self.limits.set(&config),
+            // Whoever asked may have lost patience.
+            Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }
             | Note::Vanished(_)
             | Note::Control(_)
@@ -366,6 +384,18 @@ impl Core {
     /// Ends connections that wait for a request.
     pub fn end_idle_connections(&self) {
         self.deadlines.end_idle();
+    }
+
+    /// What the shard holds; for metrics.
+    #[must_use]
+    pub fn shard_facts(&self) -> shard::Facts {
+        self.shard.borrow().facts()
+    }
+
+    /// Messages that wait for room in another core's mailbox.
+    #[must_use]
+    pub fn outbox_depth(&self) -> usize {
+        self.outbox.depth()
     }
 
     /// The newest record and whether it is durable; for tests and metrics.

@@ -16,8 +16,10 @@ use thalweg_proto::subscription::Interest;
 use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
+use crate::config::Config;
 use crate::control::ControlEvent;
 use crate::fanout::batch::LiveBatch;
+use crate::metrics::Snapshot;
 use crate::shard::page::Page;
 use crate::shard::range::{Range, RangeRequest};
 use crate::subscriptions::Wanted;
@@ -135,6 +137,10 @@ pub enum Note {
     Segment(Box<Result<PreparedSegment, IoFailure>>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
     Checkpoint(Box<Result<LogPosition, StorageError>>),
+    /// Say what you have counted, to whoever asks.
+    Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
+    /// The configuration was read again: take over what can change.
+    Settings(Arc<Config>),
     /// Finish what is under way and stop.
     Drain,
 }

@@ -3,7 +3,10 @@
 mod banner;
 mod core_thread;
 mod error;
+mod notify;
 pub mod open;
+mod operator;
+mod reload;
 mod signals;
 pub mod start;
 
@@ -16,21 +19,24 @@ pub use error::StartError;
 use rand::Rng;
 use thalweg_storage::{Disk, RealDisk};
 
-use crate::config::{Config, IoDriver};
+use crate::config::{Config, IoDriver, ServeArgs};
 use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
+use crate::shared::Shared;
 use crate::subscriptions::Control;
 use core_thread::CoreThread;
-use signals::Signals;
+use operator::Operator;
 use start::{Running, Start};
 
-/// Runs a server until it is told to stop by SIGTERM or SIGINT.
-pub fn run(config: Config) -> Result<(), StartError> {
+/// Runs a server until it is told to stop by SIGTERM or SIGINT. The configuration came out of
+/// `args`, and is read from there again at SIGHUP.
+pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
-    let signals = Signals::catch();
     let driver = choose_driver(config.io)?;
+    let shared = Shared::new(config.durability, config.cores.len());
+    let mut operator = Operator::start(&config, args, driver, &shared)?;
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
     let lock = open::lock(&config)?;
@@ -56,6 +62,7 @@ pub fn run(config: Config) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
+            shared: shared.clone(),
             seed: random.random(),
         };
         let thread = CoreThread { start, running: Arc::clone(&running) };
@@ -65,9 +72,11 @@ pub fn run(config: Config) -> Result<(), StartError> {
     for _ in 0..cores {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
-    banner::print(&config, driver, &opened.summary);
-    signals.wait();
+    operator.serving(&post, &opened.summary);
+    banner::print(&config, driver, &opened.summary, operator.admin);
+    operator.wait();
     stop(&post, threads);
+    operator.end();
     drop(lock);
     Ok(())
 }

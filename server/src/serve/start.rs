@@ -16,6 +16,7 @@ use crate::helper::Helper;
 use crate::mailbox::{Inbox, Outbox, Post};
 use crate::rt::{self, Driver};
 use crate::shard::Shard;
+use crate::shared::Shared;
 use crate::subscriptions::{Control, Subscriptions};
 
 /// How often a draining core looks whether it is done.
@@ -54,6 +55,8 @@ pub struct Start {
     pub control: Control,
     /// Blocking disk work.
     pub helper: Helper,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds its random numbers.
     pub seed: u64,
 }
@@ -77,6 +80,7 @@ impl Start {
             outbox: Outbox::new(post, id),
             helper,
             crowd,
+            shared: self.shared,
             seed,
         };
         let core = Core::new(parts);
@@ -104,7 +108,7 @@ pub async fn drain(core: &Rc<Core>, running: &Running) {
         core.drain_begins.notified().await;
     }
     let now = || core.clock.instant();
-    let patience = core.config.limits.drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
+    let patience = core.limits.get().drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
     let deadline = now() + patience;
     while core.connections.get() > 0 && now() < deadline {
         core.end_idle_connections();

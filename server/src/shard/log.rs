@@ -156,6 +156,17 @@ impl Log {
         }
     }
 
+    /// How many segments hold something, and how many bytes in them some stream still has.
+    #[must_use]
+    pub fn segments(&self) -> (u64, u64) {
+        match self {
+            Log::Durable { segments, .. } => {
+                segments.iter().fold((0, 0), |(count, sum), (_, live)| (count + 1, sum + live))
+            }
+            Log::Memory { .. } => (0, 0),
+        }
+    }
+
     /// Which log it is.
     #[must_use]
     pub fn id(&self) -> LogId {

@@ -112,6 +112,41 @@ pub struct Shard {
     hidden: Vec<StreamId>,
     watch: Arc<Interest>,
     disk_full: bool,
+    counters: Counters,
+}
+
+/// What a shard counts, for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Records with data that became visible.
+    pub appended_records: u64,
+    /// Their bytes.
+    pub appended_bytes: u64,
+    /// Reads answered from memory.
+    pub hot_reads: u64,
+    /// Reads that needed the log or another core.
+    pub cold_reads: u64,
+}
+
+/// What a shard holds and has counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Streams.
+    pub streams: u64,
+    /// Bytes of the hot tail.
+    pub hot_bytes: u64,
+    /// Records not durable yet.
+    pub pending_records: u64,
+    /// Bytes not written yet.
+    pub pending_bytes: u64,
+    /// Segments that hold something.
+    pub segments: u64,
+    /// Bytes in them that a stream still has.
+    pub live_bytes: u64,
+    /// Whether appends are refused for want of space.
+    pub disk_full: bool,
+    /// What was counted.
+    pub counters: Counters,
 }
 
 impl Shard {
@@ -149,6 +184,7 @@ impl Shard {
             hidden,
             watch: Arc::default(),
             disk_full: false,
+            counters: Counters::default(),
         }
     }
 
@@ -210,6 +246,22 @@ impl Shard {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// For metrics.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let (segments, live_bytes) = self.log.segments();
+        Facts {
+            streams: self.len() as u64,
+            hot_bytes: self.hot.bytes() as u64,
+            pending_records: self.log.pending_records(),
+            pending_bytes: self.log.pending_bytes() as u64,
+            segments,
+            live_bytes,
+            disk_full: self.disk_full,
+            counters: self.counters,
+        }
     }
 
     fn owner(&self, path: &StreamPath) -> CoreId {

@@ -69,11 +69,18 @@ impl Shard {
         let answer = match &plan.runs[..] {
             [] => Ok(Source::Hot(Range { pieces: Pieces::new(), end: slot.visible_tail })),
             [run] if run.id == slot.state.id => locate(slot, run),
-            _ => return self.outputs.push_back(Output::Job(Job::Page(plan, to))),
+            _ => {
+                self.counters.cold_reads += 1;
+                return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
+            }
         };
         let answer = match answer {
-            Ok(Source::Hot(range)) => Ok(Box::new(plan.finish_with(range))),
+            Ok(Source::Hot(range)) => {
+                self.counters.hot_reads += 1;
+                Ok(Box::new(plan.finish_with(range)))
+            }
             Ok(Source::Cold(_)) => {
+                self.counters.cold_reads += 1;
                 return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
             }
             Err(problem) => Err(problem),

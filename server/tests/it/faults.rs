@@ -12,7 +12,11 @@ mod errors;
 mod flip;
 mod full;
 mod machine;
+mod nbd;
 mod power;
 mod shim;
 mod tail;
 mod termination;
+
+/// Segments that fill up soon, and bodies that fit into them.
+const SMALL: [&str; 2] = ["--segment-bytes=1MiB", "--max-body-bytes=256KiB"];

@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod load;
 mod load_cross_check;
+mod operations;
 mod retention;
 mod scale;
 mod startup;

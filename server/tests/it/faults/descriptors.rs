@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
+use super::SMALL;
+use super::machine::wait_for_segment_ahead;
 use crate::support::{Client, Request, Server, wait_until};
 
 /// Descriptors left to the server, and connections that want one.
@@ -32,13 +34,12 @@ fn in_use(server: &Server) -> usize {
 
 #[test]
 fn without_descriptors_the_connected_are_served_and_the_others_wait() {
-    let mut server = Server::start(&["--segment-bytes=1MiB"]);
+    let mut server = Server::start(&SMALL);
     server.put("a", "text/plain", "").expect_status(201);
     // The connections so far are gone, and the first segment is followed by a prepared one.
     server.crash();
     server.post("a", "text/plain", BODY).expect_status(204);
-    let second = server.data_dir().join("log-0/segment-0000000000000002.log");
-    wait_until("the next segment is made", || second.exists());
+    wait_for_segment_ahead(&server, "log-0/segment-0000000000000002.log", 1 << 20);
     let mut writer = server.connect();
     writer.ask(&Request::get("a")).expect_status(200);
 
@@ -51,12 +52,7 @@ fn without_descriptors_the_connected_are_served_and_the_others_wait() {
     let acknowledged = AtomicUsize::new(1);
     thread::scope(|scope| {
         let appends = scope.spawn(|| append(writer, &acknowledged));
-        // Until the log itself needs a descriptor, if it does not get on without one.
-        wait_until("the log needs a descriptor", || {
-            let log = server.log();
-            let stands = log.contains("no segment could be made") || log.contains("no descriptor");
-            stands || appends.is_finished()
-        });
+        wait_until("the log needs one", || server.log().contains("no descriptor for the log"));
         assert!(server.is_alive(), "{}", server.log());
         drop(waiting);
         appends.join().expect("all appends are acknowledged, now that there are descriptors");

@@ -8,11 +8,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::disk::Disk;
-use super::machine::alone;
+use super::machine::{alone, wait_for_segment_ahead};
+use super::nbd::FlushlessDisk;
 use crate::crash::World;
 use crate::support::{Request, Server};
 
 const SIGABRT: i32 = 6;
+const SECOND: &str = "log-0/segment-0000000000000002.log";
 
 /// The process ends by itself, with the reason in its log, and acknowledges nothing after the
 /// error: everything that it did acknowledge is there when the disk works again.
@@ -21,7 +23,7 @@ fn a_failed_write_stops_the_process() {
     let _alone = alone();
     for io in ["--io=io_uring", "--io=epoll"] {
         let Some(mut disk) = Disk::new() else { return };
-        let arguments = ["--cores=2", "--segment-bytes=8MiB", io];
+        let arguments = ["--cores=2", "--segment-bytes=12MiB", io];
         let mut world = World::on(Server::start_in(&disk.data_dir(), &[], &arguments));
         let mut random = StdRng::seed_from_u64(801);
         world.load(&mut random, |server| {
@@ -33,6 +35,26 @@ fn a_failed_write_stops_the_process() {
         world.verify(&mut random);
         world.summary(&format!("EIO, {io}"));
     }
+}
+
+/// The flush alone fails, and works again at once: only the process that saw it knows that data
+/// is gone, so it must not go on.
+#[test]
+fn a_failed_sync_stops_the_process_although_the_next_would_succeed() {
+    let _alone = alone();
+    let Some(mut disk) = FlushlessDisk::new() else { return };
+    let arguments = ["--cores=1", "--segment-bytes=12MiB"];
+    let mut world = World::on(Server::start_in(&disk.data_dir(), &[], &arguments));
+    let mut random = StdRng::seed_from_u64(802);
+    world.load(&mut random, |server| {
+        disk.fail_flushes();
+        check_stopped(server);
+    });
+    disk.restore();
+    world.server.launch();
+    world.verify(&mut random);
+    world.summary("EIO on flush");
+    world.server.stop();
 }
 
 #[track_caller]
@@ -47,10 +69,11 @@ fn check_stopped(server: &mut Server) {
 fn a_failed_read_is_refused_and_nothing_else() {
     let _alone = alone();
     let Some(mut disk) = Disk::new() else { return };
-    let mut server = Server::start_in(&disk.data_dir(), &[], &["--segment-bytes=8MiB"]);
+    let mut server = Server::start_in(&disk.data_dir(), &[], &["--segment-bytes=12MiB"]);
     server.put("cold", "text/plain", "stored earlier").expect_status(201);
     let tail = server.tail("cold").expect("a stream");
     server.crash();
+    wait_for_segment_ahead(&server, SECOND, 12 << 20);
     disk.forget_cached(&segment(&disk));
     disk.cut_power();
 

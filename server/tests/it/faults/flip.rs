@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::SMALL;
 use crate::support::{Request, Server};
 
 /// Of each stream.
@@ -47,7 +48,7 @@ fn flip(data_dir: &Path, text: &str) -> PathBuf {
 #[test]
 fn a_flipped_bit_costs_its_record_alone() {
     const HIT: usize = APPENDS / 2;
-    let mut server = Server::start(&["--segment-bytes=1MiB"]);
+    let mut server = Server::start(&SMALL);
     let damaged = fill(&server, "damaged");
     let sound = fill(&server, "sound");
     let want: String = (0..APPENDS).map(|index| body("sound", index)).collect();

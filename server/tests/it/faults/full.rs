@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use super::SMALL;
 use super::machine::{Mount, alone, has, skipped};
 use crate::support::{Client, Events, Request, Server, wait_for, wait_until};
 
@@ -26,7 +27,7 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
     let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![1; BALLAST_BYTES]).expect("written");
     let data_dir = disk.path().join("data");
-    let mut server = Server::start_in(&data_dir, &[], &["--segment-bytes=1MiB"]);
+    let mut server = Server::start_in(&data_dir, &[], &SMALL);
     for stream in ["a", "b", "unwanted"] {
         server.put(stream, "text/plain", "").expect_status(201);
     }
@@ -101,7 +102,7 @@ fn a_start_on_a_full_disk() {
         Err(error) => return skipped(&error),
     };
     let data_dir = disk.path().join("data");
-    let mut server = Server::start_in(&data_dir, &[], &["--segment-bytes=1MiB"]);
+    let mut server = Server::start_in(&data_dir, &[], &SMALL);
     server.put("a", "text/plain", "stored").expect_status(201);
     server.stop();
     let ballast = disk.path().join("ballast");

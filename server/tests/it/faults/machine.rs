@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, Server, wait_until};
 
 /// Loop devices and mounts are the whole machine's: one test at a time.
 static MOUNTS: Mutex<()> = Mutex::new(());
@@ -92,6 +92,18 @@ impl Drop for Mount {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
+}
+
+/// Waits until the server has made the next segment of this name and size, so that its helper
+/// leaves the disk alone.
+pub(super) fn wait_for_segment_ahead(server: &Server, name: &str, bytes: u64) {
+    let path = server.data_dir().join(name);
+    let is_open = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("a process");
+        open.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == path))
+    };
+    let is_made = || std::fs::metadata(&path).is_ok_and(|file| file.len() == bytes);
+    wait_until("the next segment", || is_made() && !is_open());
 }
 
 /// Paths of these tests are text.

@@ -7,13 +7,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::disk::Disk;
-use super::machine::alone;
+use super::machine::{alone, wait_for_segment_ahead};
 use super::shim;
 use crate::crash::{World, number_from_environment};
 use crate::support::Server;
 
 const CUTS_PER_DISK: usize = 5;
-const SEGMENTS: &str = "--segment-bytes=8MiB";
+const SEGMENTS: &str = "--segment-bytes=12MiB";
 /// One after the other.
 const SERVERS: [&[&str]; 3] =
     [&["--cores=2", SEGMENTS], &["--cores=1", "--io=epoll", SEGMENTS], &["--cores=1", SEGMENTS]];
@@ -56,8 +56,10 @@ fn without_the_sync_a_power_cut_takes_something() {
     let environment = [("LD_PRELOAD", library), ("THALWEG_SHIM_NO_SYNC", Path::new("1"))];
     for seed in ATTEMPTS {
         let Some(mut disk) = Disk::new() else { return };
-        let server = Server::start_in(&disk.data_dir(), &environment, SERVERS[0]);
+        let server = Server::start_in(&disk.data_dir(), &environment, SERVERS[2]);
         let mut world = World::on(server);
+        // The syncs of what is made ahead would flush the appends too.
+        wait_for_segment_ahead(&world.server, "log-0/segment-0000000000000002.log", 12 << 20);
         let mut random = StdRng::seed_from_u64(seed);
         let result = catch_unwind(AssertUnwindSafe(|| {
             cut(&mut disk, &mut world, &mut random);

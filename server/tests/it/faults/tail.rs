@@ -4,17 +4,18 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::SMALL;
 use crate::support::{Request, Server, refused_start};
 
 const RECORDS: usize = 6;
 const BLOCK: usize = 4096;
 
-/// A log with a group for each record: where each group begins, and the end.
+/// A log with a group for each record: where each group begins, and where its padding does.
 struct Log {
     server: Server,
     path: PathBuf,
     whole: Vec<u8>,
-    groups: Vec<usize>,
+    groups: Vec<(usize, usize)>,
 }
 
 fn record(index: usize) -> String {
@@ -27,7 +28,7 @@ fn text(records: usize) -> String {
 
 impl Log {
     fn write() -> Log {
-        let mut server = Server::start(&["--segment-bytes=1MiB"]);
+        let mut server = Server::start(&SMALL);
         server.put("a", "text/plain", "").expect_status(201);
         for index in 0..RECORDS {
             server.post("a", "text/plain", record(index)).expect_status(204);
@@ -35,8 +36,12 @@ impl Log {
         server.kill();
         let path = server.data_dir().join("log-0/segment-0000000000000001.log");
         let whole = fs::read(&path).expect("the log");
-        let is_group = |at: &usize| whole[*at..].starts_with(b"GRP1");
-        let groups: Vec<_> = (0..whole.len()).step_by(BLOCK).filter(is_group).collect();
+        let group = |at: usize| {
+            let block = &whole[at..at + BLOCK];
+            let content = block.iter().rposition(|byte| *byte != 0)? + 1;
+            block.starts_with(b"GRP1").then_some((at, at + content))
+        };
+        let groups: Vec<_> = (0..whole.len()).step_by(BLOCK).filter_map(group).collect();
         assert_eq!(groups.len(), 1 + RECORDS, "one for the creation too");
         Log { server, path, whole, groups }
     }
@@ -45,7 +50,7 @@ impl Log {
     fn cuts(&self) -> Vec<usize> {
         let last = &self.groups[self.groups.len() - 3..];
         let inside = [0, 1, 4, 39, 40, 60, 120, 170];
-        last.iter().flat_map(|group| inside.map(|at| group + at)).collect()
+        last.iter().flat_map(|(group, _)| inside.map(|at| group + at)).collect()
     }
 }
 
@@ -75,7 +80,7 @@ fn a_torn_write_takes_only_its_own_record() {
         bytes[cut..].fill(0);
         fs::write(&log.path, &bytes).expect("written");
         log.server.launch();
-        let kept = log.groups.iter().skip(1).take_while(|group| **group + BLOCK <= cut).count();
+        let kept = log.groups.iter().skip(1).take_while(|(_, end)| *end <= cut).count();
         let answer = log.server.get("a").expect_status(200).text();
         assert_eq!(answer, text(kept), "torn at {cut}");
         // And it goes on from there.
