@@ -20,6 +20,7 @@ use thalweg::rt::{Driver, Opening};
 use thalweg::serve::StartError;
 use thalweg::serve::open::{Summary, open};
 use thalweg::serve::start::{Running, Start, drain};
+use thalweg::shared::Shared;
 use thalweg::subscriptions::Control;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::Disk;
@@ -182,6 +183,7 @@ impl Process {
         let (compactor, tasks) = Compactor::new();
         let sealing = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
         let desk = Desk::new(disk, &config.data_dir, opened.layout);
+        let shared = Shared::new(config.durability, cores);
         let running = Rc::new(Running::new(cores));
         let drained = Rc::new(Cell::new(0));
         let mut subscriptions = Some(opened.subscriptions);
@@ -200,6 +202,7 @@ impl Process {
                 control: ground.control.clone(),
                 helper: helper.clone(),
                 compactor: compactor.clone(),
+                shared: shared.clone(),
                 seed: random.next(),
             };
             let core = core.start()?;
