@@ -45,11 +45,12 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
-    let seal_desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
     let compactor = match &opened.layout {
-        Some(_) => {
+        Some(layout) => {
+            let desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
+            let desk = desk.with_hold(layout.file_hold());
             let rate = config.storage.compaction_bytes_per_second;
-            Compactor::start(seal_desk, rate, post.clone()).map_err(StartError::Thread)?
+            Compactor::start(desk, rate, post.clone()).map_err(StartError::Thread)?
         }
         None => Compactor::new().0,
     };
