@@ -45,7 +45,11 @@ struct Desk {
 pub(super) struct Backups(PathBuf);
 
 /// Listens in the data directory. A server that cannot do that runs without online backups.
-pub(super) fn start(data_dir: &Path, layout: Option<Arc<LayoutFile>>, post: &Post) -> Option<Backups> {
+pub(super) fn start(
+    data_dir: &Path,
+    layout: Option<Arc<LayoutFile>>,
+    post: &Post,
+) -> Option<Backups> {
     let desk = Desk { layout: layout?, post: post.clone() };
     let path = data_dir.join(SOCKET_NAME);
     match listen(data_dir, &path).and_then(|listener| desk.run(listener)) {

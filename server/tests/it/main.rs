@@ -14,6 +14,7 @@ mod load_cross_check;
 mod retention;
 mod scale;
 mod startup;
+mod storage;
 mod subscriptions;
 mod support;
 mod tidy;

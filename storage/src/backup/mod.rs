@@ -154,9 +154,10 @@ pub fn take(
     }
     copier.dir(Path::new(CHECKPOINTS_NAME))?;
     for segment in &wanted {
-        let end = cut.cores.iter().find(|(core, position)| {
-            core.log == segment.log && position.segment == segment.number
-        });
+        let end = cut
+            .cores
+            .iter()
+            .find(|(core, position)| core.log == segment.log && position.segment == segment.number);
         let name = PathBuf::from(segment.to_string());
         match end {
             Some((_, position)) => copier.up_to(&name, position.file_offset)?,
@@ -246,4 +247,3 @@ fn describe(cut: &Cut, (made_by, made_at): (&str, &str)) -> String {
     }
     text
 }
-

@@ -66,8 +66,7 @@ impl SalvagedCheckpoint {
 /// Reads a whole file, as far as it is good.
 #[must_use]
 pub fn salvage(bytes: &[u8]) -> SalvagedCheckpoint {
-    let mut found =
-        SalvagedCheckpoint { version: FORMAT_VERSION, ..SalvagedCheckpoint::default() };
+    let mut found = SalvagedCheckpoint { version: FORMAT_VERSION, ..SalvagedCheckpoint::default() };
     let mut at = match decode_start(bytes) {
         Ok((version, start, rest)) => {
             (found.version, found.start) = (version, Some(start));

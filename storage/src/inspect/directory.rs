@@ -36,7 +36,9 @@ pub(super) fn format(
     let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
     let created_by = value("created-by = ").unwrap_or("an unknown version").to_owned();
     match value("format = ").and_then(|number| number.parse().ok()) {
-        Some(version @ OLDEST_FORMAT_VERSION..=FORMAT_VERSION) => Ok(Some(FormatFile { version, created_by })),
+        Some(version @ OLDEST_FORMAT_VERSION..=FORMAT_VERSION) => {
+            Ok(Some(FormatFile { version, created_by }))
+        }
         Some(found) if found > FORMAT_VERSION => {
             Err(InspectError::Newer { path: look.dir.to_owned(), found, created_by })
         }

@@ -114,12 +114,7 @@ impl Groups {
     }
 
     /// Looks for the next good group of this life of the file.
-    fn beyond(
-        &mut self,
-        view: &mut View<'_>,
-        end: u64,
-        damage: Damage,
-    ) -> Result<Step, IoFailure> {
+    fn beyond(&mut self, view: &mut View<'_>, end: u64, damage: Damage) -> Result<Step, IoFailure> {
         let from = self.at;
         let (mut torn_bytes, mut dropped) = (0, false);
         let mut at = from;

@@ -231,9 +231,8 @@ impl Walk<'_, '_> {
         };
         let follows = self.must_be_begun(number)
             || durability == Durability::Sync
-                && before.is_some_and(|before| {
-                    first_lsn == before.lsn.next() && chain == before.chain
-                });
+                && before
+                    .is_some_and(|before| first_lsn == before.lsn.next() && chain == before.chain);
         let header = SegmentHeader {
             segment: self.name(number),
             durability,
@@ -293,9 +292,9 @@ impl Walk<'_, '_> {
     ) -> Result<(Groups, End), IoFailure> {
         loop {
             let in_tail = self.in_tail(number)
-                && self.start.is_none_or(|start| {
-                    start.segment < number || groups.at >= start.file_offset
-                });
+                && self
+                    .start
+                    .is_none_or(|start| start.segment < number || groups.at >= start.file_offset);
             match groups.next(view)? {
                 Step::End(end) => return Ok((groups, end)),
                 Step::Broken(broken) => self.broken(number, &groups, &broken)?,
@@ -329,12 +328,7 @@ impl Walk<'_, '_> {
         });
     }
 
-    fn broken(
-        &mut self,
-        number: u32,
-        groups: &Groups,
-        broken: &Broken,
-    ) -> Result<(), IoFailure> {
+    fn broken(&mut self, number: u32, groups: &Groups, broken: &Broken) -> Result<(), IoFailure> {
         let Broken { from, to, damage, next } = broken;
         let what = format!("{damage}; record {next} follows at byte {to}");
         let file = self.file_name(number);

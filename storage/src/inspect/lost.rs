@@ -22,11 +22,7 @@ pub(crate) const LOST_FILE_BYTES: u64 =
 /// Gives bytes `from..to` of a stream places in the file. `false` if they lie before the end of
 /// what is there.
 #[must_use]
-pub(crate) fn place_lost(
-    extents: &mut Extents,
-    file: SegmentRef,
-    (from, to): (u64, u64),
-) -> bool {
+pub(crate) fn place_lost(extents: &mut Extents, file: SegmentRef, (from, to): (u64, u64)) -> bool {
     let mut position = from;
     while position < to {
         let len = (to - position).min(PIECE_BYTES) as u32;

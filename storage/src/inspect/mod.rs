@@ -34,8 +34,8 @@ pub use finding::{Affected, Finding, Severity};
 pub use log::{LogReport, LoggedRecord, SegmentReport, SegmentState, Visitor};
 pub use lost::LOST_MAGIC;
 pub(crate) use lost::{LOST_FILE_BYTES, place_lost};
-pub(crate) use replay::first_needed;
 pub use replay::FoundStream;
+pub(crate) use replay::first_needed;
 pub use single::{read_checkpoint, read_records};
 pub use stats::{LargeStream, SegmentUse, Stats};
 
@@ -224,7 +224,7 @@ impl Inspection {
         let report = log::walk(look, core.log, Some(start), &mut Vec::new(), &mut replay)?;
         let end = report.end.unwrap_or(start);
         let end_file = SegmentRef { log: core.log, number: end.segment }.to_string();
-        for found in replay.finish((PathBuf::from(end_file), end.file_offset)) {
+        for found in replay.finish((Path::new(&end_file), end.file_offset)) {
             let id = found.stream.state.id;
             if let Some(other) = self.streams.insert(id, found) {
                 self.duplicates.push(other);
@@ -236,7 +236,8 @@ impl Inspection {
         self.findings.append(&mut replay.findings);
         self.max_stream_id = self.max_stream_id.max(replay.max_stream_id);
         self.tail_records += replay.records;
-        let StoredSubscriptions { snapshot, mut events } = std::mem::take(&mut replay.subscriptions);
+        let StoredSubscriptions { snapshot, mut events } =
+            std::mem::take(&mut replay.subscriptions);
         self.subscriptions.snapshot = self.subscriptions.snapshot.take().or(snapshot);
         self.subscriptions.events.append(&mut events);
         self.logs.push(report);
@@ -246,9 +247,10 @@ impl Inspection {
     /// As recovery does: a checkpoint may have the places of bytes that retention has dropped since,
     /// and their files may be gone.
     fn drop_trimmed(&mut self) {
-        let forks = self.streams.values().filter_map(|found| {
-            found.stream.state.config.fork.as_ref().map(|fork| fork.source_id)
-        });
+        let forks = self
+            .streams
+            .values()
+            .filter_map(|found| found.stream.state.config.fork.as_ref().map(|fork| fork.source_id));
         let sources: BTreeSet<StreamId> = forks.collect();
         for (id, found) in &mut self.streams {
             if !sources.contains(id) {
@@ -261,9 +263,10 @@ impl Inspection {
     fn explain_gaps(&mut self) {
         for (id, found) in &self.streams {
             for &(from, to) in &found.lost {
-                let is_known = self.findings.iter().flat_map(|finding| &finding.affected).any(
-                    |affected| affected.id == *id && affected.from <= from && affected.to >= to,
-                );
+                let is_known =
+                    self.findings.iter().flat_map(|finding| &finding.affected).any(|affected| {
+                        affected.id == *id && affected.from <= from && affected.to >= to
+                    });
                 if !is_known {
                     let file = self.layout.cores.get(found.core).map(|core| core.log);
                     let file = file.map_or(PathBuf::new(), |log| log.dir(Path::new("")));

@@ -190,7 +190,9 @@ impl Repair<'_> {
         let from = Look { disk: &**self.disk, dir: self.dir, progress: &|_| {} };
         let is_damaged = |segment| damaged.contains(&segment);
         let places =
-            rewrite::rewrite(from, (self.disk, self.dir), log, streams, &is_damaged, &|record| record)?;
+            rewrite::rewrite(from, (self.disk, self.dir), log, streams, &is_damaged, &|record| {
+                record
+            })?;
         Ok(Rewritten { damaged, places })
     }
 

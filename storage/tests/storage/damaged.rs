@@ -43,7 +43,12 @@ fn create(id: u64, fork: Option<Box<ForkOrigin>>) -> Record {
         id: StreamId(id),
         at: Timestamp(1_000 + id),
         path: path(id),
-        config: StreamConfig { content_type, expiry: Expiry::Never, retention: Retention::default(), fork },
+        config: StreamConfig {
+            content_type,
+            expiry: Expiry::Never,
+            retention: Retention::default(),
+            fork,
+        },
         payload: payload(format!("created {id} ").as_bytes()),
         close: false,
     }
@@ -66,8 +71,8 @@ fn append(world: &mut World, id: u64, bytes: &[u8], seq: u64) {
 /// Two cores, several segments each, two checkpoints each, a tail behind them.
 fn build() -> Files {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-    let mut world = World::open(&disk, Path::new(DIR), CORES, small_config(Durability::Sync), 7)
-        .unwrap();
+    let mut world =
+        World::open(&disk, Path::new(DIR), CORES, small_config(Durability::Sync), 7).unwrap();
     for id in 1..=STREAMS {
         let lineage = vec![Inherited { path: path(1), id: StreamId(1), end: 8 }];
         let fork = ForkOrigin {
@@ -147,9 +152,8 @@ fn read(disk: &dyn Disk, stream: &StoredStream) -> Vec<Option<u8>> {
         let file = disk.open(&span.location.segment.path(Path::new(DIR))).unwrap();
         let mut bytes = vec![0; span.location.record_len as usize];
         let read = file.read_at(&mut bytes, span.location.file_offset.into());
-        let found = read.ok().and_then(|()| {
-            payload_of(&bytes.into(), stream.state.id, span.position).ok()
-        });
+        let found =
+            read.ok().and_then(|()| payload_of(&bytes.into(), stream.state.id, span.position).ok());
         match found {
             Some(found) => content.extend(found.bytes.iter().copied().map(Some)),
             None => content.extend(vec![None; span.len as usize]),
@@ -172,9 +176,10 @@ fn check(what: &str, sound: &Contents, files: &Files) -> Option<Plan> {
     let report = ("now", "report", "test");
     apply(&disk, Path::new(DIR), &found, &plan, report).unwrap();
     let again = look(&disk);
-    let left = again.findings.iter().filter(|finding| {
-        finding.severity == Severity::Damage && finding.kind != "fork"
-    });
+    let left = again
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Damage && finding.kind != "fork");
     let left: Vec<String> = left.map(ToString::to_string).collect();
     assert!(left.is_empty(), "{what}: after the repair {left:?}");
     let started = start(&disk).unwrap_or_else(|error| panic!("{what}: after the repair {error}"));

@@ -108,8 +108,7 @@ fn of_stopped(args: &BackupArgs) -> Result<Taken, Failure> {
     let found = inspect(&ReadOnlyDisk, &args.dir, &|bytes| progress.add(bytes));
     progress.end();
     let found = found?;
-    if let Some(first) =
-        found.findings.iter().find(|finding| finding.severity == Severity::Damage)
+    if let Some(first) = found.findings.iter().find(|finding| finding.severity == Severity::Damage)
     {
         return Err(Failure::damaged(format!(
             "{} is damaged: {first}; `thalweg storage verify` lists all of it. Copy the directory \
@@ -128,8 +127,7 @@ fn of_stopped(args: &BackupArgs) -> Result<Taken, Failure> {
 
 impl CoreCut {
     fn parts(&self) -> (CoreLayout, LogPosition) {
-        let layout =
-            CoreLayout { log: LogId(self.log), newest: self.checkpoint, previous: None };
+        let layout = CoreLayout { log: LogId(self.log), newest: self.checkpoint, previous: None };
         let position = LogPosition {
             segment: self.segment,
             file_offset: self.byte,

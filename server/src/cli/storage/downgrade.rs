@@ -50,8 +50,7 @@ pub(super) fn main(args: &DowngradeArgs) -> Result<Exit, Failure> {
         let (dir, version) = (dir.display(), findings::format_of(&found));
         return Err(Failure::usage(format!("{dir} has format {version} already")));
     }
-    if let Some(first) =
-        found.findings.iter().find(|finding| finding.severity == Severity::Damage)
+    if let Some(first) = found.findings.iter().find(|finding| finding.severity == Severity::Damage)
     {
         let dir = dir.display();
         return Err(Failure::damaged(format!("{dir} is damaged: {first}; repair it first")));

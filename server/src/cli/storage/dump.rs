@@ -89,11 +89,7 @@ fn dump_stream(args: &DumpArgs, path: &str, printer: &mut Printer<'_>) -> Result
     Ok(())
 }
 
-fn dump_checkpoint(
-    args: &DumpArgs,
-    log: LogId,
-    printer: &mut Printer<'_>,
-) -> Result<(), Failure> {
+fn dump_checkpoint(args: &DumpArgs, log: LogId, printer: &mut Printer<'_>) -> Result<(), Failure> {
     let (streams, findings) = read_checkpoint(&ReadOnlyDisk, &args.dir, log, args.number)?;
     streams.iter().for_each(|stream| printer.stream(stream));
     findings.iter().for_each(|finding| printer.finding(finding));

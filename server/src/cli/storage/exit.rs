@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use thalweg_storage::IoFailure;
 use thalweg_storage::backup::BackupError;
 use thalweg_storage::data_dir::DataDirError;
 use thalweg_storage::inspect::InspectError;
-use thalweg_storage::IoFailure;
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
