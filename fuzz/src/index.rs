@@ -67,8 +67,8 @@ fn a_stream() -> StreamState {
         config: StreamConfig {
             content_type,
             expiry: Expiry::Never,
-            fork: None,
             retention: Retention::default(),
+            fork: None,
         },
         payload: Payload { bytes: Bytes::new(), cuts: Vec::new() },
         close: false,

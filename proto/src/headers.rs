@@ -96,5 +96,7 @@ pub const VARY: &str = "vary";
 pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// `www-authenticate`.
 pub const WWW_AUTHENTICATE: &str = "www-authenticate";
+/// `x-request-id`.
+pub const X_REQUEST_ID: &str = "x-request-id";
 /// `x-content-type-options`.
 pub const X_CONTENT_TYPE_OPTIONS: &str = "x-content-type-options";

@@ -61,6 +61,7 @@ impl Problem {
         }
         let mut response = Response::new(self.status).with("cache-control", "no-store");
         response.fields.extend(self.fields);
+        response.problem = Some(self.code);
         response.with_body("application/problem+json", body.to_string())
     }
 }

@@ -56,13 +56,15 @@ pub struct Response {
     pub fields: SmallVec<[(&'static str, FieldValue); 10]>,
     /// The body.
     pub body: Pieces,
+    /// The code of the problem document that this is, for logs and metrics; not sent by itself.
+    pub problem: Option<&'static str>,
 }
 
 impl Response {
     /// A response without fields and body.
     #[must_use]
     pub fn new(status: StatusCode) -> Response {
-        Response { status, fields: SmallVec::new(), body: SmallVec::new() }
+        Response { status, fields: SmallVec::new(), body: SmallVec::new(), problem: None }
     }
 
     /// Adds a field.

@@ -4,8 +4,11 @@
 //! inside their own process. `docs/architecture.md` shows how the rooms fit together.
 #![deny(unsafe_code)]
 
+pub mod access_log;
+pub mod admin;
 pub mod cli;
 pub mod clock;
+pub mod compactor;
 pub mod config;
 pub mod conn;
 pub mod control;
@@ -13,16 +16,19 @@ pub mod core;
 pub mod crowd;
 pub mod fanout;
 mod hash;
+pub mod health;
 pub mod helper;
 mod local;
 mod local_socket;
 pub mod logging;
 pub mod mailbox;
+pub mod metrics;
 pub mod router;
 #[allow(unsafe_code)]
 pub mod rt;
 pub mod serve;
 pub mod shard;
+pub mod shared;
 mod signals;
 pub mod subscriptions;
 

@@ -3,23 +3,39 @@
 //! Deliberately absent: files and rotation, which the service manager does better.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::{LogConfig, LogFormat};
 
+/// The way to the filter of the subscriber that is installed.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Installs the process-wide subscriber. A second call changes nothing.
 pub fn init(config: &LogConfig) {
-    // `Config` has parsed the directives once, so the fallback is never taken.
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // Whoever read the log may be gone, or its disk full: the server goes on.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    // The only error is that a subscriber is installed already, as in tests.
-    let _ = match config.format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let (filter, handle) = reload::Layer::new(filter(config));
+    // Whoever read the log may be gone, or its disk full: the server goes on.
+    let lines = fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
+    let lines = match config.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // The only error is that a subscriber is installed already, as in tests.
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+/// Lets other levels through from now on.
+pub fn set_level(config: &LogConfig) -> Result<(), String> {
+    let Some(handle) = FILTER.get() else { return Ok(()) };
+    handle.reload(filter(config)).map_err(|error| error.to_string())
+}
+
+fn filter(config: &LogConfig) -> EnvFilter {
+    // `Config` has parsed the directives once, so the fallback is never taken.
+    EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"))
 }

@@ -20,7 +20,7 @@ pub(super) fn main(args: &ServeArgs) -> ExitCode {
         return Exit::Ok.into();
     }
     logging::init(&config.log);
-    match start(config) {
+    match start(config, args) {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
             eprintln!("thalweg: {error}");
@@ -30,6 +30,6 @@ pub(super) fn main(args: &ServeArgs) -> ExitCode {
 }
 
 /// The one place that hands a configuration to the server.
-fn start(config: Config) -> Result<(), String> {
-    crate::serve::run(config).map_err(|error| error.to_string())
+fn start(config: Config, args: &ServeArgs) -> Result<(), String> {
+    crate::serve::run(config, args.clone()).map_err(|error| error.to_string())
 }

@@ -53,6 +53,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
+    /// Where metrics and health are told: an address and a port, or off [default: 127.0.0.1:9437]
+    #[arg(long, value_name = "ADDRESS|off")]
+    pub admin: Option<String>,
+
     /// How long a long-poll waits for data [default: 20s]
     #[arg(long, value_name = "DURATION")]
     pub long_poll_timeout: Option<String>,
@@ -96,6 +100,14 @@ pub struct ServeArgs {
     /// Log format: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+
+    /// Access log, one JSON object a line: a file, stdout or off [default: off]
+    #[arg(long, value_name = "FILE|stdout|off")]
+    pub access_log: Option<String>,
+
+    /// Share of the requests that the access log shows, 0 to 1 [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    pub access_log_sample: Option<String>,
 }
 
 impl ServeArgs {
@@ -113,6 +125,7 @@ impl ServeArgs {
             io: text(&self.io),
             base_path: text(&self.base_path),
             public_url: text(&self.public_url),
+            admin: text(&self.admin),
             long_poll_timeout: text(&self.long_poll_timeout),
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),
@@ -124,6 +137,8 @@ impl ServeArgs {
             drain_timeout: text(&self.drain_timeout),
             log_level: text(&self.log_level),
             log_format: text(&self.log_format),
+            log_access: text(&self.access_log),
+            log_access_sample: text(&self.access_log_sample),
             // Timeouts of single connections are for the file: nobody tunes them per start.
             ..RawConfig::default()
         }

@@ -8,7 +8,9 @@
 pub mod args;
 pub mod error;
 pub mod limits;
+mod limits_now;
 mod network;
+pub mod origin;
 mod print;
 pub mod raw;
 mod resolve;
@@ -21,11 +23,14 @@ use std::time::Duration;
 
 pub use args::ServeArgs;
 pub use error::ConfigError;
-pub use network::BasePath;
+pub use limits_now::Limits;
+pub use network::{BasePath, DEFAULT_ADMIN};
 pub use system::Machine;
 use thalweg_proto::stream::retention::Retention;
 use url::Url;
-pub use value::{Durability, IoDriver, LogFormat};
+pub use value::{Durability, IoDriver, LogFormat, Share};
+
+use crate::access_log::Target;
 
 /// What a server runs with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +49,8 @@ pub struct Config {
     pub io: IoDriver,
     /// Where streams live in the URL space.
     pub base_path: BasePath,
+    /// Where metrics and health are told to whoever operates the server; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
     /// How clients reach this server, without a trailing slash; `None`: as the `Host` field says.
     pub public_url: Option<Url>,
     /// Live reads.
@@ -57,7 +64,7 @@ pub struct Config {
 }
 
 /// `[live]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveConfig {
     /// How long a long-poll waits for data.
     pub long_poll_timeout: Duration,
@@ -72,12 +79,16 @@ pub struct StorageConfig {
     pub hot_tail_bytes: u64,
     /// Bytes of one segment: whole blocks, and enough for the largest record.
     pub segment_bytes: u64,
+    /// Whether full segments are sealed, and sealed ones compacted.
+    pub compaction: bool,
+    /// Bytes that this may read and write in a second; 0: no bound.
+    pub compaction_bytes_per_second: u64,
     /// What is kept of streams that have no limits of their own; `None`: everything.
     pub retention: Retention,
 }
 
 /// `[limits]`
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LimitsConfig {
     /// Largest body of a create or append.
     pub max_body_bytes: usize,
@@ -104,6 +115,10 @@ pub struct LogConfig {
     pub level: String,
     /// How lines look.
     pub format: LogFormat,
+    /// Where the access log goes.
+    pub access: Target,
+    /// Which part of the requests it shows.
+    pub access_sample: Share,
 }
 
 impl Config {

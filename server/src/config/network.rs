@@ -1,7 +1,7 @@
 //! Addresses and URLs of a configuration: `listen`, `base_path`, `public_url`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use thalweg_proto::path::RESERVED_SEGMENT;
 use url::Url;
@@ -77,6 +77,21 @@ pub(super) fn listen(raw: &RawValue) -> Result<Vec<SocketAddr>, Expected> {
         return Err("each address once".to_owned());
     }
     Ok(addresses)
+}
+
+/// Where the admin listener is unless it is said otherwise.
+pub const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9437);
+
+/// `Some(None)` is "off".
+pub(super) fn admin(raw: &RawValue) -> Result<Option<SocketAddr>, Expected> {
+    let parsed = match raw {
+        RawValue::Text(text) if text == "off" => Some(None),
+        RawValue::Text(text) => text.parse().ok().map(Some),
+        _ => None,
+    };
+    parsed.ok_or_else(|| {
+        format!("an IP address with a port, such as \"{DEFAULT_ADMIN}\", or \"off\"")
+    })
 }
 
 pub(super) fn public_url(raw: &RawValue) -> Result<Url, Expected> {

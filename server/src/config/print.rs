@@ -19,6 +19,8 @@ impl fmt::Display for Config {
         if let Some(url) = &self.public_url {
             writeln!(f, "public_url = {}", quoted(url))?;
         }
+        let admin = self.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+        writeln!(f, "admin = {}", quoted(admin))?;
         writeln!(f, "\n[live]")?;
         let timeout = |f: &mut fmt::Formatter<'_>, name: &str, value| {
             writeln!(f, "{name} = {}", quoted(show_duration(value)))
@@ -29,6 +31,9 @@ impl fmt::Display for Config {
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
+        writeln!(f, "compaction = {}", self.storage.compaction)?;
+        let rate = show_bytes(self.storage.compaction_bytes_per_second);
+        writeln!(f, "compaction_bytes_per_second = {}", quoted(rate))?;
 
         let retention = self.storage.retention;
         writeln!(f, "retention_bytes = {}", quoted(show_bytes(retention.bytes.unwrap_or(0))))?;
@@ -47,7 +52,9 @@ impl fmt::Display for Config {
 
         writeln!(f, "\n[log]")?;
         writeln!(f, "level = {}", quoted(&self.log.level))?;
-        writeln!(f, "format = {}", quoted(self.log.format))
+        writeln!(f, "format = {}", quoted(self.log.format))?;
+        writeln!(f, "access = {}", quoted(&self.log.access))?;
+        writeln!(f, "access_sample = {}", self.log.access_sample)
     }
 }
 

@@ -93,6 +93,12 @@ macro_rules! raw_config {
                     _ => None,
                 }
             }
+
+            /// The field with this dotted name, if there is one.
+            pub fn named(&mut self, name: &str) -> Option<&mut Option<RawValue>> {
+                let (table, key) = name.rsplit_once('.').unwrap_or(("", name));
+                self.slot(table, key)
+            }
         }
     };
 }
@@ -100,35 +106,50 @@ macro_rules! raw_config {
 raw_config! {
     "" "": "listen" listen, "data_dir" data_dir, "cores" cores, "durability" durability,
         "async_sync_interval" async_sync_interval, "io" io, "base_path" base_path,
-        "public_url" public_url;
+        "public_url" public_url, "admin" admin;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
     "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes,
+        "compaction" compaction, "compaction_bytes_per_second" compaction_bytes_per_second,
         "retention_bytes" retention_bytes, "retention" retention;
     "limits" "limits.": "max_body_bytes" max_body_bytes, "max_connections" max_connections,
         "request_head_timeout" request_head_timeout, "body_stall_timeout" body_stall_timeout,
         "body_timeout" body_timeout, "keep_alive_timeout" keep_alive_timeout,
         "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout;
-    "log" "log.": "level" log_level, "format" log_format;
+    "log" "log.": "level" log_level, "format" log_format, "access" log_access,
+        "access_sample" log_access_sample;
 }
 
 impl RawConfig {
     /// Reads TOML, refusing every name that is not known.
     pub fn from_toml(text: &str) -> Result<RawConfig, ConfigError> {
-        let document: Table = text.parse().map_err(|error: toml::de::Error| {
-            ConfigError::Syntax { reason: error.to_string().trim_end().to_owned() }
-        })?;
-        let mut raw = RawConfig::default();
-        for (key, value) in document {
-            match value {
-                Value::Table(table) if is_table(&key) => raw.take_table(&key, table)?,
-                value => raw.take("", key, value)?,
-            }
-        }
-        Ok(raw)
+        let (raw, errors) = RawConfig::read(text);
+        errors.into_iter().next().map_or(Ok(raw), Err)
     }
 
-    fn take_table(&mut self, name: &str, table: Table) -> Result<(), ConfigError> {
-        table.into_iter().try_for_each(|(key, value)| self.take(name, key, value))
+    /// Reads TOML as far as it can be read, with all that is wrong with it.
+    #[must_use]
+    pub fn read(text: &str) -> (RawConfig, Vec<ConfigError>) {
+        let mut raw = RawConfig::default();
+        let document: Table = match text.parse() {
+            Ok(document) => document,
+            Err(error) => {
+                let error: toml::de::Error = error;
+                let reason = error.to_string().trim_end().to_owned();
+                return (raw, vec![ConfigError::Syntax { reason }]);
+            }
+        };
+        let mut errors = Vec::new();
+        for (key, value) in document {
+            match value {
+                Value::Table(table) if is_table(&key) => {
+                    let taken =
+                        table.into_iter().map(|(inner, value)| raw.take(&key, inner, value));
+                    errors.extend(taken.filter_map(Result::err));
+                }
+                value => errors.extend(raw.take("", key, value).err()),
+            }
+        }
+        (raw, errors)
     }
 
     fn take(&mut self, table: &str, key: String, value: Value) -> Result<(), ConfigError> {

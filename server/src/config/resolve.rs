@@ -13,8 +13,9 @@ use super::error::ConfigError;
 use super::network;
 use super::raw::{RawConfig, RawValue};
 use super::system::Machine;
-use super::value::{self, Durability, Expected, IoDriver, LogFormat};
+use super::value::{self, Durability, Expected, IoDriver, LogFormat, Share};
 use super::{BasePath, Config, LimitsConfig, LiveConfig, LogConfig, StorageConfig, limits};
+use crate::access_log::Target;
 
 pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, ConfigError> {
     let cores = field("cores", &raw.cores, |raw| cores(raw, &machine.cpus))?
@@ -34,6 +35,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         io: field("io", &raw.io, value::word)?.unwrap_or(IoDriver::Auto),
         base_path: base_path(raw)?,
         public_url: field("public_url", &raw.public_url, network::public_url)?,
+        admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
         live: live(raw)?,
         storage: storage(raw)?,
         limits: limits_table(raw, machine, cores.len())?,
@@ -42,6 +44,9 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
             level: field("log.level", &raw.log_level, log_level)?
                 .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_owned()),
             format: field("log.format", &raw.log_format, value::word)?.unwrap_or(LogFormat::Text),
+            access: field("log.access", &raw.log_access, access_log)?.unwrap_or_default(),
+            access_sample: field("log.access_sample", &raw.log_access_sample, value::share)?
+                .unwrap_or(Share::ALL),
         },
     };
     check_relations(&config)?;
@@ -87,6 +92,13 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
             &raw.segment_bytes,
             &limits::SEGMENT_BYTES,
             limits::DEFAULT_SEGMENT_BYTES,
+        )?,
+        compaction: field("storage.compaction", &raw.compaction, value::boolean)?.unwrap_or(true),
+        compaction_bytes_per_second: bytes(
+            "storage.compaction_bytes_per_second",
+            &raw.compaction_bytes_per_second,
+            &limits::COMPACTION_BYTES_PER_SECOND,
+            limits::DEFAULT_COMPACTION_BYTES_PER_SECOND,
         )?,
         retention: retention(raw)?,
     })
@@ -270,6 +282,15 @@ fn log_level(raw: &RawValue) -> Result<String, Expected> {
         return Err(expected());
     }
     Ok(directives.to_owned())
+}
+
+fn access_log(raw: &RawValue) -> Result<Target, Expected> {
+    match value::text(raw) {
+        Ok("off") => Ok(Target::Off),
+        Ok("stdout") => Ok(Target::Stdout),
+        Ok(path) => Ok(Target::File(path.into())),
+        Err(_) => Err("a file, \"stdout\" or \"off\"".to_owned()),
+    }
 }
 
 fn duration(

@@ -57,6 +57,9 @@ fn accepted() {
     check("--cores 2,", |c| format!("{:?}", c.cores), "[2]");
     check("--listen [::1]:80,0.0.0.0:0", |c| format!("{:?}", c.listen), "[[::1]:80, 0.0.0.0:0]");
     check("-l 1.2.3.4:1 -l 1.2.3.4:2", |c| c.listen.len().to_string(), "2");
+    check("", |c| format!("{:?}", c.admin), "Some(127.0.0.1:9437)");
+    check("--admin off", |c| format!("{:?}", c.admin), "None");
+    check("--admin [::1]:0", |c| format!("{:?}", c.admin), "Some([::1]:0)");
     check("--base-path /a/b.c", |c| c.base_path.to_string(), "/a/b.c");
     check("--long-poll-timeout 500ms", |c| format!("{:?}", c.live.long_poll_timeout), "500ms");
     check("--segment-bytes 16MiB", |c| c.storage.segment_bytes.to_string(), "16777216");
@@ -90,6 +93,7 @@ fn refused_with_field_value_and_what_would_be_right() {
     check("--segment-bytes 8MiB", "storage.segment_bytes = 8MiB: expected at least 8448KiB");
     check("--segment-bytes 16777217", "storage.segment_bytes = 16777217B: expected a multiple");
     check("--max-connections 1001", "limits.max_connections = \"1001\": expected 1 to 1000: the");
+    check("--admin 9437", "admin = \"9437\": expected an IP address with a port");
     check("--log-level loud", "log.level = \"loud\": expected a level");
     check("--log-level info,=", "log.level = \"info,=\": expected a level");
     check("--public-url s.example.com", "public_url = \"s.example.com\": expected an http");

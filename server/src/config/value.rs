@@ -41,6 +41,31 @@ pub enum LogFormat {
     Json,
 }
 
+/// A part of a whole, in millionths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share(u32);
+
+impl Share {
+    /// The whole.
+    pub const ALL: Share = Share(1_000_000);
+
+    /// Whether a random number falls into it.
+    #[must_use]
+    pub fn takes(self, random: u64) -> bool {
+        random % u64::from(Share::ALL.0) < u64::from(self.0)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{}.{:06}", self.0 / Share::ALL.0, self.0 % Share::ALL.0);
+        let short = digits.trim_end_matches('0');
+        f.write_str(short)?;
+        // A float of TOML has a digit after its point.
+        if short.ends_with('.') { f.write_str("0") } else { Ok(()) }
+    }
+}
+
 /// A closed set of words.
 pub(super) trait Word: Copy + PartialEq + 'static {
     /// Each value with its word.
@@ -90,6 +115,15 @@ pub(super) fn word<T: Word>(raw: &RawValue) -> Result<T, Expected> {
     })
 }
 
+/// `true` or `false`, without quotes in a file.
+pub(super) fn boolean(raw: &RawValue) -> Result<bool, Expected> {
+    match raw {
+        RawValue::Text(text) | RawValue::Other(text) => text.parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| "true or false".to_owned())
+}
+
 /// A string.
 pub(super) fn text(raw: &RawValue) -> Result<&str, Expected> {
     match raw {
@@ -124,6 +158,18 @@ pub(crate) fn bytes(raw: &RawValue) -> Option<u64> {
     let (number, unit) = split_unit(text);
     let (_, factor) = BYTE_UNITS.iter().find(|(name, _)| *name == unit)?;
     digits(number)?.checked_mul(*factor)
+}
+
+/// `0.01`, `1`.
+pub(super) fn share(raw: &RawValue) -> Result<Share, Expected> {
+    let number = match raw {
+        RawValue::Text(text) | RawValue::Other(text) => text.parse::<f64>().ok(),
+        RawValue::Integer(number) => Some(*number as f64),
+        RawValue::List(_) => None,
+    };
+    let number = number.filter(|number| (0.0..=1.0).contains(number));
+    let millionths = number.map(|number| (number * f64::from(Share::ALL.0)).round() as u32);
+    millionths.map(Share).ok_or_else(|| "a number from 0 to 1, such as 0.01".to_owned())
 }
 
 /// Writes a duration as [`duration`] reads it, in the largest unit that is exact.
@@ -183,6 +229,23 @@ mod tests {
             check(bad, None);
         }
         assert_eq!(duration(&RawValue::Integer(20)), None, "a unit must be named");
+    }
+
+    #[test]
+    fn shares_in_and_out() {
+        let check = |text: &str, want: Option<&str>| {
+            let raw = RawValue::Other(text.to_owned());
+            assert_eq!(share(&raw).ok().map(|share| share.to_string()).as_deref(), want, "{text}");
+        };
+        check("0.01", Some("0.01"));
+        check("1.0", Some("1.0"));
+        check("0", Some("0.0"));
+        check("0.000001", Some("0.000001"));
+        for bad in ["1.01", "-0.1", "nan", "inf", "x", ""] {
+            check(bad, None);
+        }
+        assert_eq!(share(&RawValue::Integer(1)), Ok(Share::ALL));
+        assert!(Share::ALL.takes(u64::MAX) && !Share(0).takes(0));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `/healthz` and `/readyz`: for whoever decides where requests go.
 
 use http::{Method, StatusCode};
-use serde_json::json;
 use thalweg_proto::http1::RequestHead;
 use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Response;
@@ -10,25 +9,15 @@ use crate::core::Core;
 
 /// Answers a health request; `None` if it is something else.
 pub(super) fn answer(core: &Core, head: &RequestHead) -> Option<Response> {
-    let draining = core.draining.get();
-    let (status, state) = match head.path() {
-        "/healthz" => (StatusCode::OK, "alive"),
-        // Cores accept only after recovery, so whoever gets an answer gets a recovered server.
-        "/readyz" if draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        "/readyz" => (StatusCode::OK, "ready"),
-        _ => return None,
-    };
+    if !matches!(head.path(), "/healthz" | "/readyz") {
+        return None;
+    }
     if !matches!(head.method, Method::GET | Method::HEAD) {
         let detail = format!("{}: only GET and HEAD are answered here", head.method);
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
         return Some(problem.with("allow", "GET, HEAD").into_response());
     }
-    let body = json!({
-        "state": state,
-        "version": env!("CARGO_PKG_VERSION"),
-        "durability": core.config.durability.to_string(),
-        "core": core.id,
-    });
+    let (status, body) = core.shared.health.answer(head.path(), Some(core.id))?;
     let response = Response::new(status).with("cache-control", "no-store");
-    Some(response.with_body("application/json", body.to_string()))
+    Some(response.with_body("application/json", body))
 }

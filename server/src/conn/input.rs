@@ -62,12 +62,15 @@ impl Input {
         socket: &mut Socket,
         deadline: &Guard,
     ) -> Result<RequestHead, Box<Received>> {
-        let limits = &core.config.limits;
         let mut begun = false;
         loop {
             if !self.0.is_empty() && !begun {
                 begun = true;
-                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Reading);
+                deadline.set(
+                    core.clock.about(),
+                    core.limits.get().request_head_timeout,
+                    Phase::Reading,
+                );
             }
             match parse_head(&self.0) {
                 Ok(HeadStatus::Complete(head, consumed)) => {
@@ -84,7 +87,7 @@ impl Input {
                 if core.draining.get() {
                     return Err(Box::new(Received::End));
                 }
-                deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
+                deadline.set(core.clock.about(), core.limits.get().keep_alive_timeout, Phase::Idle);
                 self.shrink();
             }
             if !matches!(self.read(socket, READ_BUFFER_BYTES).await, Ok(1..)) {
@@ -113,10 +116,9 @@ impl Input {
         // Before a large body is taken in: is there anything here that would want it? Also when
         // it has come already: what a refusal looks like must not depend on how bytes arrive.
         precheck(head, &core.parse).map_err(Some)?;
-        let limits = &core.config.limits;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
-        let mut decoder =
-            BodyDecoder::new(head.body, limits.max_body_bytes as u64).map_err(refused)?;
+        let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)
+            .map_err(refused)?;
         if head.expect_continue && self.0.is_empty() {
             let line = Pieces::from_iter([Bytes::from_static(CONTINUE)]);
             socket.write_all(line).await.map_err(|_| None)?;
@@ -133,11 +135,12 @@ impl Input {
             }
             let now = core.clock.instant();
             let started = *started.get_or_insert(now);
-            if too_slow(started, now, body.len(), limits.body_stall_timeout) {
+            if too_slow(started, now, body.len(), core.limits.get().body_stall_timeout) {
                 return Err(Some(timeout("the request body")));
             }
-            let whole = limits.body_timeout.saturating_sub(now - started);
-            deadline.set(now, limits.body_stall_timeout.min(whole), Phase::Reading);
+            let whole = core.limits.get().body_timeout.saturating_sub(now - started);
+            let stall = core.limits.get().body_stall_timeout;
+            deadline.set(now, stall.min(whole), Phase::Reading);
             let expected = match head.body {
                 BodyLength::Length(length) => length as usize - body.len(),
                 _ => READ_BUFFER_BYTES,

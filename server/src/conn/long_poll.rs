@@ -25,8 +25,10 @@ pub(super) async fn poll(
     request: ReadRequest,
     peer: Peer<'_>,
 ) -> Option<Response> {
-    let follower = core.follow(&request.path, core.config.live.long_poll_timeout);
+    let follower = core.follow(&request.path, core.limits.live().long_poll_timeout);
+    let waiting = core.metrics.long_poll();
     let response = wait(core, request, &follower, peer).await;
+    drop(waiting);
     core.leave(follower);
     response
 }

@@ -9,6 +9,7 @@ pub mod deadlines;
 mod health;
 mod input;
 mod long_poll;
+mod observe;
 mod output;
 mod select;
 mod sse;
@@ -25,8 +26,10 @@ use thalweg_proto::response::Response;
 use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::Watching;
+use crate::metrics::Operation;
 use crate::rt::Socket;
 use input::{Input, Received};
+use observe::Exchange;
 use output::Output;
 pub(crate) use output::time_to_take;
 
@@ -81,6 +84,7 @@ pub async fn turn_away(core: Rc<Core>, mut socket: Socket) {
         "the server has as many connections as it may; try again",
     );
     let response = problem.with("retry-after", 1).into_response();
+    core.metrics.answered(Operation::Invalid, &response);
     let meta = Meta { version: Version::Http11, keep_alive: false, head_only: false };
     let mut output = Output::default();
     if output.write(&core, &mut socket, &deadline, response, &meta).await {
@@ -117,7 +121,9 @@ impl Connection {
             Received::Request(head, body) => self.answer(&head, body).await,
             Received::Refused(problem, version) => {
                 let meta = Meta { version, keep_alive: false, head_only: false };
-                self.write(problem.into_response(), &meta).await;
+                let response = problem.into_response();
+                self.core.metrics.answered(Operation::Invalid, &response);
+                self.write(response, &meta).await;
                 None
             }
             Received::End => None,
@@ -131,19 +137,27 @@ impl Connection {
             head_only: head.method == Method::HEAD,
         };
         if let Some(response) = health::answer(&self.core, head) {
+            self.core.metrics.answered(Operation::Health, &response);
             let written = self.write(response, &meta).await;
             return (written && meta.keep_alive).then_some(Next::Request);
         }
         if self.late {
-            self.write(crate::stopping().into_response(), &meta).await;
+            let response = crate::stopping().into_response();
+            self.core.metrics.answered(Operation::of_method(&head.method), &response);
+            self.write(response, &meta).await;
             return None;
         }
-        let response = match thalweg_proto::request::parse(head, body, &self.core.parse) {
+        let body_len = body.len();
+        let request = thalweg_proto::request::parse(head, body, &self.core.parse);
+        let (operation, socket) = (Operation::of(&request), &self.socket);
+        let exchange = Exchange::begin(&self.core, operation, head, body_len, || socket.peer());
+        let mut response = match request {
             Err(problem) => problem.into_response(),
             Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
                 match sse::open(&self.core, request, meta.version).await {
-                    Ok(start) => {
+                    Ok(mut start) => {
                         self.deadline.clear();
+                        exchange.end(&self.core, &mut start.head);
                         return Some(Next::Sse(start));
                     }
                     Err(response) => *response,
@@ -156,6 +170,7 @@ impl Connection {
             }
             Ok(request) => answer::answer(&self.core, request, head).await?,
         };
+        exchange.end(&self.core, &mut response);
         let written = self.write(response, &meta).await;
         (written && meta.keep_alive).then_some(Next::Request)
     }

@@ -62,7 +62,7 @@ const COPY_BYTES: usize = 4096;
 
 /// How long a peer may take for an answer of so many bytes.
 pub(crate) fn time_to_take(core: &Core, len: usize) -> Duration {
-    core.config.limits.write_stall_timeout
+    core.limits.get().write_stall_timeout
         + Duration::from_secs(len as u64 / MIN_ANSWER_BYTES_PER_SECOND)
 }
 

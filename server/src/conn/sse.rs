@@ -29,6 +29,8 @@ pub(super) struct Start {
     cursor: Option<u64>,
     page: Page,
     version: Version,
+    /// The head of the answer.
+    pub(super) head: Response,
 }
 
 /// Finds the stream and joins its readers, before anything is sent.
@@ -37,13 +39,14 @@ pub(super) async fn open(
     request: ReadRequest,
     version: Version,
 ) -> Result<Box<Start>, Box<Response>> {
-    let lifetime = jittered(core.config.live.sse_lifetime, core.random());
+    let lifetime = jittered(core.limits.live().sse_lifetime, core.random());
     let follower = core.follow(&request.path, lifetime);
     let cursor = request.cursor;
     match read(core, request).await {
         Ok(page) => {
             let core = Rc::clone(core);
-            Ok(Box::new(Start { core, follower, cursor, page, version }))
+            let head = event_stream(page.facts.content_type.framing());
+            Ok(Box::new(Start { core, follower, cursor, page, version, head }))
         }
         Err(response) => {
             core.leave(follower);
@@ -54,10 +57,9 @@ pub(super) async fn open(
 
 /// The crowd carries on.
 pub(super) fn go_live(start: Box<Start>, socket: Socket, deadline: Guard) {
-    let Start { core, follower, cursor, page, version } = *start;
+    let Start { core, follower, cursor, page, version, head: streamed } = *start;
     let cursor = cursor::answer(core.clock.now(), cursor, core.random());
     let mut head = Vec::new();
-    let streamed = event_stream(page.facts.content_type.framing());
     encode(&core, &mut head, &streamed, version, false, HeadFraming::Streamed);
     let chunked = version == Version::Http11;
     let first = encode_page(page, cursor, chunked, &head);

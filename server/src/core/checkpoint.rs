@@ -2,7 +2,7 @@
 //! the newest one and the log after it, and not all of history.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thalweg_proto::stream::record::StreamId;
 use thalweg_storage::checkpoint::CheckpointStart;
@@ -27,7 +27,10 @@ const SLICE_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Progress {
     /// Bytes of log written since the newest checkpoint began.
     log_bytes: u64,
+    /// Bytes of the newest checkpoint of this process.
+    file_bytes: u64,
     running: bool,
+    began: Option<Instant>,
 }
 
 impl Core {
@@ -36,7 +39,18 @@ impl Core {
         let mut progress = self.checkpoints.get();
         progress.log_bytes += group_bytes as u64;
         self.checkpoints.set(progress);
-        if progress.log_bytes >= CHECKPOINT_LOG_BYTES {
+        // Small segments are for little space: their log is kept short as well, but no checkpoint
+        // is written for less log than it is long itself.
+        let due = (2 * self.config.storage.segment_bytes).max(progress.file_bytes);
+        if progress.log_bytes >= due.min(CHECKPOINT_LOG_BYTES) {
+            self.checkpoint();
+        }
+    }
+
+    /// So many bytes come free with checkpoints: they are worth some, if they are more than the
+    /// checkpoints themselves.
+    pub(super) fn checkpoint_for_space(self: &Rc<Core>, bytes: u64) {
+        if bytes >= 2 * self.checkpoints.get().file_bytes {
             self.checkpoint();
         }
     }
@@ -44,8 +58,10 @@ impl Core {
     /// Begins a checkpoint, unless one is being written.
     pub fn checkpoint(self: &Rc<Core>) {
         let position = self.shard.borrow_mut().log().position();
-        let Some(position) = position.filter(|_| !self.checkpoints.get().running) else { return };
-        self.checkpoints.set(Progress { log_bytes: 0, running: true });
+        let progress = self.checkpoints.get();
+        let Some(position) = position.filter(|_| !progress.running) else { return };
+        let began = Some(self.clock.instant());
+        self.checkpoints.set(Progress { log_bytes: 0, running: true, began, ..progress });
         rt::spawn(Rc::clone(self).write_checkpoint(position));
     }
 
@@ -67,6 +83,7 @@ impl Core {
         let subscriptions = self.with_subscriptions(|subscriptions| subscriptions.snapshot());
         let last = self.shard.borrow_mut().log().last();
         let finished = encoder.finish(last, subscriptions.as_deref());
+        self.checkpoints.set(Progress { file_bytes: finished.bytes, ..self.checkpoints.get() });
         let durable = loop {
             let durable = self.shard.borrow_mut().log().position();
             match durable {
@@ -117,10 +134,14 @@ impl Core {
         match result {
             Ok(start) => {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");
+                let took = progress.began.map(|began| self.clock.instant() - began);
+                self.metrics.last_checkpoint.set(took.unwrap_or_default());
+                self.metrics.checkpoints.increment();
                 self.shard.borrow_mut().log().checkpoint_installed(start.segment);
             }
             Err(error) => {
                 tracing::error!(core = self.id, %error, "checkpoint failed");
+                self.metrics.checkpoint_failures.increment();
                 let core = Rc::clone(self);
                 rt::spawn(async move {
                     rt::sleep(RETRY_PAUSE).await;

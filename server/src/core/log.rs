@@ -44,6 +44,7 @@ impl Core {
     }
 
     async fn write(self: &Rc<Core>, mut group: Group, timer: Option<&Timer>) {
+        let began = self.clock.instant();
         loop {
             let file = match self.files.for_writing(self, group.segment) {
                 Ok(file) => file,
@@ -68,6 +69,7 @@ impl Core {
             }
         }
         let group_bytes = group.bytes.len();
+        self.count_group(&group, self.clock.instant() - began);
         self.pace_next(&group, timer);
         self.with_shard(|shard, now| {
             let placements = std::mem::take(&mut group.placements);
@@ -78,7 +80,15 @@ impl Core {
             let durable = shard.log().durable();
             shard.committed(durable, &placements, now);
         });
+        self.count_appended(group_bytes);
         self.checkpoint_if_due(group_bytes);
+    }
+
+    fn count_group(&self, group: &Group, took: Duration) {
+        let durable = self.shard.borrow_mut().log().durable();
+        self.metrics.group_write.record_time(took);
+        self.metrics.group_bytes.record(group.bytes.len() as u64);
+        self.metrics.group_records.record(group.last_lsn.0.saturating_sub(durable.0));
     }
 
     /// Whether a group should be written as soon as none is in flight.
@@ -141,9 +151,11 @@ impl Core {
     /// Makes durable what was acknowledged early.
     pub async fn sync_log(&self) {
         for (segment, file) in self.files.unsynced() {
+            let began = self.clock.instant();
             if let Err(error) = file.sync_data().await {
                 fatal("sync", segment, &error);
             }
+            self.metrics.sync.record_time(self.clock.instant() - began);
         }
     }
 }

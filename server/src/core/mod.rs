@@ -9,6 +9,7 @@ mod freeze;
 mod jobs;
 mod log;
 mod pace;
+pub mod seal;
 mod segments;
 mod tickets;
 
@@ -24,7 +25,8 @@ use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
 use crate::clock::{Clock, TICK};
-use crate::config::Config;
+use crate::compactor::Compactor;
+use crate::config::{Config, Limits};
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
@@ -32,9 +34,11 @@ use crate::helper::{Helper, Work};
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
+use crate::metrics::{Metrics, Snapshot};
 use crate::router;
 use crate::rt;
-use crate::shard::{Output, ReplyTo, Shard};
+use crate::shard::{self, Output, ReplyTo, Shard};
+use crate::shared::Shared;
 use crate::subscriptions::Subscriptions;
 pub use freeze::Frozen;
 use tickets::Tickets;
@@ -51,6 +55,8 @@ pub struct Core {
     pub id: CoreId,
     /// What was configured.
     pub config: Arc<Config>,
+    /// What of it can change while the server runs, as it is now.
+    pub limits: Limits,
     /// For parsing requests.
     pub parse: ParseContext,
     /// Time.
@@ -63,10 +69,18 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// Blocking disk work, on a thread of its own.
     pub helper: Helper,
+    /// Sealing, on another.
+    pub compactor: Compactor,
+    /// What of it is under way, and what was done.
+    pub compaction: seal::Compaction,
     /// Whether the server is stopping.
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// What this core counts.
+    pub metrics: Metrics,
+    /// Who watches the server.
+    pub shared: Shared,
     /// The most since memory was last given back.
     most_connections: Cell<usize>,
     /// As many as there were at the last tick.
@@ -105,8 +119,12 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Blocking disk work.
     pub helper: Helper,
+    /// Sealing.
+    pub compactor: Compactor,
     /// For the sockets of SSE readers.
     pub crowd: Crowd,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds this core's random numbers.
     pub seed: u64,
 }
@@ -115,17 +133,23 @@ impl Core {
     /// A core, not running yet.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Core> {
-        let Parts { id, cores, config, shard, subscriptions, outbox, helper, crowd, seed } = parts;
+        let Parts { id, cores, config, shard, subscriptions, outbox, .. } = parts;
+        let Parts { helper, compactor, crowd, seed, .. } = parts;
         Rc::new(Core {
             id,
+            limits: Limits::of(&config),
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
             crowd,
             deadlines: Deadlines::default(),
             helper,
+            compactor,
+            compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
+            metrics: Metrics::default(),
+            shared: parts.shared,
             most_connections: Cell::new(0),
             last_connections: Cell::new(0),
             cores,
@@ -188,6 +212,7 @@ impl Core {
 
     /// Takes a message from another thread.
     pub fn receive(self: &Rc<Core>, message: Message) {
+        self.metrics.messages.increment();
         match message {
             Message::Ask { from, ticket, op } => {
                 self.take_op(*op, ReplyTo { core: from, ticket });
@@ -316,7 +341,11 @@ impl Core {
             Note::CheckpointNow => self.checkpoint(),
             Note::Freeze(reply) => self.freeze(reply),
             Note::Thaw => self.thaw(),
+            Note::Compactor(done) => self.compactor_done(done),
             Note::Drain => self.drain(),
+            Note::Settings(config) => self.limits.set(&config),
+            // Whoever asked may have lost patience.
+            Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }
             | Note::Vanished(_)
             | Note::Control(_)
@@ -373,6 +402,18 @@ impl Core {
     /// Ends connections that wait for a request.
     pub fn end_idle_connections(&self) {
         self.deadlines.end_idle();
+    }
+
+    /// What the shard holds; for metrics.
+    #[must_use]
+    pub fn shard_facts(&self) -> shard::Facts {
+        self.shard.borrow().facts()
+    }
+
+    /// Messages that wait for room in another core's mailbox.
+    #[must_use]
+    pub fn outbox_depth(&self) -> usize {
+        self.outbox.depth()
     }
 
     /// The newest record and whether it is durable; for tests and metrics.

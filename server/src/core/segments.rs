@@ -22,6 +22,8 @@ const SPARES: usize = 2;
 #[derive(Default)]
 pub(super) struct Segments {
     under_way: Cell<bool>,
+    /// The request under way names a free segment to use.
+    recycling: Cell<bool>,
     spares: RefCell<Vec<SegmentRef>>,
 }
 
@@ -44,6 +46,7 @@ impl Core {
             return;
         }
         let recycle = self.take_spare();
+        self.segments.recycling.set(recycle.is_some());
         let request = SegmentRequest { segment, bytes, salt: self.random(), recycle };
         self.helper.send(Work::Segment { core: self.id, request });
     }
@@ -54,10 +57,14 @@ impl Core {
         result: Result<PreparedSegment, IoFailure>,
         spare: Option<SegmentRef>,
     ) {
+        let recycled = self.segments.recycling.get() && spare.is_none();
         self.segments.spares.borrow_mut().extend(spare);
         match result {
             Ok(segment) => {
                 self.segments.under_way.set(false);
+                self.metrics.segments_made.increment();
+                self.metrics.segments_recycled.add(u64::from(recycled));
+                self.shared.health.set_disk_full(self.id, false);
                 self.with_shard(|shard, _| {
                     shard.set_disk_full(false);
                     shard.log().provide_segment(segment);
@@ -70,6 +77,8 @@ impl Core {
             }
             Err(error) => {
                 tracing::error!(%error, "no segment could be made; appends are refused until one can");
+                self.metrics.segment_failures.increment();
+                self.shared.health.set_disk_full(self.id, true);
                 self.with_shard(|shard, _| shard.set_disk_full(true));
                 let core = Rc::clone(self);
                 rt::spawn(async move {
@@ -81,14 +90,29 @@ impl Core {
         }
     }
 
+    /// Free segments kept for recycling; for metrics.
+    pub fn free_segments(&self) -> usize {
+        self.segments.spares.borrow().len()
+    }
+
     fn take_spare(&self) -> Option<SegmentRef> {
+        self.remove_spares();
+        self.segments.spares.borrow_mut().pop()
+    }
+
+    /// Removes free segments that are not kept for recycling.
+    pub(super) fn remove_spares(&self) {
         let mut spares = self.segments.spares.borrow_mut();
-        spares.extend(self.shard.borrow_mut().log().take_free());
+        for segment in self.shard.borrow_mut().log().take_free() {
+            self.files.close(segment);
+            spares.push(segment);
+        }
         while spares.len() > SPARES {
             if let Some(segment) = spares.pop() {
+                self.metrics.segments_removed.increment();
+                self.count_reclaimed(self.config.storage.segment_bytes);
                 self.helper.send(Work::RemoveSegment(segment));
             }
         }
-        spares.pop()
     }
 }

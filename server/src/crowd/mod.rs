@@ -18,7 +18,7 @@ mod watch;
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use thalweg_proto::cursor;
@@ -41,6 +41,8 @@ struct Inner {
     sends: Sends,
     table: Table,
     sweep: Sweep,
+    /// When the first of those who stand in the line was called, about.
+    called: Option<Instant>,
 }
 
 impl Crowd {
@@ -48,7 +50,12 @@ impl Crowd {
     pub fn new(driver: rt::Driver) -> std::io::Result<(Crowd, SendsReady)> {
         let (sends, ready) = Sends::new(driver)?;
         Ok((
-            Crowd(RefCell::new(Inner { sends, table: Table::default(), sweep: Sweep::default() })),
+            Crowd(RefCell::new(Inner {
+                sends,
+                table: Table::default(),
+                sweep: Sweep::default(),
+                called: None,
+            })),
             ready,
         ))
     }
@@ -70,13 +77,28 @@ impl Crowd {
         inner.reap(core);
         let cursor = cursor::current(core.clock.now());
         let line = &core.fanout.ready;
-        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, core.clock.instant());
+        let now = core.clock.instant();
+        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
+        if !line.is_empty() {
+            inner.called.get_or_insert(now);
+        }
         for _ in 0..looks {
             let Some(number) = line.pop() else { break };
             inner.look(core, number, cursor);
         }
-        match inner.sweep.looked(looks, line.len(), core.clock.instant()) {
-            Some(rest) => turn_after(core, rest),
+        let now = core.clock.instant();
+        let rest = inner.sweep.looked(looks, line.len(), now);
+        if looks > 0
+            && inner.sweep.is_over()
+            && let Some(called) = inner.called.take()
+        {
+            core.metrics.fanout.record_time(now - called);
+        }
+        match rest {
+            Some(rest) => {
+                core.metrics.fanout_rests.increment();
+                turn_after(core, rest);
+            }
             None if looks == 0 || line.is_empty() => {}
             None if inner.sends.nudge().is_ok() => {}
             None => turn_after(core, RETRY_PAUSE),
@@ -172,7 +194,10 @@ impl Inner {
                 member.next = frame.next;
                 member.over = frame.closed;
                 member.look_again = !frame.all;
-                frame.bytes(member.chunked)
+                let bytes = frame.bytes(member.chunked);
+                core.metrics.frames.increment();
+                core.metrics.frame_bytes.add(bytes.len() as u64);
+                bytes
             }
         };
         self.begin(core, number, bytes);

@@ -21,6 +21,7 @@ use crate::shard::page::Page;
 pub(super) fn fetch(core: &Rc<Core>, number: u32, member: &mut Member) {
     let Some(follower) = &member.follower else { return };
     member.state = State::Fetching;
+    core.metrics.fanout_pages.increment();
     let request = ReadRequest {
         path: follower.path().clone(),
         from: ReadFrom::At(member.next),

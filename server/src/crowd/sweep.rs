@@ -50,6 +50,11 @@ impl Sweep {
         Some(took.min(MOST_REST))
     }
 
+    /// Whether everybody who stood in the line when the sweep began has been looked at.
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
     /// The rest is over.
     pub(super) fn rested(&mut self) {
         self.resting = false;

@@ -135,6 +135,12 @@ impl Fanout {
         self.streams.borrow().values().map(|stream| stream.readers.borrow().len()).sum()
     }
 
+    /// Memory of all windows.
+    #[must_use]
+    pub fn window_bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
     fn forget(&self, stream: &LiveStream) {
         stream.window.borrow_mut().clear();
         stream.frames.borrow_mut().clear();

@@ -16,9 +16,12 @@ use thalweg_proto::subscription::Interest;
 use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
+use crate::compactor::Done;
+use crate::config::Config;
 use crate::control::ControlEvent;
 use crate::core::Frozen;
 use crate::fanout::batch::LiveBatch;
+use crate::metrics::Snapshot;
 use crate::shard::page::Page;
 use crate::shard::range::{Range, RangeRequest};
 use crate::subscriptions::Wanted;
@@ -142,6 +145,12 @@ pub enum Note {
     Freeze(std::sync::mpsc::Sender<Frozen>),
     /// Write again.
     Thaw,
+    /// Say what you have counted, to whoever asks.
+    Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
+    /// The configuration was read again: take over what can change.
+    Settings(Arc<Config>),
+    /// From the compactor: a step of a sealing is done.
+    Compactor(Done),
     /// Finish what is under way and stop.
     Drain,
 }

@@ -81,6 +81,17 @@ impl Post {
         }
     }
 
+    /// Messages that wait in a core's mailbox.
+    #[must_use]
+    pub fn depth(&self, core: CoreId) -> usize {
+        self.slots[core].queues.iter().map(ArrayQueue::len).sum()
+    }
+
+    /// As [`Post::send_from_outside`], but gives the message back if there is no room.
+    pub fn try_send_from_outside(&self, to: CoreId, message: Message) -> Result<(), Message> {
+        self.try_send(self.cores(), to, message)
+    }
+
     fn try_send(&self, from: usize, to: CoreId, message: Message) -> Result<(), Message> {
         let slot = &self.slots[to];
         slot.queues[from].push(message)?;
@@ -123,6 +134,12 @@ impl Outbox {
     /// Whether something waits for room.
     pub fn is_behind(&self) -> bool {
         self.waiting.borrow().iter().any(|waiting| !waiting.is_empty())
+    }
+
+    /// How many messages wait for room.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.waiting.borrow().iter().map(VecDeque::len).sum()
     }
 
     /// Sends what had to wait, as far as there is room. True if something still waits.

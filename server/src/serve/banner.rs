@@ -1,13 +1,14 @@
 //! What runs where, said once at the start.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 use super::open::Summary;
 use crate::config::{Config, Durability};
 use crate::rt::Driver;
 
 /// Prints the banner to the standard output. Scripts wait for its first line.
-pub(super) fn print(config: &Config, driver: Driver, found: &Summary) {
+pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Option<SocketAddr>) {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = String::new();
     for address in &config.listen {
@@ -43,6 +44,9 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary) {
         "  limits      {} connections, bodies up to {} bytes\n",
         config.limits.max_connections, config.limits.max_body_bytes
     ));
+    if let Some(admin) = admin {
+        text.push_str(&format!("  admin       http://{admin}/metrics, /healthz, /readyz\n"));
+    }
     if config.listen.iter().any(|address| !address.ip().is_loopback()) {
         text.push_str(
             "  WARNING     plain HTTP without access control on a public address: anybody who \

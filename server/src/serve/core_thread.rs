@@ -78,14 +78,20 @@ impl CoreThread {
 }
 
 async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr) {
-    let capacity = core.config.limits.max_connections.div_ceil(core.cores());
+    let is_full =
+        || core.connections.get() >= core.limits.get().max_connections.div_ceil(core.cores());
     loop {
         match listener.accept().await {
-            Ok((socket, _)) if core.connections.get() >= capacity => {
+            Ok((socket, _)) if is_full() => {
+                core.metrics.turned_away.increment();
                 rt::spawn(conn::turn_away(Rc::clone(&core), socket));
             }
-            Ok((socket, _)) => rt::spawn(conn::serve(Rc::clone(&core), socket)),
+            Ok((socket, _)) => {
+                core.metrics.accepted.increment();
+                rt::spawn(conn::serve(Rc::clone(&core), socket));
+            }
             Err(error) => {
+                core.metrics.accept_errors.increment();
                 tracing::warn!(core = core.id, %address, %error, "accept failed");
                 rt::sleep(ACCEPT_PAUSE).await;
             }

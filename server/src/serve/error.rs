@@ -8,6 +8,8 @@ use thalweg_proto::path::StreamPath;
 use thalweg_storage::RecoveryError;
 use thalweg_storage::data_dir::DataDirError;
 
+use crate::access_log::Target;
+
 /// See the module.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -27,6 +29,25 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The admin listener cannot be had.
+    #[error(
+        "the admin listener cannot listen on {address}: {source}; choose another address with \
+         --admin, or --admin off"
+    )]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The access log cannot be written.
+    #[error("the access log {target} cannot be opened: {source}; see --access-log")]
+    AccessLog {
+        /// Where it was to go.
+        target: Target,
         /// Why.
         source: io::Error,
     },

@@ -4,7 +4,10 @@ pub(crate) mod backups;
 mod banner;
 mod core_thread;
 mod error;
+mod notify;
 pub mod open;
+mod operator;
+mod reload;
 mod signals;
 pub mod start;
 
@@ -17,27 +20,40 @@ pub use error::StartError;
 use rand::Rng;
 use thalweg_storage::{Disk, RealDisk};
 
-use crate::config::{Config, IoDriver};
+use crate::compactor::{Compactor, Desk as SealDesk};
+use crate::config::{Config, IoDriver, ServeArgs};
 use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
+use crate::shared::Shared;
 use crate::subscriptions::Control;
 use core_thread::CoreThread;
-use signals::Signals;
+use operator::Operator;
 use start::{Running, Start};
 
-/// Runs a server until it is told to stop by SIGTERM or SIGINT.
-pub fn run(config: Config) -> Result<(), StartError> {
+/// Runs a server until it is told to stop by SIGTERM or SIGINT. The configuration came out of
+/// `args`, and is read from there again at SIGHUP.
+pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
-    let signals = Signals::catch();
     let driver = choose_driver(config.io)?;
+    let shared = Shared::new(config.durability, config.cores.len());
+    let mut operator = Operator::start(&config, args, driver, &shared)?;
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
     let lock = open::lock(&config)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
+    let hold = opened.layout.as_ref().map(|layout| layout.file_hold()).unwrap_or_default();
+    let seal_desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores).with_hold(hold);
+    let compactor = match &opened.layout {
+        Some(_) => {
+            let rate = config.storage.compaction_bytes_per_second;
+            Compactor::start(seal_desk, rate, post.clone()).map_err(StartError::Thread)?
+        }
+        None => Compactor::new().0,
+    };
     let desk = Desk::new(disk, &config.data_dir, opened.layout.clone());
     let helper = Helper::start(&config.data_dir, desk, post.clone()).map_err(StartError::Thread)?;
     let (ready, readiness) = mpsc::channel();
@@ -57,6 +73,8 @@ pub fn run(config: Config) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
+            shared: shared.clone(),
+            compactor: compactor.clone(),
             seed: random.random(),
         };
         let thread = CoreThread { start, running: Arc::clone(&running) };
@@ -67,9 +85,11 @@ pub fn run(config: Config) -> Result<(), StartError> {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
     let backups = backups::start(&config.data_dir, opened.layout, &post);
-    banner::print(&config, driver, &opened.summary);
-    signals.wait();
+    operator.serving(&post, &opened.summary);
+    banner::print(&config, driver, &opened.summary, operator.admin);
+    operator.wait();
     stop(&post, threads);
+    operator.end();
     drop(backups);
     drop(lock);
     Ok(())

@@ -9,6 +9,7 @@ use std::time::Duration;
 use thalweg_storage::recovery::StoredSubscriptions;
 
 use super::StartError;
+use crate::compactor::Compactor;
 use crate::config::Config;
 use crate::core::{Core, Parts};
 use crate::crowd::{self, Crowd};
@@ -16,6 +17,7 @@ use crate::helper::Helper;
 use crate::mailbox::{Inbox, Outbox, Post};
 use crate::rt::{self, Driver};
 use crate::shard::Shard;
+use crate::shared::Shared;
 use crate::subscriptions::{Control, Subscriptions};
 
 /// How often a draining core looks whether it is done.
@@ -54,6 +56,10 @@ pub struct Start {
     pub control: Control,
     /// Blocking disk work.
     pub helper: Helper,
+    /// Who watches the server.
+    pub shared: Shared,
+    /// Sealing.
+    pub compactor: Compactor,
     /// Seeds its random numbers.
     pub seed: u64,
 }
@@ -61,8 +67,7 @@ pub struct Start {
 impl Start {
     /// Builds the core and starts its tasks on this thread.
     pub fn start(self) -> Result<Rc<Core>, StartError> {
-        let Start { core: id, config, driver, post, inbox, shard, control, helper, seed, .. } =
-            self;
+        let Start { core: id, config, driver, post, inbox, shard, control, .. } = self;
         let stored = self.subscriptions.as_ref();
         let subscriptions =
             stored.map(|stored| Subscriptions::restore(stored, control)).transpose()?;
@@ -75,14 +80,17 @@ impl Start {
             shard,
             subscriptions,
             outbox: Outbox::new(post, id),
-            helper,
+            helper: self.helper,
+            compactor: self.compactor,
             crowd,
-            seed,
+            shared: self.shared,
+            seed: self.seed,
         };
         let core = Core::new(parts);
         rt::spawn(receive(Rc::clone(&core), inbox));
         rt::spawn(Rc::clone(&core).run_log());
         rt::spawn(Rc::clone(&core).run_ticks());
+        rt::spawn(Rc::clone(&core).run_compaction());
         crowd::start(&core, sends_ready);
         core.with_shard(|shard, now| shard.purge_unreferenced(now));
         crate::subscriptions::start(&core);
@@ -104,7 +112,7 @@ pub async fn drain(core: &Rc<Core>, running: &Running) {
         core.drain_begins.notified().await;
     }
     let now = || core.clock.instant();
-    let patience = core.config.limits.drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
+    let patience = core.limits.get().drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
     let deadline = now() + patience;
     while core.connections.get() > 0 && now() < deadline {
         core.end_idle_connections();

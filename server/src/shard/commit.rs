@@ -30,6 +30,11 @@ impl HotTail {
     pub(super) fn new(budget: usize, evicts: bool) -> HotTail {
         HotTail { order: VecDeque::new(), bytes: 0, budget, evicts }
     }
+
+    /// Bytes kept, with what they cost beside themselves.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// News of one stream within a batch of commits.
@@ -104,6 +109,10 @@ impl Shard {
         let len = commit.payload.bytes.len();
         slot.reveal(commit.position, &commit.payload);
         slot.visible_closed |= commit.closes;
+        if len > 0 {
+            self.counters.appended_records += 1;
+            self.counters.appended_bytes += len as u64;
+        }
         self.trims.watch(slot);
         if len > 0 && self.hot.evicts {
             self.hot.bytes += len + HOT_OVERHEAD_BYTES;

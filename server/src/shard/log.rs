@@ -99,7 +99,9 @@ impl Log {
     /// A group is as durable as configured.
     pub fn written(&mut self, group: Group) {
         if let Log::Durable { writer, segments, .. } = self {
-            segments.started(group.segment);
+            if let Some(current) = writer.current_segment() {
+                segments.started(current.segment, current.bytes);
+            }
             writer.written(group);
         }
     }
@@ -151,9 +153,39 @@ impl Log {
 
     /// A checkpoint begins.
     pub fn checkpoint_begins(&mut self) {
-        if let Log::Durable { deleted, .. } = self {
+        if let Log::Durable { segments, deleted, .. } = self {
             deleted.before_begin.append(&mut deleted.since_begin);
+            segments.checkpoint_begins();
         }
+    }
+
+    /// How many segments hold something, and how many bytes in them some stream still has.
+    #[must_use]
+    pub fn usage(&self) -> (u64, u64) {
+        match self {
+            Log::Durable { segments, .. } => {
+                segments.iter().fold((0, 0), |(count, sum), (_, held)| (count + 1, sum + held.live))
+            }
+            Log::Memory { .. } => (0, 0),
+        }
+    }
+
+    /// What the segments hold.
+    pub fn segments(&mut self) -> Option<&mut SegmentTable> {
+        match self {
+            Log::Durable { segments, .. } => Some(segments),
+            Log::Memory { .. } => None,
+        }
+    }
+
+    /// Bytes that only wait for checkpoints before their space can be used again.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        let Log::Durable { writer, segments, deleted } = self else { return 0 };
+        let extents = deleted.before_begin.iter().chain(&deleted.since_begin);
+        let spans = extents.flat_map(Extents::iter);
+        let deleted: u64 = spans.map(|span| u64::from(span.location.record_len)).sum();
+        deleted + segments.waiting_bytes(writer.durable_position().segment)
     }
 
     /// Which log it is.

@@ -21,6 +21,7 @@ mod pending;
 pub mod range;
 mod read;
 mod retention;
+mod seal;
 mod slot;
 mod streams;
 
@@ -48,6 +49,7 @@ use streams::Streams;
 pub use log::Log;
 pub use pending::ReplyTo;
 pub use range::Collector;
+pub use seal::SealCursor;
 pub use slot::Slot;
 
 /// Something that the shard cannot do by itself.
@@ -108,8 +110,45 @@ pub struct Shard {
     hot: commit::HotTail,
     expiries: expiry::Expiries,
     trims: retention::Trims,
+    /// Soft-deleted streams that were recovered.
+    hidden: Vec<StreamId>,
     watch: Arc<Interest>,
     disk_full: bool,
+    counters: Counters,
+}
+
+/// What a shard counts, for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Records with data that became visible.
+    pub appended_records: u64,
+    /// Their bytes.
+    pub appended_bytes: u64,
+    /// Reads answered from memory.
+    pub hot_reads: u64,
+    /// Reads that needed the log or another core.
+    pub cold_reads: u64,
+}
+
+/// What a shard holds and has counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Streams.
+    pub streams: u64,
+    /// Bytes of the hot tail.
+    pub hot_bytes: u64,
+    /// Records not durable yet.
+    pub pending_records: u64,
+    /// Bytes not written yet.
+    pub pending_bytes: u64,
+    /// Segments that hold something.
+    pub segments: u64,
+    /// Bytes in them that a stream still has.
+    pub live_bytes: u64,
+    /// Whether appends are refused for want of space.
+    pub disk_full: bool,
+    /// What was counted.
+    pub counters: Counters,
 }
 
 impl Shard {
@@ -118,30 +157,36 @@ impl Shard {
     pub fn new(
         config: ShardConfig,
         log: Log,
-        recovered: Vec<Slot>,
+        recovered: impl IntoIterator<Item = Slot>,
         max_id: StreamId,
         now: Timestamp,
     ) -> Shard {
-        let mut recovered = recovered;
         let mut expiries = expiry::Expiries::default();
         let mut trims = retention::Trims::new(config.retention);
-        for slot in &mut recovered {
-            expiry::forgive_unlogged_reads(slot, now);
-            expiries.watch(slot);
+        let mut hidden = Vec::new();
+        // One pass over what may be a million streams.
+        let recovered = recovered.into_iter().map(|mut slot| {
+            expiry::forgive_unlogged_reads(&mut slot, now);
+            expiries.watch(&slot);
             trims.adopt(&mut slot.state);
-            trims.watch(slot);
-        }
+            trims.watch(&mut slot);
+            hidden.extend(slot.soft_deleted().then_some(slot.state.id));
+            slot
+        });
+        let streams = Streams::new(config.core, recovered, max_id);
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
             config,
-            streams: Streams::new(config.core, recovered, max_id),
+            streams,
             log,
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
             trims,
+            hidden,
             watch: Arc::default(),
             disk_full: false,
+            counters: Counters::default(),
         }
     }
 
@@ -203,6 +248,22 @@ impl Shard {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// For metrics.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let (segments, live_bytes) = self.log.usage();
+        Facts {
+            streams: self.len() as u64,
+            hot_bytes: self.hot.bytes() as u64,
+            pending_records: self.log.pending_records(),
+            pending_bytes: self.log.pending_bytes() as u64,
+            segments,
+            live_bytes,
+            disk_full: self.disk_full,
+            counters: self.counters,
+        }
     }
 
     fn owner(&self, path: &StreamPath) -> CoreId {

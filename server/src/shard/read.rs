@@ -69,11 +69,18 @@ impl Shard {
         let answer = match &plan.runs[..] {
             [] => Ok(Source::Hot(Range { pieces: Pieces::new(), end: slot.visible_tail })),
             [run] if run.id == slot.state.id => locate(slot, run),
-            _ => return self.outputs.push_back(Output::Job(Job::Page(plan, to))),
+            _ => {
+                self.counters.cold_reads += 1;
+                return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
+            }
         };
         let answer = match answer {
-            Ok(Source::Hot(range)) => Ok(Box::new(plan.finish_with(range))),
+            Ok(Source::Hot(range)) => {
+                self.counters.hot_reads += 1;
+                Ok(Box::new(plan.finish_with(range)))
+            }
             Ok(Source::Cold(_)) => {
+                self.counters.cold_reads += 1;
                 return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
             }
             Err(problem) => Err(problem),
@@ -96,6 +103,12 @@ impl Shard {
             }
             Err(problem) => self.reply(to, Answer::Range(Err(problem))),
         }
+    }
+
+    /// Where a range is by now, after its bytes were not found where they had been; `None` if the
+    /// stream is gone.
+    pub fn locate_again(&self, request: &RangeRequest) -> Option<Result<Source, Box<Problem>>> {
+        self.streams.get(request.id).map(|slot| locate(slot, request))
     }
 
     /// A core has a live reader from the page on that is read now: nothing after it is missed.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::{Corruption, Finding, RecoveryError};
+use super::files::logs;
 use super::log::RecoveredLog;
 use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
 use crate::layout::{CHECKPOINTS_NAME, Layout, checkpoint_name};
-use crate::location::{LogId, SegmentRef};
+use crate::location::SegmentRef;
+use crate::parallel;
 
 /// For each segment in which a stream has bytes: how many bytes the file must have.
 pub(super) type Usage = BTreeMap<SegmentRef, u64>;
@@ -17,14 +19,15 @@ pub(super) type Usage = BTreeMap<SegmentRef, u64>;
 pub(super) fn check_segments(
     disk: &dyn Disk,
     data_dir: &Path,
+    threads: usize,
     logs: &[RecoveredLog],
 ) -> Result<Usage, RecoveryError> {
     let mut usage = Usage::new();
-    let streams = logs.iter().flat_map(|log| &log.streams);
-    for location in streams.flat_map(|stream| stream.extents.iter()).map(|span| span.location) {
-        let end = u64::from(location.file_offset) + u64::from(location.record_len);
-        let needed = usage.entry(location.segment).or_default();
-        *needed = end.max(*needed);
+    for part in parallel::each(threads, logs.iter().collect(), usage_of) {
+        for (segment, needed) in part {
+            let all = usage.entry(segment).or_default();
+            *all = needed.max(*all);
+        }
     }
     for (segment, needed) in &usage {
         let path = segment.path(data_dir);
@@ -40,23 +43,34 @@ pub(super) fn check_segments(
     Ok(usage)
 }
 
-/// Removes what nothing refers to: segments of earlier layouts without live bytes, checkpoints
-/// that are not named, temporary files.
+fn usage_of(log: &RecoveredLog) -> Usage {
+    let mut usage = Usage::new();
+    let spans = log.streams.iter().flat_map(|stream| stream.extents.iter());
+    for location in spans.map(|span| span.location) {
+        let end = u64::from(location.file_offset) + u64::from(location.record_len);
+        let needed = usage.entry(location.segment).or_default();
+        *needed = end.max(*needed);
+    }
+    usage
+}
+
+/// Removes what nothing refers to: unfinished files, checkpoints that are not named, and, if no
+/// checkpoint is left that was not read, segments of earlier layouts without live bytes. Otherwise
+/// that one may still need them, and the cores find out together when they can go.
 pub(super) fn remove_leftovers(
     disk: &dyn Disk,
     data_dir: &Path,
     layout: &Layout,
     usage: &Usage,
 ) -> Result<(), IoFailure> {
-    for name in disk.list(data_dir).context("list", data_dir)? {
-        let Some(log) = LogId::of_dir_name(&name) else { continue };
-        if layout.cores.iter().any(|core| core.log == log) {
-            continue;
-        }
+    let all_read = layout.cores.iter().all(|core| core.previous.is_none());
+    for log in logs(disk, data_dir)? {
+        let earlier = layout.cores.iter().all(|core| core.log != log);
         let dir = log.dir(data_dir);
         for file in disk.list(&dir).context("list", &dir)? {
-            let Some(number) = SegmentRef::number_of(&file) else { continue };
-            if !usage.contains_key(&SegmentRef { log, number }) {
+            let segment = SegmentRef::of_file_name(log, &file);
+            let unused = segment.is_some_and(|segment| !usage.contains_key(&segment));
+            if file.ends_with(".seg.tmp") || (unused && earlier && all_read) {
                 remove(disk, &dir.join(file))?;
             }
         }

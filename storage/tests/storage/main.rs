@@ -6,6 +6,8 @@ mod faults;
 mod fuzz;
 mod golden;
 mod model;
+mod seal;
+mod sealing;
 mod suite;
 mod tail;
 mod world;

@@ -14,7 +14,7 @@ use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef}
 
 use crate::world::{World, place, small_config};
 
-fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
+pub(crate) fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
     let memory: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     test(&memory, Path::new("/data"));
     let real: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -31,7 +31,7 @@ pub(crate) fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result
     World::open(disk, dir, cores, config, 42).map_err(|error| error.to_string())
 }
 
-fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
+pub(crate) fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     let id = StreamId(world.next_id);
     world.next_id += 1;
     let path = StreamPath::new(&format!("s/{}", id.0)).unwrap();

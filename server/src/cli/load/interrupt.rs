@@ -11,7 +11,7 @@ use crate::signals;
 /// one ends the program at once, with the exit code that a shell gives to that signal.
 pub(super) fn stop_on_signal(stop: &Stop) {
     let stop = stop.clone();
-    let caught = signals::catch(move |number| {
+    let caught = signals::catch(signals::TO_END.to_vec(), move |number| {
         if stop.is_stopped() {
             live::give_back_terminal();
             std::process::exit(128 + number);

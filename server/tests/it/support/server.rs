@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -23,6 +23,7 @@ pub(crate) struct Server {
     data_dir: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
     arguments: Vec<String>,
     process: Option<(Child, BufReader<ChildStdout>)>,
 }
@@ -63,6 +64,17 @@ impl Server {
         server
     }
 
+    /// As [`Server::start`], with these variables in its environment.
+    pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, String)]) -> Server {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let mut server = Server::in_directory(directory, arguments);
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), value.into()));
+        server.environment = environment.collect();
+        server.launch();
+        server
+    }
+
     fn in_directory(directory: TempDir, arguments: Vec<String>) -> Server {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         Server {
@@ -70,6 +82,7 @@ impl Server {
             data_dir: None,
             environment: Vec::new(),
             address,
+            admin: None,
             arguments,
             process: None,
         }
@@ -84,8 +97,12 @@ impl Server {
 
     /// SIGTERM, without waiting for the end.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         let (child, _) = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(child), Signal::TERM).expect("signalled");
+        kill_process(Pid::from_child(child), signal).expect("signalled");
     }
 
     /// The end of a server that was told to stop.
@@ -119,6 +136,14 @@ impl Server {
             panic!("no banner but {banner:?}; the log:\n{}", self.log());
         };
         self.address = address;
+        if self.arguments.iter().any(|word| word.starts_with("--admin") && !word.ends_with("off")) {
+            let of_admin = |line: &str| {
+                let (address, _) = line.strip_prefix("  admin       http://")?.split_once('/')?;
+                address.parse().ok()
+            };
+            let mut lines = stdout.by_ref().lines().map_while(Result::ok);
+            self.admin = lines.find_map(|line| of_admin(&line));
+        }
         self.process = Some((child, stdout));
     }
 
@@ -146,6 +171,12 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin listener is, if `--admin` was given.
+    #[track_caller]
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.expect("an admin listener")
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -213,6 +244,10 @@ impl Server {
         command.arg(format!("--listen={}", self.address));
         if !self.arguments.iter().any(|word| word.starts_with("--cores")) {
             command.arg("--cores=1");
+        }
+        // Many servers run at once, and one alone can have the default address.
+        if !self.arguments.iter().any(|word| word.starts_with("--admin")) {
+            command.arg("--admin=off");
         }
         command.args(&self.arguments);
         command

@@ -1,0 +1,94 @@
+//! What is written down about a request while it is answered: counts always, a line in the access
+//! log where there is one.
+//!
+//! A request has a name only where there is an access log: the one that the client gave in
+//! `X-Request-Id`, if it is sane, otherwise one made here. The answer carries it.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use http::Method;
+use thalweg_proto::headers;
+use thalweg_proto::http1::{RequestHead, Version};
+use thalweg_proto::response::Response;
+
+use crate::access_log::{Entry, RequestId};
+use crate::core::Core;
+use crate::metrics::Operation;
+
+/// A request that is being answered.
+pub(super) struct Exchange {
+    operation: Operation,
+    /// When an append began; of anything else only if it is to be logged.
+    began: Option<Instant>,
+    logged: Option<Box<Logged>>,
+}
+
+/// What the access log needs to know of it.
+struct Logged {
+    id: RequestId,
+    peer: Option<SocketAddr>,
+    method: Method,
+    path: Box<str>,
+    protocol: &'static str,
+    request_bytes: u64,
+}
+
+impl Exchange {
+    /// A request has arrived whole; `peer` is asked only if it is to be logged.
+    pub(super) fn begin(
+        core: &Core,
+        operation: Operation,
+        head: &RequestHead,
+        request_bytes: usize,
+        peer: impl FnOnce() -> Option<SocketAddr>,
+    ) -> Exchange {
+        let logged = core.limits.access().map(|_| {
+            let given = head.fields.get(headers::X_REQUEST_ID).and_then(RequestId::parse);
+            Box::new(Logged {
+                id: given.unwrap_or_else(|| RequestId::random([core.random(), core.random()])),
+                peer: peer(),
+                method: head.method.clone(),
+                path: head.path().into(),
+                protocol: match head.version {
+                    Version::Http10 => "HTTP/1.0",
+                    Version::Http11 => "HTTP/1.1",
+                },
+                request_bytes: request_bytes as u64,
+            })
+        });
+        let timed = operation == Operation::Append || logged.is_some();
+        Exchange { operation, began: timed.then(|| core.clock.instant()), logged }
+    }
+
+    /// Here is the answer.
+    pub(super) fn end(self, core: &Core, response: &mut Response) {
+        core.metrics.answered(self.operation, response);
+        let took = self.began.map(|began| core.clock.instant() - began).unwrap_or_default();
+        if self.operation == Operation::Append {
+            core.metrics.append.record_time(took);
+        }
+        let Some(logged) = self.logged else { return };
+        response.fields.push((headers::X_REQUEST_ID, logged.id.as_str().to_owned().into()));
+        let sample = core.limits.access();
+        if !sample.is_some_and(|share| share.takes(core.random())) {
+            return;
+        }
+        let Logged { id, peer, method, path, protocol, request_bytes } = *logged;
+        core.shared.access_log.push(Entry {
+            at: core.clock.now(),
+            id,
+            peer,
+            method,
+            path,
+            protocol,
+            operation: self.operation,
+            status: response.status.as_u16(),
+            code: response.problem,
+            request_bytes,
+            response_bytes: response.body_len() as u64,
+            took,
+            core: core.id,
+        });
+    }
+}

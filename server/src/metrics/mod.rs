@@ -1,0 +1,150 @@
+//! What a core counts, and how it is told.
+//!
+//! Each core owns one [`Metrics`]: plain cells, because only its thread touches them. No atomics,
+//! no locks and no allocation where requests pass. Whoever wants to know sends the core a message
+//! ([`crate::mailbox::message::Note::Snapshot`]) and gets a [`Snapshot`], which [`render`] turns
+//! into text.
+//!
+//! Invariant: counters only rise. Deliberately absent: rates and quantiles, which the reader
+//! computes, and labels that a client can choose, which would have no bound.
+
+pub mod families;
+pub mod histogram;
+mod operation;
+pub mod process;
+pub mod render;
+mod snapshot;
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use thalweg_proto::response::Response;
+
+pub use operation::Operation;
+pub use snapshot::{Sample, Snapshot, Value};
+
+use histogram::{Counts, Sizes, Times};
+use operation::OPERATIONS;
+
+/// A number that only rises.
+#[derive(Default)]
+pub struct Counter(Cell<u64>);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, more: u64) {
+        self.0.set(self.0.get() + more);
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// Classes of statuses: 2xx to 5xx.
+const CLASSES: usize = 4;
+
+/// What one core counts.
+#[derive(Default)]
+pub struct Metrics {
+    requests: [[Counter; CLASSES]; OPERATIONS],
+    /// Few: the codes are constants of the program.
+    refusals: RefCell<Vec<(&'static str, u64)>>,
+    /// From a parsed append to its answer.
+    pub append: Times,
+    /// Bytes of response bodies.
+    pub response_bytes: Counter,
+    /// Connections accepted.
+    pub accepted: Counter,
+    /// Connections refused for want of room.
+    pub turned_away: Counter,
+    /// Failures to accept.
+    pub accept_errors: Counter,
+    /// Long-polls that wait.
+    pub long_polls: Cell<usize>,
+    /// From readers being called to all of them having been looked after.
+    pub fanout: Times,
+    /// Frames handed to the kernel.
+    pub frames: Counter,
+    /// Their bytes.
+    pub frame_bytes: Counter,
+    /// Pages for readers that had fallen behind.
+    pub fanout_pages: Counter,
+    /// Pauses of the fan-out.
+    pub fanout_rests: Counter,
+    /// Writes of groups.
+    pub group_write: Times,
+    /// Syncs apart from writes.
+    pub sync: Times,
+    /// Records of groups.
+    pub group_records: Counts,
+    /// Bytes of groups.
+    pub group_bytes: Sizes,
+    /// Bytes read from the log.
+    pub log_read_bytes: Counter,
+    /// Segments made ready.
+    pub segments_made: Counter,
+    /// Those made out of free ones.
+    pub segments_recycled: Counter,
+    /// Free ones removed.
+    pub segments_removed: Counter,
+    /// Those that could not be made.
+    pub segment_failures: Counter,
+    /// Checkpoints installed.
+    pub checkpoints: Counter,
+    /// Checkpoints that failed.
+    pub checkpoint_failures: Counter,
+    /// How long the newest one took.
+    pub last_checkpoint: Cell<Duration>,
+    /// Messages received.
+    pub messages: Counter,
+}
+
+impl Metrics {
+    /// A request was answered.
+    pub fn answered(&self, operation: Operation, response: &Response) {
+        self.count(operation, response.status.as_u16());
+        self.response_bytes.add(response.body_len() as u64);
+        if let Some(code) = response.problem {
+            self.refused(code);
+        }
+    }
+
+    /// A request was answered with a status and a body that is sent bit by bit.
+    pub fn count(&self, operation: Operation, status: u16) {
+        let class = usize::from(status / 100).clamp(2, 5) - 2;
+        self.requests[operation as usize][class].increment();
+    }
+
+    /// Something was refused, with the code of its problem document.
+    pub fn refused(&self, code: &'static str) {
+        let mut refusals = self.refusals.borrow_mut();
+        match refusals.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => refusals.push((code, 1)),
+        }
+    }
+
+    /// A long-poll begins to wait; it ends when this is dropped.
+    #[must_use]
+    pub fn long_poll(&self) -> LongPolling<'_> {
+        self.long_polls.set(self.long_polls.get() + 1);
+        LongPolling(self)
+    }
+}
+
+/// See [`Metrics::long_poll`].
+pub struct LongPolling<'a>(&'a Metrics);
+
+impl Drop for LongPolling<'_> {
+    fn drop(&mut self) {
+        self.0.long_polls.set(self.0.long_polls.get() - 1);
+    }
+}

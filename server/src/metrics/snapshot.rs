@@ -1,0 +1,166 @@
+//! A core's numbers at one moment, as plain data that may leave its thread.
+
+use std::borrow::Cow;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::families::{self, Family};
+use super::histogram::Counted;
+use super::{CLASSES, Metrics, Operation};
+use crate::core::Core;
+
+/// The labels of a sample.
+pub(super) type Labels = SmallVec<[(&'static str, Cow<'static, str>); 3]>;
+
+/// One number with its labels.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sample {
+    /// Of which metric.
+    pub family: Family,
+    /// Its labels.
+    pub labels: Labels,
+    /// The number.
+    pub value: Value,
+}
+
+/// A number, or several.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// Of a counter.
+    Counter(f64),
+    /// Of a gauge.
+    Gauge(f64),
+    /// Of a histogram.
+    Histogram(Counted),
+}
+
+/// All samples of one core, without the label that names it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Snapshot {
+    /// Which core.
+    pub core: usize,
+    /// Its samples.
+    pub samples: Vec<Sample>,
+}
+
+impl Sample {
+    /// A counter or a gauge, as the family says.
+    #[must_use]
+    pub fn new(family: Family, labels: Labels, value: f64) -> Sample {
+        let value = match family.kind {
+            families::Kind::Counter => Value::Counter(value),
+            _ => Value::Gauge(value),
+        };
+        Sample { family, labels, value }
+    }
+}
+
+impl Snapshot {
+    /// What a core has counted, and what it holds now.
+    #[must_use]
+    pub fn of(core: &Core) -> Snapshot {
+        let mut samples = Vec::with_capacity(96);
+        requests(&core.metrics, &mut samples);
+        counters(&core.metrics, &mut samples);
+        histograms(&core.metrics, &mut samples);
+        core_gauges(core, &mut samples);
+        shard(core, &mut samples);
+        Snapshot { core: core.id, samples }
+    }
+}
+
+fn requests(metrics: &Metrics, samples: &mut Vec<Sample>) {
+    const NAMES: [&str; CLASSES] = ["2xx", "3xx", "4xx", "5xx"];
+    for operation in Operation::ALL {
+        let by_class = &metrics.requests[operation as usize];
+        for (class, count) in NAMES.into_iter().zip(by_class) {
+            // What never happened needs no line, but each operation has one from the start.
+            if count.get() > 0 || class == "2xx" {
+                let labels = smallvec![
+                    ("operation", Cow::from(operation.name())),
+                    ("status", Cow::from(class)),
+                ];
+                samples.push(Sample::new(families::REQUESTS, labels, count.get() as f64));
+            }
+        }
+    }
+    for (code, count) in metrics.refusals.borrow().iter() {
+        let labels = smallvec![("code", Cow::from(*code))];
+        samples.push(Sample::new(families::REFUSALS, labels, *count as f64));
+    }
+}
+
+fn counters(metrics: &Metrics, samples: &mut Vec<Sample>) {
+    for (family, counter) in [
+        (families::RESPONSE_BYTES, &metrics.response_bytes),
+        (families::ACCEPTED, &metrics.accepted),
+        (families::TURNED_AWAY, &metrics.turned_away),
+        (families::ACCEPT_ERRORS, &metrics.accept_errors),
+        (families::FRAMES, &metrics.frames),
+        (families::FRAME_BYTES, &metrics.frame_bytes),
+        (families::FANOUT_PAGES, &metrics.fanout_pages),
+        (families::FANOUT_RESTS, &metrics.fanout_rests),
+        (families::LOG_READ_BYTES, &metrics.log_read_bytes),
+        (families::SEGMENTS_MADE, &metrics.segments_made),
+        (families::SEGMENTS_RECYCLED, &metrics.segments_recycled),
+        (families::SEGMENTS_REMOVED, &metrics.segments_removed),
+        (families::SEGMENT_FAILURES, &metrics.segment_failures),
+        (families::CHECKPOINTS, &metrics.checkpoints),
+        (families::CHECKPOINT_FAILURES, &metrics.checkpoint_failures),
+        (families::MESSAGES, &metrics.messages),
+    ] {
+        samples.push(Sample::new(family, Labels::new(), counter.get() as f64));
+    }
+}
+
+fn histograms(metrics: &Metrics, samples: &mut Vec<Sample>) {
+    for (family, counted) in [
+        (families::APPEND_SECONDS, metrics.append.counted()),
+        (families::FANOUT_SECONDS, metrics.fanout.counted()),
+        (families::GROUP_SECONDS, metrics.group_write.counted()),
+        (families::SYNC_SECONDS, metrics.sync.counted()),
+        (families::GROUP_RECORDS, metrics.group_records.counted()),
+        (families::GROUP_BYTES, metrics.group_bytes.counted()),
+    ] {
+        let value = Value::Histogram(counted);
+        samples.push(Sample { family, labels: Labels::new(), value });
+    }
+}
+
+fn core_gauges(core: &Core, samples: &mut Vec<Sample>) {
+    let long_polls = core.metrics.long_polls.get();
+    let sse = core.fanout.readers().saturating_sub(long_polls);
+    for (kind, count) in [("sse", sse), ("long_poll", long_polls)] {
+        let labels = smallvec![("kind", Cow::from(kind))];
+        samples.push(Sample::new(families::READERS, labels, count as f64));
+    }
+    let last_checkpoint = core.metrics.last_checkpoint.get().as_secs_f64();
+    for (family, value) in [
+        (families::CONNECTIONS, core.connections.get() as f64),
+        (families::FANOUT_WAITING, core.fanout.ready.len() as f64),
+        (families::FANOUT_WINDOW_BYTES, core.fanout.window_bytes() as f64),
+        (families::SEGMENTS_FREE, core.free_segments() as f64),
+        (families::CHECKPOINT_SECONDS, last_checkpoint),
+        (families::OUTBOX_DEPTH, core.outbox_depth() as f64),
+    ] {
+        samples.push(Sample::new(family, Labels::new(), value));
+    }
+}
+
+fn shard(core: &Core, samples: &mut Vec<Sample>) {
+    let facts = core.shard_facts();
+    let mut push = |family: Family, value: u64| {
+        samples.push(Sample::new(family, Labels::new(), value as f64));
+    };
+    push(families::STREAMS, facts.streams);
+    push(families::APPENDED_RECORDS, facts.counters.appended_records);
+    push(families::APPENDED_BYTES, facts.counters.appended_bytes);
+    push(families::HOT_TAIL_BYTES, facts.hot_bytes);
+    push(families::HOT_TAIL_HITS, facts.counters.hot_reads);
+    push(families::HOT_TAIL_MISSES, facts.counters.cold_reads);
+    push(families::PENDING_RECORDS, facts.pending_records);
+    push(families::PENDING_BYTES, facts.pending_bytes);
+    push(families::SEGMENTS, facts.segments);
+    push(families::SEGMENTS_LIVE_BYTES, facts.live_bytes);
+    push(families::DISK_FULL, u64::from(facts.disk_full));
+}

@@ -1,0 +1,114 @@
+//! Everything about a server that its operator sees and does, apart from its streams: signals, the
+//! admin listener, the access log, the service manager, the configuration read again.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::StartError;
+use super::notify::Manager;
+use super::open::Summary;
+use super::reload::Reload;
+use super::signals::{Event, Signals};
+use crate::access_log::Writer;
+use crate::admin::{self, Subject};
+use crate::config::{Config, ServeArgs};
+use crate::health::Phase;
+use crate::logging;
+use crate::mailbox::Post;
+use crate::mailbox::message::{Message, Note};
+use crate::rt::Driver;
+use crate::shared::Shared;
+
+/// See the module.
+pub(super) struct Operator {
+    signals: Signals,
+    shared: Shared,
+    subject: Subject,
+    manager: Manager,
+    access: Rc<RefCell<Writer>>,
+    /// What is to be done when the configuration is read again.
+    pub(super) reload: Reload,
+    /// Where the admin listener is.
+    pub(super) admin: Option<SocketAddr>,
+}
+
+impl Operator {
+    /// Before anything else starts: signals are caught, the admin listener answers. The
+    /// configuration came out of `args`.
+    pub(super) fn start(
+        config: &Config,
+        args: ServeArgs,
+        driver: Driver,
+        shared: &Shared,
+    ) -> Result<Operator, StartError> {
+        let signals = Signals::catch();
+        shared.health.runs_on(driver);
+        let subject = Subject::new(shared.clone(), config.cores.len());
+        let access = Writer::start(&shared.access_log, &config.log.access);
+        let target = &config.log.access;
+        let access =
+            access.map_err(|source| StartError::AccessLog { target: target.clone(), source })?;
+        Ok(Operator {
+            signals,
+            shared: shared.clone(),
+            admin: admin::start(config, &subject)?,
+            subject,
+            manager: Manager::find(),
+            access: Rc::new(RefCell::new(access)),
+            reload: Reload::new(args, config.clone()),
+        })
+    }
+
+    /// Every core accepts.
+    pub(super) fn serving(&mut self, post: &Post, found: &Summary) {
+        let running = admin::Running {
+            post: post.clone(),
+            streams: found.streams,
+            records: found.records,
+            recovery: found.took,
+        };
+        self.subject.runs(running);
+        self.shared.health.enter(Phase::Serving);
+        self.register(post);
+        self.manager.ready("serving");
+        self.manager.start_watchdog(post);
+    }
+
+    /// Returns when the server is to stop.
+    pub(super) fn wait(&mut self) {
+        while self.signals.next() == Event::Reload {
+            self.manager.reloading();
+            self.reload.run();
+            self.manager.ready("serving");
+        }
+        self.shared.health.enter(Phase::Draining);
+        self.manager.stopping();
+    }
+
+    /// The cores have ended: what they noted is written.
+    pub(super) fn end(self) {
+        self.access.borrow_mut().stop();
+    }
+
+    /// What can change while the server runs. The access log goes before the cores: whoever is to
+    /// write has somebody to write to.
+    fn register(&mut self, post: &Post) {
+        let reload = &mut self.reload;
+        reload.hook("the log level", Box::new(|config| logging::set_level(&config.log)));
+        let access = Rc::clone(&self.access);
+        let reopen = move |config: &Arc<Config>| {
+            access.borrow_mut().change(&config.log.access).map_err(|error| error.to_string())
+        };
+        reload.hook("the access log", Box::new(reopen));
+        let post = post.clone();
+        let tell = move |config: &Arc<Config>| {
+            for core in 0..post.cores() {
+                post.send_from_outside(core, Message::Tell(Note::Settings(Arc::clone(config))));
+            }
+            Ok(())
+        };
+        reload.hook("limits and live reads", Box::new(tell));
+    }
+}

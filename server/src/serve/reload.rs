@@ -1,0 +1,120 @@
+//! SIGHUP: the configuration is read again, and what can change while the server runs is changed.
+//!
+//! Each part that can change registers a hook. A configuration that is refused changes nothing; a
+//! key that needs a restart is named in the log and stays as it is.
+
+use std::sync::Arc;
+
+use crate::config::{Config, LimitsConfig, LogConfig, Machine, ServeArgs};
+
+/// Takes a new configuration into use; says why it could not.
+pub(super) type Hook = Box<dyn FnMut(&Arc<Config>) -> Result<(), String>>;
+
+/// See the module.
+pub(super) struct Reload {
+    args: ServeArgs,
+    /// As it was read: port 0 is not yet an address.
+    read: Config,
+    hooks: Vec<(&'static str, Hook)>,
+}
+
+impl Reload {
+    /// Of a server that runs with `read`, which came out of `args`.
+    pub(super) fn new(args: ServeArgs, read: Config) -> Reload {
+        Reload { args, read, hooks: Vec::new() }
+    }
+
+    /// Adds what is to be done with a new configuration; `name` says in the log what it is about.
+    pub(super) fn hook(&mut self, name: &'static str, hook: Hook) {
+        self.hooks.push((name, hook));
+    }
+
+    /// Reads the configuration again.
+    pub(super) fn run(&mut self) {
+        let new = match Config::load(&self.args, &Machine::detect()) {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is refused; the old one stays");
+                return;
+            }
+        };
+        let in_effect = merge(&self.read, &new);
+        let ignored = differences(&in_effect, &new);
+        if !ignored.is_empty() {
+            tracing::warn!(keys = ignored.join(", "), "these changes need a restart");
+        }
+        let in_effect = Arc::new(in_effect);
+        for (name, hook) in &mut self.hooks {
+            if let Err(error) = hook(&in_effect) {
+                tracing::error!(%error, "the new configuration is not in use for {name}");
+            }
+        }
+        self.read = (*in_effect).clone();
+        tracing::info!("the configuration was read again");
+    }
+}
+
+/// What runs, with what can change while it does.
+fn merge(running: &Config, new: &Config) -> Config {
+    Config {
+        live: new.live,
+        limits: LimitsConfig {
+            // Segments were made for it.
+            max_body_bytes: running.limits.max_body_bytes,
+            ..new.limits
+        },
+        log: LogConfig { format: running.log.format, ..new.log.clone() },
+        ..running.clone()
+    }
+}
+
+/// The keys whose values differ, dotted.
+fn differences(a: &Config, b: &Config) -> Vec<String> {
+    let keys = |config: &Config| -> Vec<(String, String)> {
+        let mut table = String::new();
+        let mut keys = Vec::new();
+        for line in config.to_string().lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                table = format!("{name}.");
+            } else if let Some((key, value)) = line.split_once(" = ") {
+                keys.push((format!("{table}{key}"), value.to_owned()));
+            }
+        }
+        keys
+    };
+    let (a, b) = (keys(a), keys(b));
+    let only = |these: &[(String, String)], those: &[(String, String)]| -> Vec<String> {
+        these.iter().filter(|key| !those.contains(key)).map(|(key, _)| key.clone()).collect()
+    };
+    let mut names = [only(&a, &b), only(&b, &a)].concat();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let machine = Machine { cpus: vec![0, 1], descriptors: 4096 };
+        Config::from_toml(text, &machine).expect("valid")
+    }
+
+    #[test]
+    fn what_needs_a_restart_stays() {
+        let old = config("cores = 1\n[log]\nlevel = 'info'\n");
+        let new = config(
+            "cores = 2\npublic_url = 'http://a'\n[log]\nlevel = 'warn'\nformat = 'json'\n\
+             [live]\nsse_lifetime = '5s'\n[limits]\nmax_body_bytes = '1MiB'\nbody_timeout = '100s'",
+        );
+        let merged = merge(&old, &new);
+        assert_eq!(merged.log.level, "warn");
+        assert_eq!(merged.live, new.live);
+        assert_eq!(merged.limits.body_timeout, new.limits.body_timeout);
+        assert_eq!(merged.cores, old.cores);
+        let want = ["cores", "limits.max_body_bytes", "log.format", "public_url"];
+        assert_eq!(differences(&merged, &new), want);
+        assert_eq!(differences(&old, &old), [""; 0]);
+    }
+}

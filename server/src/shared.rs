@@ -1,0 +1,27 @@
+//! What the cores of a server share with those who watch it.
+//!
+//! Deliberately absent: anything that a request waits for.
+
+use std::sync::Arc;
+
+use crate::access_log::AccessLog;
+use crate::config::Durability;
+use crate::health::Health;
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    /// Whether the server can be used.
+    pub health: Arc<Health>,
+    /// Where answered requests are noted.
+    pub access_log: AccessLog,
+}
+
+impl Shared {
+    /// Of a server that starts.
+    #[must_use]
+    pub fn new(durability: Durability, cores: usize) -> Shared {
+        let health = Arc::new(Health::new(durability, cores));
+        Shared { health, access_log: AccessLog::default() }
+    }
+}
