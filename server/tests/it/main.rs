@@ -16,6 +16,7 @@ mod retention;
 mod scale;
 mod sealing;
 mod startup;
+mod storage;
 mod subscriptions;
 mod support;
 mod tidy;
