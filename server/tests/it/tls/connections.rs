@@ -179,6 +179,30 @@ fn curl_speaks_to_it() {
 }
 
 #[test]
+fn the_command_line_client_speaks_to_it() {
+    let secure = Secure::start(&[]);
+    let url = format!("https://localhost:{}/v1/stream", secure.server.address().port());
+    let ca = format!("--ca={}", secure.authority_file().display());
+    let stream = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+        command.args(["stream", "--url", &url]).args(words).env("NO_PROXY", "*");
+        let output = command.output().expect("the binary");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    for (name, trust) in [("a", ca.as_str()), ("b", "--insecure-skip-verify")] {
+        let create = ["create", name, "--content-type=text/plain", "--data=hello", trust];
+        assert!(stream(&create).0);
+        let (well, read, error) = stream(&["read", name, trust, "--http2"]);
+        assert!(well, "{error}");
+        assert_eq!(read, "hello");
+    }
+    let (well, _, error) = stream(&["read", "a"]);
+    assert!(!well, "an authority that nobody knows");
+    assert!(error.contains("certificate"), "{error}");
+}
+
+#[test]
 fn stopping_ends_live_reads_as_they_should_end() {
     let mut secure = Secure::start(&[]);
     secure.connect().ask(&Request::put("a").with("content-type", "text/plain")).expect_status(201);
