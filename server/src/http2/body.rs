@@ -12,6 +12,7 @@ use thalweg_proto::problem::Problem;
 use thalweg_proto::request::precheck;
 
 use super::link::{Link, Permit};
+use crate::config::limits::{LINGER_BYTES, LINGER_TIMEOUT};
 use crate::conn::{Either, either, timeout, too_slow};
 use crate::core::Core;
 use crate::rt;
@@ -21,7 +22,7 @@ pub(super) async fn receive(
     core: &Core,
     permit: &Permit,
     head: &RequestHead,
-    mut stream: RecvStream,
+    stream: &mut RecvStream,
     respond: &mut SendResponse<Bytes>,
 ) -> Result<Bytes, Option<Problem>> {
     if stream.is_end_stream() {
@@ -39,7 +40,7 @@ pub(super) async fn receive(
     let mut taken = Taken { link: Rc::clone(&permit.0), bytes: 0 };
     let mut body = BytesMut::new();
     loop {
-        let Some(data) = next(core, &mut stream, started).await? else { return Ok(body.freeze()) };
+        let Some(data) = next(core, stream, started).await? else { return Ok(body.freeze()) };
         let len = data.len();
         check_length(BodyLength::Length((body.len() + len) as u64), limit)?;
         if !taken.takes(len) {
@@ -51,6 +52,20 @@ pub(super) async fn receive(
         if too_slow(started, core.clock.about(), body.len(), core.limits.get().body_stall_timeout) {
             return Err(Some(timeout("the request body")));
         }
+    }
+}
+
+/// After a refusal: takes in for a moment what the client still sends. A stream that is dropped
+/// before is reset, and some clients then do not look at the answer.
+pub(super) async fn discard(mut stream: RecvStream) {
+    let mut taken = 0;
+    let mut patience = pin!(rt::sleep(LINGER_TIMEOUT));
+    while taken < LINGER_BYTES {
+        // `either` pins the second one, and lets go of it.
+        let came = either(patience.as_mut(), stream.data()).await;
+        let Either::Second(Some(Ok(data))) = came else { return };
+        taken += data.len();
+        let _ = stream.flow_control().release_capacity(data.len());
     }
 }
 

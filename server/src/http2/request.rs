@@ -28,7 +28,7 @@ pub(super) async fn handle(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    let (parts, stream) = request.into_parts();
+    let (parts, mut stream) = request.into_parts();
     let mut head = match http2::request_head(&parts, stream.is_end_stream()) {
         Ok(head) => head,
         Err(error) => {
@@ -39,12 +39,13 @@ pub(super) async fn handle(
     };
     head.secure = permit.0.secure;
     let head_only = head.method == Method::HEAD;
-    let body = match body::receive(&core, &permit, &head, stream, &mut respond).await {
+    let body = match body::receive(&core, &permit, &head, &mut stream, &mut respond).await {
         Ok(body) => body,
         Err(Some(problem)) => {
             let response = problem.into_response();
             core.metrics.answered(Operation::Invalid, &response);
-            return answer::send(&core, &permit, respond, response, head_only).await;
+            answer::send(&core, &permit, respond, response, head_only).await;
+            return body::discard(stream).await;
         }
         Err(None) => return,
     };
