@@ -114,7 +114,7 @@ impl Desk {
         }
     }
 
-    /// The same, removing no file while `hold` is in force.
+    /// The same, leaving files where they are while a backup takes them.
     #[must_use]
     pub fn with_hold(self, hold: FileHold) -> Desk {
         Desk { factory: self.factory.with_hold(hold), ..self }

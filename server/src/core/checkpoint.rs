@@ -30,6 +30,8 @@ pub(super) struct Progress {
     /// Bytes of the newest checkpoint of this process.
     file_bytes: u64,
     running: bool,
+    /// The last one failed; it is tried again after a pause.
+    failed: bool,
     began: Option<Instant>,
 }
 
@@ -50,7 +52,8 @@ impl Core {
     /// So many bytes come free with checkpoints: they are worth some, if they are more than the
     /// checkpoints themselves.
     pub(super) fn checkpoint_for_space(self: &Rc<Core>, bytes: u64) {
-        if bytes >= 2 * self.checkpoints.get().file_bytes {
+        let progress = self.checkpoints.get();
+        if bytes >= 2 * progress.file_bytes && !progress.failed {
             self.checkpoint();
         }
     }
@@ -61,7 +64,13 @@ impl Core {
         let progress = self.checkpoints.get();
         let Some(position) = position.filter(|_| !progress.running) else { return };
         let began = Some(self.clock.instant());
-        self.checkpoints.set(Progress { log_bytes: 0, running: true, began, ..progress });
+        self.checkpoints.set(Progress {
+            log_bytes: 0,
+            running: true,
+            failed: false,
+            began,
+            ..progress
+        });
         rt::spawn(Rc::clone(self).write_checkpoint(position));
     }
 
@@ -130,7 +139,7 @@ impl Core {
 
     pub(super) fn checkpoint_done(self: &Rc<Core>, result: Result<LogPosition, StorageError>) {
         let progress = self.checkpoints.get();
-        self.checkpoints.set(Progress { running: false, ..progress });
+        self.checkpoints.set(Progress { running: false, failed: result.is_err(), ..progress });
         match result {
             Ok(start) => {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");

@@ -69,17 +69,23 @@ impl Core {
         if !self.shard.borrow_mut().log().is_durable() {
             return;
         }
+        rt::spawn(Rc::clone(&self).run_giving_back());
         loop {
             rt::sleep(LOOK_PAUSE).await;
-            self.give_back();
             while let Some(plan) = self.next_plan() {
-                let result = self.seal(&plan).await;
-                self.give_back();
-                if let Err(error) = result {
+                if let Err(error) = self.seal(&plan).await {
                     self.sealing_failed(&plan, &error);
                     rt::sleep(RETRY_PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Beside the sealing, which may take long or wait for space.
+    async fn run_giving_back(self: Rc<Core>) {
+        loop {
+            rt::sleep(LOOK_PAUSE).await;
+            self.give_back();
         }
     }
 
@@ -95,7 +101,7 @@ impl Core {
         if !self.config.storage.compaction || self.draining.get() {
             return None;
         }
-        self.shard.borrow_mut().log().segments()?.plan()
+        self.shard.borrow_mut().log().segment_table()?.plan()
     }
 
     async fn seal(&self, plan: &Plan) -> Result<(), Box<SealError>> {
@@ -189,7 +195,7 @@ impl Core {
     }
 
     fn with_segments(&self, work: impl FnOnce(&mut thalweg_storage::SegmentTable)) {
-        if let Some(segments) = self.shard.borrow_mut().log().segments() {
+        if let Some(segments) = self.shard.borrow_mut().log().segment_table() {
             work(segments);
         }
     }

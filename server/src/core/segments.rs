@@ -109,8 +109,8 @@ impl Core {
         }
         while spares.len() > SPARES {
             if let Some(segment) = spares.pop() {
-                self.metrics.segments_removed.increment();
                 self.count_reclaimed(self.config.storage.segment_bytes);
+                self.metrics.segments_removed.increment();
                 self.helper.send(Work::RemoveSegment(segment));
             }
         }

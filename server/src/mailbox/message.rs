@@ -139,18 +139,18 @@ pub enum Note {
     Segment(Box<Result<PreparedSegment, IoFailure>>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
     Checkpoint(Box<Result<LogPosition, StorageError>>),
+    /// From the compactor: a step of a sealing is done.
+    Compactor(Done),
+    /// Say what you have counted, to whoever asks.
+    Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
+    /// The configuration was read again: take over what can change.
+    Settings(Arc<Config>),
     /// Write a checkpoint, unless one is being written.
     CheckpointNow,
     /// Begin no more writes, and say where the log ends once none is under way.
     Freeze(std::sync::mpsc::Sender<Frozen>),
     /// Write again.
     Thaw,
-    /// Say what you have counted, to whoever asks.
-    Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
-    /// The configuration was read again: take over what can change.
-    Settings(Arc<Config>),
-    /// From the compactor: a step of a sealing is done.
-    Compactor(Done),
     /// Finish what is under way and stop.
     Drain,
 }

@@ -28,6 +28,7 @@ use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
 use crate::shared::Shared;
 use crate::subscriptions::Control;
+use crate::tls::Keeper;
 use core_thread::CoreThread;
 use operator::Operator;
 use start::{Running, Start};
@@ -37,20 +38,28 @@ use start::{Running, Start};
 pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
     let driver = choose_driver(config.io)?;
+    let tls = config.tls.as_ref().map(Keeper::start).transpose()?;
     let shared = Shared::new(config.durability, config.cores.len());
     let mut operator = Operator::start(&config, args, driver, &shared)?;
+    if let Some(keeper) = tls.clone() {
+        let reload = move |_: &Arc<Config>| {
+            keeper.reload();
+            Ok(())
+        };
+        operator.reload.hook("certificates", Box::new(reload));
+    }
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
     let lock = open::lock(&config)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
-    let hold = opened.layout.as_ref().map(|layout| layout.file_hold()).unwrap_or_default();
-    let seal_desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores).with_hold(hold);
     let compactor = match &opened.layout {
-        Some(_) => {
+        Some(layout) => {
+            let desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
+            let desk = desk.with_hold(layout.file_hold());
             let rate = config.storage.compaction_bytes_per_second;
-            Compactor::start(seal_desk, rate, post.clone()).map_err(StartError::Thread)?
+            Compactor::start(desk, rate, post.clone()).map_err(StartError::Thread)?
         }
         None => Compactor::new().0,
     };
@@ -73,24 +82,24 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
-            shared: shared.clone(),
             compactor: compactor.clone(),
+            shared: shared.clone(),
             seed: random.random(),
         };
-        let thread = CoreThread { start, running: Arc::clone(&running) };
+        let thread = CoreThread { start, running: Arc::clone(&running), tls: tls.clone() };
         threads.push(thread.spawn(ready.clone())?);
     }
     drop(ready);
     for _ in 0..cores {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
-    let backups = backups::start(&config.data_dir, opened.layout, &post);
     operator.serving(&post, &opened.summary);
+    let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();
     stop(&post, threads);
-    operator.end();
     drop(backups);
+    operator.end();
     drop(lock);
     Ok(())
 }

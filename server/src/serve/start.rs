@@ -56,10 +56,10 @@ pub struct Start {
     pub control: Control,
     /// Blocking disk work.
     pub helper: Helper,
-    /// Who watches the server.
-    pub shared: Shared,
     /// Sealing.
     pub compactor: Compactor,
+    /// Who watches the server.
+    pub shared: Shared,
     /// Seeds its random numbers.
     pub seed: u64,
 }

@@ -29,6 +29,8 @@ pub enum Log {
 pub struct Deleted {
     before_begin: Vec<Extents>,
     since_begin: Vec<Extents>,
+    /// Of all of them.
+    bytes: u64,
 }
 
 impl Log {
@@ -147,6 +149,7 @@ impl Log {
         if let Log::Durable { deleted, .. } = self
             && !extents.is_empty()
         {
+            deleted.bytes += bytes_of(&extents);
             deleted.since_begin.push(extents);
         }
     }
@@ -159,19 +162,8 @@ impl Log {
         }
     }
 
-    /// How many segments hold something, and how many bytes in them some stream still has.
-    #[must_use]
-    pub fn usage(&self) -> (u64, u64) {
-        match self {
-            Log::Durable { segments, .. } => {
-                segments.iter().fold((0, 0), |(count, sum), (_, held)| (count + 1, sum + held.live))
-            }
-            Log::Memory { .. } => (0, 0),
-        }
-    }
-
     /// What the segments hold.
-    pub fn segments(&mut self) -> Option<&mut SegmentTable> {
+    pub fn segment_table(&mut self) -> Option<&mut SegmentTable> {
         match self {
             Log::Durable { segments, .. } => Some(segments),
             Log::Memory { .. } => None,
@@ -182,10 +174,18 @@ impl Log {
     #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         let Log::Durable { writer, segments, deleted } = self else { return 0 };
-        let extents = deleted.before_begin.iter().chain(&deleted.since_begin);
-        let spans = extents.flat_map(Extents::iter);
-        let deleted: u64 = spans.map(|span| u64::from(span.location.record_len)).sum();
-        deleted + segments.waiting_bytes(writer.durable_position().segment)
+        deleted.bytes + segments.waiting_bytes(writer.durable_position().segment)
+    }
+
+    /// How many segments hold something, and how many bytes in them some stream still has.
+    #[must_use]
+    pub fn segments(&self) -> (u64, u64) {
+        match self {
+            Log::Durable { segments, .. } => {
+                segments.iter().fold((0, 0), |(count, sum), (_, used)| (count + 1, sum + used.live))
+            }
+            Log::Memory { .. } => (0, 0),
+        }
     }
 
     /// Which log it is.
@@ -210,9 +210,14 @@ impl Log {
     pub fn checkpoint_installed(&mut self, segment: u32) {
         if let Log::Durable { segments, deleted, .. } = self {
             for extents in deleted.before_begin.drain(..) {
+                deleted.bytes -= bytes_of(&extents);
                 segments.record_deleted(&extents);
             }
             segments.checkpoint_installed(segment);
         }
     }
+}
+
+fn bytes_of(extents: &Extents) -> u64 {
+    extents.iter().map(|span| u64::from(span.location.record_len)).sum()
 }

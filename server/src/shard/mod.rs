@@ -253,7 +253,7 @@ impl Shard {
     /// For metrics.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        let (segments, live_bytes) = self.log.usage();
+        let (segments, live_bytes) = self.log.segments();
         Facts {
             streams: self.len() as u64,
             hot_bytes: self.hot.bytes() as u64,

@@ -52,7 +52,7 @@ impl Shard {
     /// Moves the next streams to their chunks in a sealed segment; returns the chunks of those
     /// that are left. A stream that has gone keeps its chunks from being counted.
     pub fn move_spans<'a>(&mut self, plan: &Plan, chunks: &'a [Placement]) -> &'a [Placement] {
-        let Some(table) = self.log.segments() else { return &[] };
+        let Some(table) = self.log.segment_table() else { return &[] };
         let mut rest = chunks;
         while let Some(first) = rest.first() {
             let of_stream = rest.partition_point(|chunk| chunk.stream <= first.stream);

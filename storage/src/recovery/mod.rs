@@ -182,7 +182,8 @@ pub fn recover_on(
     let progress = logs.iter().map(RecoveredLog::progress).collect();
     let layout = Arc::new(LayoutFile::new(Arc::clone(disk), data_dir, layout, progress));
     let files = files::list_files(&**disk, data_dir)?;
-    let cores = parallel::each(threads, logs, |log| log.into_core(&files, cores));
+    let into_core = |log: RecoveredLog| log.into_core(&files, cores);
+    let cores = parallel::each(threads, logs, into_core);
     Ok(Recovery { cores, layout, subscriptions, max_stream_id, stats })
 }
 

@@ -67,8 +67,9 @@ impl IndexEntry {
     }
 }
 
-/// Reads a whole index, whose CRC was checked; its records end where it begins.
-pub(super) fn decode_index(bytes: &[u8], index_at: u64) -> Result<Vec<IndexEntry>, Damage> {
+/// Reads a whole index, whose CRC was checked; its records end where it begins. Arbitrary bytes
+/// give an error, never a panic.
+pub fn decode_index(bytes: &[u8], index_at: u64) -> Result<Vec<IndexEntry>, Damage> {
     let mut fields = Fields::new(bytes);
     let mut entries = Vec::with_capacity(bytes.len() / INDEX_ENTRY_BYTES);
     let mut before: Option<IndexEntry> = None;

@@ -35,7 +35,7 @@ use crate::location::SegmentRef;
 
 pub use footer::{FOOTER_BYTES, FOOTER_MAGIC, Footer};
 pub use header::{SEALED_HEADER_BYTES, SEALED_MAGIC, SEALED_VERSION, SealedHeader};
-pub use index::{INDEX_ENTRY_BYTES, IndexEntry};
+pub use index::{INDEX_ENTRY_BYTES, IndexEntry, decode_index};
 pub use job::{SealJob, Sealed, SealedFacts};
 pub use plan::{Plan, Reason};
 pub use reader::SealedFile;
