@@ -37,6 +37,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         public_url: field("public_url", &raw.public_url, network::public_url)?,
         admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
         live: live(raw)?,
+        auth: super::auth::auth(raw)?,
         storage: storage(raw)?,
         limits: limits_table(raw, machine, cores.len())?,
         cores,
@@ -50,6 +51,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         },
     };
     check_relations(&config)?;
+    super::auth::check(&config.auth, &config.listen)?;
     Ok(config)
 }
 
@@ -325,7 +327,7 @@ fn bytes(
 }
 
 /// Parses one field if it is there.
-fn field<T>(
+pub(super) fn field<T>(
     name: &'static str,
     raw: &Option<RawValue>,
     parse: impl Fn(&RawValue) -> Result<T, Expected>,
@@ -334,7 +336,7 @@ fn field<T>(
     parse(raw).map(Some).map_err(|expected| refuse(name, raw, expected))
 }
 
-fn refuse(field: &'static str, value: &dyn ToString, expected: String) -> ConfigError {
+pub(super) fn refuse(field: &'static str, value: &dyn ToString, expected: String) -> ConfigError {
     ConfigError::Value { field, value: value.to_string(), expected }
 }
 

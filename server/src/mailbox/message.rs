@@ -16,6 +16,7 @@ use thalweg_proto::subscription::Interest;
 use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
+use crate::auth::Authority;
 use crate::config::Config;
 use crate::control::ControlEvent;
 use crate::fanout::batch::LiveBatch;
@@ -141,6 +142,8 @@ pub enum Note {
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
+    /// Other keys, tokens or rules: from now on they decide.
+    Authority(Arc<Authority>),
     /// Finish what is under way and stop.
     Drain,
 }
