@@ -14,6 +14,7 @@ mod instructions;
 mod machine;
 mod peers;
 mod programs;
+mod recovery;
 mod report;
 mod rounds;
 mod run;
@@ -71,6 +72,8 @@ enum Hidden {
         #[arg(long, default_value = "target/release/thalweg")]
         server: PathBuf,
     },
+    /// A killed server's way back with many streams: time, memory, descriptors.
+    Recovery(recovery::RecoveryArgs),
     /// Becomes another program, which ends when this process's parent does
     #[command(hide = true)]
     Become {
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Some(Hidden::Program { name, args }) => program(name, args),
         Some(Hidden::Become { command }) => Err(contest::become_one(command)),
         Some(Hidden::Instructions { server }) => instructions::run(server).map(|()| true),
+        Some(Hidden::Recovery(args)) => recovery::run(args),
         None if args.list => {
             list();
             Ok(true)

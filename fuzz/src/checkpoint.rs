@@ -2,15 +2,21 @@
 
 use thalweg_storage::CheckpointEncoder;
 use thalweg_storage::checkpoint::{CHUNK_HEADER_BYTES, Checkpoint, decode};
+use thalweg_storage::format::{FORMAT_VERSION, OLDEST_FORMAT_VERSION};
 
 use super::input::Input;
 
+const KIND_START: u32 = 1;
 const KIND_END: u32 = 5;
 
 pub fn check(data: &[u8]) {
     let _ = decode(data);
     let mut input = Input(data);
-    let mut file = if input.u8() & 1 == 0 { a_start() } else { Vec::new() };
+    let mut file = match input.u8() {
+        0 => a_start(FORMAT_VERSION),
+        1 => a_start(OLDEST_FORMAT_VERSION),
+        _ => Vec::new(),
+    };
     let mut index = u32::from(!file.is_empty());
     let mut streams = 0;
     while !input.is_empty() {
@@ -42,13 +48,17 @@ pub(super) fn round_trip(checkpoint: &Checkpoint) {
     let mut chunks = encoder.take_chunks();
     chunks.extend(encoder.finish(checkpoint.last_lsn, subscriptions).chunks);
     let again = decode(&chunks.concat()).expect("what was just written");
-    let events = checkpoint.events.clone();
-    assert_eq!(Checkpoint { events, ..again }, *checkpoint);
+    // Events are not written again by this way, and an earlier version is not written any more.
+    let (events, version) = (checkpoint.events.clone(), checkpoint.version);
+    assert_eq!(Checkpoint { version, events, ..again }, *checkpoint);
 }
 
-/// A first chunk as a real checkpoint has it.
-fn a_start() -> Vec<u8> {
-    empty()[0].to_vec()
+/// A first chunk as a real checkpoint of this version has it.
+fn a_start(version: u32) -> Vec<u8> {
+    let mut body = empty()[0][CHUNK_HEADER_BYTES..].to_vec();
+    // Behind the magic.
+    body[8..12].copy_from_slice(&version.to_le_bytes());
+    chunk(0, KIND_START, &body)
 }
 
 /// The chunks of a checkpoint without streams.

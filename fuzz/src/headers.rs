@@ -1,15 +1,17 @@
 //! The fixed headers: segment, group, `LAYOUT`; as they are and with a CRC that is right.
 
+use thalweg_storage::format::{FORMAT_VERSION, OLDEST_FORMAT_VERSION};
 use thalweg_storage::group::{GROUP_HEADER_BYTES, GROUP_MAGIC, GroupHeader};
 use thalweg_storage::layout::{LAYOUT_MAGIC, Layout};
-use thalweg_storage::segment::{
-    FORMAT_VERSION, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader,
-};
+use thalweg_storage::segment::{SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, SegmentHeader};
 
 pub fn check(data: &[u8]) {
     group(data);
-    segment(data);
-    layout(data);
+    let _ = (SegmentHeader::decode(data), Layout::decode(data));
+    for version in OLDEST_FORMAT_VERSION..=FORMAT_VERSION {
+        segment(data, version);
+        layout(data, version);
+    }
 }
 
 fn group(data: &[u8]) {
@@ -30,11 +32,10 @@ fn group(data: &[u8]) {
     }
 }
 
-fn segment(data: &[u8]) {
-    let _ = SegmentHeader::decode(data);
+fn segment(data: &[u8], version: u32) {
     let mut block = vec![0; SEGMENT_HEADER_BYTES];
     block[..8].copy_from_slice(&SEGMENT_MAGIC);
-    block[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    block[8..12].copy_from_slice(&version.to_le_bytes());
     let room = &mut block[12..SEGMENT_HEADER_BYTES - 4];
     let len = data.len().min(room.len());
     room[..len].copy_from_slice(&data[..len]);
@@ -43,9 +44,8 @@ fn segment(data: &[u8]) {
     let _ = SegmentHeader::decode(&block);
 }
 
-fn layout(data: &[u8]) {
-    let _ = Layout::decode(data);
-    let mut file = [&LAYOUT_MAGIC[..], &FORMAT_VERSION.to_le_bytes(), data].concat();
+fn layout(data: &[u8], version: u32) {
+    let mut file = [&LAYOUT_MAGIC[..], &version.to_le_bytes(), data].concat();
     let crc = crc32c::crc32c(&file);
     file.extend_from_slice(&crc.to_le_bytes());
     let _ = Layout::decode(&file);

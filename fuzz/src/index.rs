@@ -7,6 +7,7 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::checkpoint::{CHUNK_HEADER_BYTES, decode};
 use thalweg_storage::{CheckpointEncoder, CheckpointStart, Extents, LogId, LogPosition, Lsn};
@@ -63,7 +64,12 @@ fn a_stream() -> StreamState {
         id: StreamId(1),
         at: Timestamp(1),
         path: StreamPath::new("s").expect("a path"),
-        config: StreamConfig { content_type, expiry: Expiry::Never, fork: None },
+        config: StreamConfig {
+            content_type,
+            expiry: Expiry::Never,
+            retention: Retention::default(),
+            fork: None,
+        },
         payload: Payload { bytes: Bytes::new(), cuts: Vec::new() },
         close: false,
     };

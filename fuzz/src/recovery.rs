@@ -12,6 +12,7 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
+use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::record::payload_of;
 use thalweg_storage::{Disk, Durability, MemoryDisk, Recovery, recover};
@@ -70,7 +71,8 @@ fn write_history(disk: &Arc<dyn Disk>, input: &mut Input<'_>) {
                 let event = Bytes::copy_from_slice(&input.u64().to_le_bytes());
                 world.append(0, &Record::Subscription { event });
             }
-            9..=11 => world.pump(core),
+            9 | 11 => world.pump(core),
+            10 => trim(&mut world, core, input),
             12 | 13 => world.checkpoint_step(core, 3),
             14 => world = open(disk, input),
             _ => break,
@@ -97,7 +99,9 @@ fn create(world: &mut World, input: &mut Input<'_>) {
     let path = StreamPath::new(&format!("s/{id}")).expect("a path");
     let core = place(&path, world.cores.len());
     let content_type = ContentType::octet_stream();
-    let config = StreamConfig { content_type, expiry: Expiry::Never, fork: None };
+    let seconds = id.is_multiple_of(2).then_some(id);
+    let retention = Retention { bytes: None, seconds };
+    let config = StreamConfig { content_type, expiry: Expiry::Never, retention, fork: None };
     let (id, at, payload) = (StreamId(id), Timestamp(id), payload(input));
     world.append(core, &Record::Create { id, at, path, config, payload, close: false });
 }
@@ -134,6 +138,16 @@ fn end(world: &mut World, core: usize, input: &mut Input<'_>) {
     world.append(core, &record);
 }
 
+/// Up to the beginning of a record that is durable, as a server does.
+fn trim(world: &mut World, core: usize, input: &mut Input<'_>) {
+    let Some(id) = pick(world, core, input) else { return };
+    let stream = &world.cores[core].streams[&id];
+    let (position, earliest) = (u64::from(input.u16()), stream.state.earliest);
+    if let Some(to) = stream.extents.boundary_before(position).filter(|to| *to > earliest) {
+        world.append(core, &Record::Trim { id, at: Timestamp(9), to });
+    }
+}
+
 /// Edits files; says which.
 fn damage(disk: &dyn Disk, input: &mut Input<'_>) -> Vec<PathBuf> {
     let mut edited = Vec::new();
@@ -142,7 +156,7 @@ fn damage(disk: &dyn Disk, input: &mut Input<'_>) -> Vec<PathBuf> {
             break;
         }
         let files = all_files(disk);
-        let path = files[input.below(files.len())].clone();
+        let Some(path) = files.get(input.below(files.len())).cloned() else { break };
         let kind = input.u8();
         let mut bytes = read(disk, &path);
         match kind % 8 {

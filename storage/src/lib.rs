@@ -34,6 +34,7 @@ pub mod group;
 pub mod layout;
 pub mod location;
 #[doc(hidden)]
+pub mod parallel;
 pub mod planted;
 pub mod record;
 pub mod recovery;
@@ -53,7 +54,7 @@ pub use layout::LayoutFile;
 pub use location::{Location, LogId, LogPosition, Lsn, SegmentRef};
 pub use recovery::{
     CoreRecovery, Recovery, RecoveryError, RecoveryStats, StoredStream, StoredSubscriptions,
-    recover,
+    recover, recover_on,
 };
 pub use segments::SegmentTable;
 pub use writer::{Durability, Group, LogConfig, LogWriter, Placement, ResumePoint, TakeGroup};

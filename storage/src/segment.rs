@@ -5,10 +5,12 @@
 
 use crate::buffer::BLOCK_BYTES;
 use crate::error::Damage;
-use crate::format::{FORMAT_VERSION, check_version};
+use crate::format::check_version;
 use crate::location::{LogId, Lsn, SegmentRef};
 use crate::wire::{Fields, Put};
 use crate::writer::Durability;
+
+pub use crate::format::FORMAT_VERSION;
 
 /// The first bytes of every segment.
 pub const SEGMENT_MAGIC: [u8; 8] = *b"THALWEGS";

@@ -3,7 +3,7 @@
 //! What is read from the data directory goes through [`Disk`] alone, so that a simulation opens
 //! its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use thalweg_storage::planted::{self, Bug};
 use thalweg_storage::recovery::StoredSubscriptions;
 use thalweg_storage::writer::LogConfig;
 use thalweg_storage::{
-    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, StoredStream, data_dir, recover,
+    CoreRecovery, DataDirLock, Disk, LayoutFile, LogWriter, Lsn, data_dir, parallel, recover_on,
 };
 
 use super::StartError;
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::limits::{MAX_PENDING_BYTES, SEGMENT_ALIGNMENT};
 use crate::config::{Config, Durability};
 use crate::router;
+use crate::rt::simulated::is_simulated;
 use crate::shard::{Log, Shard, ShardConfig, Slot};
 
 /// How long a predecessor that was killed may still hold the port.
@@ -89,9 +90,12 @@ pub fn open(config: &Config, disk: &Arc<dyn Disk>) -> Result<Opened, StartError>
     )?;
     let cores = config.cores.len();
     let place = |path: &StreamPath| router::owner(path, cores);
-    let recovery = recover(disk, &config.data_dir, cores, &place)?;
-    refuse_duplicate_ids(&recovery.cores)?;
-    let forks = count_forks(&recovery.cores);
+    // A simulation has its order of events.
+    let threads = if is_simulated() { 1 } else { cores };
+    let recovery = recover_on(threads, disk, &config.data_dir, cores, &place)?;
+    let surveys = parallel::each(threads, recovery.cores.iter().collect(), Survey::of);
+    refuse_duplicate_ids(&surveys, &recovery.cores)?;
+    let forks = count_forks(&surveys);
     let summary = Summary {
         streams: recovery.stats.streams,
         records: recovery.stats.records,
@@ -99,10 +103,11 @@ pub fn open(config: &Config, disk: &Arc<dyn Disk>) -> Result<Opened, StartError>
         relayout: recovery.stats.relayout,
     };
     let max_id = recovery.max_stream_id;
-    let shards = recovery.cores.into_iter().enumerate();
-    let shards = shards
-        .map(|(core, stored)| shard(config, core, stored, &forks, max_id, clock.now()))
-        .collect();
+    let now = clock.now();
+    let stored = recovery.cores.into_iter().enumerate().collect();
+    let shards = parallel::each(threads, stored, |(core, stored)| {
+        shard(config, core, stored, &forks, max_id, now)
+    });
     Ok(Opened {
         layout: Some(recovery.layout),
         shards,
@@ -138,7 +143,7 @@ fn shard(
     });
     let writer = LogWriter::new(stored.resume, log_config);
     let log = Log::durable_log(writer, stored.segments);
-    Shard::new(shard_config(config, core), log, slots.collect(), max_id, now)
+    Shard::new(shard_config(config, core), log, slots, max_id, now)
 }
 
 fn shard_config(config: &Config, core: usize) -> ShardConfig {
@@ -153,28 +158,47 @@ fn shard_config(config: &Config, core: usize) -> ShardConfig {
     }
 }
 
+/// What concerns the streams of other cores too.
+struct Survey {
+    /// Ascending.
+    ids: Vec<StreamId>,
+    /// The source of each fork.
+    sources: Vec<StreamId>,
+}
+
+impl Survey {
+    fn of(core: &CoreRecovery) -> Survey {
+        let mut survey = Survey { ids: Vec::with_capacity(core.streams.len()), sources: vec![] };
+        for stream in &core.streams {
+            survey.ids.push(stream.state.id);
+            survey.sources.extend(stream.state.config.fork.as_ref().map(|fork| fork.source_id));
+        }
+        survey
+    }
+}
+
 /// An id names one stream: two with the same would show each other's data.
-fn refuse_duplicate_ids(cores: &[CoreRecovery]) -> Result<(), StartError> {
-    let mut seen = HashSet::new();
-    for stream in cores.iter().flat_map(|core| &core.streams) {
-        if !seen.insert(stream.state.id) {
+fn refuse_duplicate_ids(surveys: &[Survey], cores: &[CoreRecovery]) -> Result<(), StartError> {
+    let mut ids: Vec<StreamId> = surveys.iter().flat_map(|survey| &survey.ids).copied().collect();
+    // A stable sort merges what is ascending already.
+    ids.sort();
+    let twice = ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    let mut streams = cores.iter().flat_map(|core| &core.streams);
+    match twice.and_then(|id| streams.find(|stream| stream.state.id == id)) {
+        None => Ok(()),
+        Some(stream) => {
             let (id, path) = (stream.state.id.0, stream.state.path.clone());
-            return Err(StartError::DuplicateId { id, path });
+            Err(StartError::DuplicateId { id, path })
         }
     }
-    Ok(())
 }
 
 /// References are not stored: each fork names its source.
-fn count_forks(cores: &[CoreRecovery]) -> HashMap<StreamId, u32> {
+fn count_forks(surveys: &[Survey]) -> HashMap<StreamId, u32> {
     let mut counts = HashMap::new();
     let forgotten = usize::from(planted::is(Bug::ForgetFork));
-    let forks = |stream: &&StoredStream| stream.state.config.fork.is_some();
-    let streams = cores.iter().flat_map(|core| &core.streams).filter(forks);
-    for stream in streams.skip(forgotten) {
-        if let Some(fork) = &stream.state.config.fork {
-            *counts.entry(fork.source_id).or_default() += 1;
-        }
+    for source in surveys.iter().flat_map(|survey| &survey.sources).skip(forgotten) {
+        *counts.entry(*source).or_default() += 1;
     }
     counts
 }

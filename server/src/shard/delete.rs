@@ -53,9 +53,7 @@ impl Shard {
 
     /// After a restart: what waited for its last fork may have waited in vain.
     pub fn purge_unreferenced(&mut self, now: Timestamp) {
-        let hidden = self.streams.after(None).filter(|slot| slot.soft_deleted());
-        let hidden: Vec<StreamId> = hidden.map(|slot| slot.state.id).collect();
-        for id in hidden {
+        for id in std::mem::take(&mut self.hidden) {
             self.purge_if_unreferenced(id, now);
         }
     }

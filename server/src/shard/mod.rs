@@ -108,6 +108,8 @@ pub struct Shard {
     hot: commit::HotTail,
     expiries: expiry::Expiries,
     trims: retention::Trims,
+    /// Soft-deleted streams that were recovered.
+    hidden: Vec<StreamId>,
     watch: Arc<Interest>,
     disk_full: bool,
     counters: Counters,
@@ -153,28 +155,33 @@ impl Shard {
     pub fn new(
         config: ShardConfig,
         log: Log,
-        recovered: Vec<Slot>,
+        recovered: impl IntoIterator<Item = Slot>,
         max_id: StreamId,
         now: Timestamp,
     ) -> Shard {
-        let mut recovered = recovered;
         let mut expiries = expiry::Expiries::default();
         let mut trims = retention::Trims::new(config.retention);
-        for slot in &mut recovered {
-            expiry::forgive_unlogged_reads(slot, now);
-            expiries.watch(slot);
+        let mut hidden = Vec::new();
+        // One pass over what may be a million streams.
+        let recovered = recovered.into_iter().map(|mut slot| {
+            expiry::forgive_unlogged_reads(&mut slot, now);
+            expiries.watch(&slot);
             trims.adopt(&mut slot.state);
-            trims.watch(slot);
-        }
+            trims.watch(&mut slot);
+            hidden.extend(slot.soft_deleted().then_some(slot.state.id));
+            slot
+        });
+        let streams = Streams::new(config.core, recovered, max_id);
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
             config,
-            streams: Streams::new(config.core, recovered, max_id),
+            streams,
             log,
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
             trims,
+            hidden,
             watch: Arc::default(),
             disk_full: false,
             counters: Counters::default(),

@@ -29,19 +29,28 @@ pub(super) struct Streams {
 
 impl Streams {
     /// From recovered slots, for one core; `max_id` is the largest id ever used on this server.
-    pub(super) fn new(core: CoreId, recovered: Vec<Slot>, max_id: StreamId) -> Streams {
-        let mut streams = Streams {
-            slots: HashMap::default(),
-            ids: BTreeMap::new(),
-            paths: BTreeMap::new(),
-            by_path: HashMap::default(),
-            max_id,
-            core,
-        };
+    pub(super) fn new(
+        core: CoreId,
+        recovered: impl IntoIterator<Item = Slot>,
+        max_id: StreamId,
+    ) -> Streams {
+        let recovered = recovered.into_iter();
+        let count = recovered.size_hint().0;
+        let mut slots = HashMap::with_capacity_and_hasher(count, RandomState::default());
+        let mut by_path = HashMap::with_capacity_and_hasher(count, RandomState::default());
+        let (mut ids, mut paths) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut largest = max_id;
         for slot in recovered {
-            streams.insert(slot);
+            let (id, path) = (slot.state.id, slot.state.path.clone());
+            largest = largest.max(id);
+            ids.push((id, ()));
+            by_path.insert(path.clone(), id);
+            paths.push((path, id));
+            slots.insert(id, Box::new(slot));
         }
-        streams
+        // Made of all at once, an ordered map needs neither searches nor half-empty nodes.
+        let (ids, paths) = (ids.into_iter().collect(), paths.into_iter().collect());
+        Streams { slots, ids, paths, by_path, max_id: largest, core }
     }
 
     /// Adds a stream; its path now names it.

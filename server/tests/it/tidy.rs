@@ -11,7 +11,7 @@ fn root() -> PathBuf {
 /// Every Rust file of the workspace, relative to its root.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let crates = ["proto", "storage", "server", "loadgen", "bench", "fuzz/src"];
+    let crates = ["proto", "storage", "server", "loadgen", "bench", "sim", "fuzz/src"];
     let mut dirs: Vec<PathBuf> = crates.iter().map(|name| root().join(name)).collect();
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(&dir).expect("a directory") {
@@ -43,12 +43,13 @@ fn dependencies_point_one_way() {
     check("storage", &["thalweg-proto"]);
     check("loadgen", &["thalweg-proto"]);
     check("server", &["thalweg-proto", "thalweg-storage", "thalweg-loadgen"]);
+    check("sim", &["thalweg", "thalweg-proto", "thalweg-storage"]);
     check("bench", &["thalweg", "thalweg-loadgen", "thalweg-proto", "thalweg-storage"]);
 }
 
 #[test]
 fn unsafe_code_has_one_place() {
-    for name in ["proto", "storage", "loadgen"] {
+    for name in ["proto", "storage", "loadgen", "sim"] {
         let lib = fs::read_to_string(root().join(name).join("src/lib.rs")).expect("readable");
         assert!(lib.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
     }

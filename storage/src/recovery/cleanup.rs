@@ -9,6 +9,7 @@ use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
 use crate::layout::{CHECKPOINTS_NAME, Layout, checkpoint_name};
 use crate::location::{LogId, SegmentRef};
+use crate::parallel;
 
 /// For each segment in which a stream has bytes: how many bytes the file must have.
 pub(super) type Usage = BTreeMap<SegmentRef, u64>;
@@ -17,14 +18,15 @@ pub(super) type Usage = BTreeMap<SegmentRef, u64>;
 pub(super) fn check_segments(
     disk: &dyn Disk,
     data_dir: &Path,
+    threads: usize,
     logs: &[RecoveredLog],
 ) -> Result<Usage, RecoveryError> {
     let mut usage = Usage::new();
-    let streams = logs.iter().flat_map(|log| &log.streams);
-    for location in streams.flat_map(|stream| stream.extents.iter()).map(|span| span.location) {
-        let end = u64::from(location.file_offset) + u64::from(location.record_len);
-        let needed = usage.entry(location.segment).or_default();
-        *needed = end.max(*needed);
+    for part in parallel::each(threads, logs.iter().collect(), usage_of) {
+        for (segment, needed) in part {
+            let all = usage.entry(segment).or_default();
+            *all = needed.max(*all);
+        }
     }
     for (segment, needed) in &usage {
         let path = segment.path(data_dir);
@@ -38,6 +40,17 @@ pub(super) fn check_segments(
         }
     }
     Ok(usage)
+}
+
+fn usage_of(log: &RecoveredLog) -> Usage {
+    let mut usage = Usage::new();
+    let spans = log.streams.iter().flat_map(|stream| stream.extents.iter());
+    for location in spans.map(|span| span.location) {
+        let end = u64::from(location.file_offset) + u64::from(location.record_len);
+        let needed = usage.entry(location.segment).or_default();
+        *needed = end.max(*needed);
+    }
+    usage
 }
 
 /// Removes what nothing refers to: segments of earlier layouts without live bytes, checkpoints

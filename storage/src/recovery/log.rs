@@ -34,16 +34,16 @@ pub(super) fn recover_log(
     disk: &dyn Disk,
     data_dir: &Path,
     core: &CoreLayout,
-    stats: &mut RecoveryStats,
-) -> Result<RecoveredLog, RecoveryError> {
-    let (used_checkpoint, checkpoint) = newest_good(disk, data_dir, core, stats)?;
+) -> Result<(RecoveredLog, RecoveryStats), RecoveryError> {
+    let mut stats = RecoveryStats::default();
+    let (used_checkpoint, checkpoint) = newest_good(disk, data_dir, core, &mut stats)?;
     let start = match &checkpoint {
         Some(checkpoint) => checkpoint.start.position,
         None => LogPosition::origin(Lsn(0)),
     };
     let mut replay = Replay::new(data_dir, checkpoint);
     let end = read_tail((disk, data_dir), core.log, start, &mut |next| replay.record(next))?;
-    add_to(stats, &end, replay.records);
+    add_to(&mut stats, &end, replay.records);
     let end_path = SegmentRef { log: core.log, number: end.position.segment }.path(data_dir);
     let outcome = replay.finish((&end_path, end.position.file_offset))?;
     let fell_back = used_checkpoint != core.newest;
@@ -51,7 +51,7 @@ pub(super) fn recover_log(
         Some(number) => start_segment(disk, data_dir, core.log, number)?,
         None => start.segment,
     };
-    Ok(RecoveredLog {
+    let log = RecoveredLog {
         streams: outcome.streams,
         subscriptions: outcome.subscriptions,
         max_stream_id: outcome.max_stream_id,
@@ -61,7 +61,8 @@ pub(super) fn recover_log(
         begun: begun_segments((disk, data_dir), core.log, older_start, &end)?,
         older_start,
         newer_start: start.segment,
-    })
+    };
+    Ok((log, stats))
 }
 
 impl RecoveredLog {

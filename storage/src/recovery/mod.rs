@@ -34,6 +34,7 @@ use crate::error::{IoContext, IoFailure};
 use crate::extents::Extents;
 use crate::layout::{CHECKPOINTS_NAME, LAYOUT_NAME, Layout, LayoutFile};
 use crate::location::{LogId, Lsn, SegmentRef};
+use crate::parallel;
 use crate::segments::SegmentTable;
 use crate::writer::ResumePoint;
 use log::RecoveredLog;
@@ -90,6 +91,18 @@ pub struct RecoveryStats {
     pub relayout: bool,
 }
 
+impl RecoveryStats {
+    /// Counts what was read of another log.
+    fn add(&mut self, other: &RecoveryStats) {
+        self.checkpoint_bytes += other.checkpoint_bytes;
+        self.checkpoints_damaged += other.checkpoints_damaged;
+        self.segments += other.segments;
+        self.records += other.records;
+        self.log_bytes += other.log_bytes;
+        self.torn_tail_bytes += other.torn_tail_bytes;
+    }
+}
+
 /// Everything that was stored.
 pub struct Recovery {
     /// One entry for each core.
@@ -104,6 +117,9 @@ pub struct Recovery {
     pub stats: RecoveryStats,
 }
 
+/// The core of a path.
+pub type Place<'a> = dyn Fn(&StreamPath) -> usize + Sync + 'a;
+
 /// Reads a data directory, for so many cores; `place` gives the core of a path. A new directory is
 /// initialized. Lock it first ([`crate::DataDirLock`]) and check its format
 /// ([`crate::data_dir::check_format`]).
@@ -111,14 +127,31 @@ pub fn recover(
     disk: &Arc<dyn Disk>,
     data_dir: &Path,
     cores: usize,
-    place: &dyn Fn(&StreamPath) -> usize,
+    place: &Place<'_>,
+) -> Result<Recovery, RecoveryError> {
+    recover_on(1, disk, data_dir, cores, place)
+}
+
+/// The same, on so many threads at most: logs have nothing to do with each other. With one thread
+/// the disk is asked in a fixed order.
+pub fn recover_on(
+    threads: usize,
+    disk: &Arc<dyn Disk>,
+    data_dir: &Path,
+    cores: usize,
+    place: &Place<'_>,
 ) -> Result<Recovery, RecoveryError> {
     assert!(cores > 0, "there is at least one core");
     let layout = load_layout(&**disk, data_dir, cores)?;
     let mut stats = RecoveryStats::default();
-    let mut logs = Vec::with_capacity(layout.cores.len());
-    for core in &layout.cores {
-        logs.push(log::recover_log(&**disk, data_dir, core, &mut stats)?);
+    let recovered = parallel::each(threads, layout.cores.clone(), |core| {
+        log::recover_log(&**disk, data_dir, &core)
+    });
+    let mut logs = Vec::with_capacity(recovered.len());
+    for log in recovered {
+        let (log, read) = log?;
+        stats.add(&read);
+        logs.push(log);
     }
     let max_stream_id = logs.iter().map(|log| log.max_stream_id).max().unwrap_or(StreamId(0));
     let mut subscriptions = StoredSubscriptions::default();
@@ -127,11 +160,11 @@ pub fn recover(
         subscriptions.events.append(&mut log.subscriptions.events);
     }
     trim::drop_trimmed(&mut logs);
-    let usage = cleanup::check_segments(&**disk, data_dir, &logs)?;
+    let usage = cleanup::check_segments(&**disk, data_dir, threads, &logs)?;
     let stored = layout.clone();
     // From here on, something may be written.
     crate::data_dir::upgrade_format(&**disk, data_dir)?;
-    let (layout, mut logs) = if is_in_place(&logs, cores, place) {
+    let (layout, logs) = if is_in_place(threads, &logs, cores, place) {
         (fallen_back(layout, &logs), logs)
     } else {
         stats.relayout = true;
@@ -147,7 +180,7 @@ pub fn recover(
     stats.streams = logs.iter().map(|log| log.streams.len() as u64).sum();
     let progress = logs.iter().map(RecoveredLog::progress).collect();
     let layout = Arc::new(LayoutFile::new(Arc::clone(disk), data_dir, layout, progress));
-    let cores = logs.drain(..).map(RecoveredLog::into_core).collect();
+    let cores = parallel::each(threads, logs, RecoveredLog::into_core);
     Ok(Recovery { cores, layout, subscriptions, max_stream_id, stats })
 }
 
@@ -198,11 +231,12 @@ fn create_dirs(
 }
 
 /// Whether every stream is where the server will look for it.
-fn is_in_place(logs: &[RecoveredLog], cores: usize, place: &dyn Fn(&StreamPath) -> usize) -> bool {
+fn is_in_place(threads: usize, logs: &[RecoveredLog], cores: usize, place: &Place<'_>) -> bool {
     let in_place = |(core, log): (usize, &RecoveredLog)| {
         log.streams.iter().all(|stream| place(&stream.state.path) == core)
     };
-    logs.len() == cores && logs.iter().enumerate().all(in_place)
+    let all = || parallel::each(threads, logs.iter().enumerate().collect(), in_place);
+    logs.len() == cores && all().into_iter().all(|here| here)
 }
 
 /// The layout with the checkpoints that were good: a damaged one must not become the one to fall

@@ -6,11 +6,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::record::StreamId;
 
 use super::log::RecoveredLog;
-use super::{RecoveryError, StoredStream, StoredSubscriptions, create_dirs};
+use super::{Place, RecoveryError, StoredStream, StoredSubscriptions, create_dirs};
 use crate::checkpoint::{CheckpointEncoder, CheckpointStart, FinishedCheckpoint};
 use crate::disk::{self, Disk};
 use crate::error::{IoContext, IoFailure};
@@ -24,7 +23,7 @@ const FIRST_CHECKPOINT: u64 = 1;
 pub(super) fn relayout(
     (disk, data_dir): (&Arc<dyn Disk>, &Path),
     (old, logs): (&Layout, Vec<RecoveredLog>),
-    (cores, place): (usize, &dyn Fn(&StreamPath) -> usize),
+    (cores, place): (usize, &Place<'_>),
     (subscriptions, max_stream_id): (&StoredSubscriptions, StreamId),
 ) -> Result<(Layout, Vec<RecoveredLog>), RecoveryError> {
     let layout = old.with_new_logs(cores, FIRST_CHECKPOINT, None);
@@ -52,7 +51,7 @@ pub(super) fn relayout(
 fn place_streams(
     logs: Vec<RecoveredLog>,
     cores: usize,
-    place: &dyn Fn(&StreamPath) -> usize,
+    place: &Place<'_>,
 ) -> Vec<Vec<StoredStream>> {
     let mut placed: Vec<Vec<StoredStream>> = (0..cores).map(|_| Vec::new()).collect();
     for stream in logs.into_iter().flat_map(|log| log.streams) {

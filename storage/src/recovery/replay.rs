@@ -1,15 +1,16 @@
 //! Records onto streams: `StreamState::apply`, and the places of the bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use foldhash::fast::FixedState;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::record::{Record, StreamId};
 
 use super::error::{Corruption, Finding, RecoveryError};
 use super::tail::TailRecord;
 use super::{StoredStream, StoredSubscriptions};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointedStream};
 use crate::extents::{Extents, ReadSpan};
 use crate::location::{Location, Lsn};
 use crate::planted::{self, Bug};
@@ -17,7 +18,10 @@ use crate::planted::{self, Bug};
 /// The streams of one log while its tail is replayed.
 pub(super) struct Replay<'a> {
     data_dir: &'a Path,
-    streams: BTreeMap<StreamId, Replayed>,
+    /// In the order in which they came; `None` for those that were deleted.
+    streams: Vec<Option<CheckpointedStream>>,
+    /// Where they are in it. Nobody but this process chooses ids.
+    by_id: HashMap<StreamId, u32, FixedState>,
     /// Streams that were deleted before the checkpoint came to them, with the place of the first
     /// record that we saw of each: their `Delete` must follow.
     unknown: BTreeMap<StreamId, Location>,
@@ -26,12 +30,6 @@ pub(super) struct Replay<'a> {
     snapshot_lsn: Lsn,
     max_stream_id: StreamId,
     pub(super) records: u64,
-}
-
-struct Replayed {
-    stream: StoredStream,
-    /// Its extents are complete up to this record.
-    placed: Lsn,
 }
 
 /// What replay arrived at.
@@ -46,7 +44,8 @@ impl<'a> Replay<'a> {
     pub(super) fn new(data_dir: &'a Path, checkpoint: Option<Checkpoint>) -> Replay<'a> {
         let mut replay = Replay {
             data_dir,
-            streams: BTreeMap::new(),
+            streams: Vec::new(),
+            by_id: HashMap::default(),
             unknown: BTreeMap::new(),
             subscriptions: StoredSubscriptions::default(),
             snapshot_lsn: Lsn(0),
@@ -58,14 +57,34 @@ impl<'a> Replay<'a> {
             replay.snapshot_lsn = checkpoint.last_lsn;
             let Checkpoint { subscriptions: snapshot, events, streams, .. } = checkpoint;
             replay.subscriptions = StoredSubscriptions { snapshot, events };
-            for stored in streams {
+            replay.by_id.reserve(streams.len());
+            for (index, stored) in (0..).zip(&streams) {
                 let id = stored.stream.state.id;
                 replay.max_stream_id = replay.max_stream_id.max(id);
-                let (stream, placed) = (stored.stream, stored.placed);
-                replay.streams.insert(id, Replayed { stream, placed });
+                replay.by_id.insert(id, index);
             }
+            replay.streams = streams.into_iter().map(Some).collect();
         }
         replay
+    }
+
+    fn get_mut(&mut self, id: StreamId) -> Option<&mut CheckpointedStream> {
+        let index = *self.by_id.get(&id)?;
+        self.streams.get_mut(index as usize)?.as_mut()
+    }
+
+    fn remove(&mut self, id: StreamId) {
+        let index = self.by_id.remove(&id);
+        if let Some(slot) = index.and_then(|index| self.streams.get_mut(index as usize)) {
+            *slot = None;
+        }
+    }
+
+    fn insert(&mut self, stream: CheckpointedStream) {
+        // As many streams as fit into an index do not fit into memory.
+        let index = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        self.by_id.insert(stream.stream.state.id, index);
+        self.streams.push(Some(stream));
     }
 
     /// Applies the next record of the log.
@@ -90,7 +109,7 @@ impl<'a> Replay<'a> {
         self.max_stream_id = self.max_stream_id.max(id);
         match &record {
             Record::Delete { .. } => {
-                self.streams.remove(&id);
+                self.remove(id);
                 self.unknown.remove(&id);
                 Ok(())
             }
@@ -106,7 +125,7 @@ impl<'a> Replay<'a> {
         lsn: Lsn,
         location: Location,
     ) -> Result<(), RecoveryError> {
-        if let Some(known) = self.streams.get_mut(&id) {
+        if let Some(known) = self.get_mut(id) {
             if lsn > known.stream.last_lsn {
                 return Err(self.corrupt(location, Finding::CreatedTwice { id: id.0 }));
             }
@@ -114,7 +133,7 @@ impl<'a> Replay<'a> {
         }
         let Some(state) = StreamState::created_by(record) else { return Ok(()) };
         let stream = StoredStream { state, extents: Extents::default(), last_lsn: lsn };
-        self.streams.insert(id, Replayed { stream, placed: Lsn(0) });
+        self.insert(CheckpointedStream { stream, placed: Lsn(0) });
         self.place(id, record, lsn, location)
     }
 
@@ -125,7 +144,7 @@ impl<'a> Replay<'a> {
         lsn: Lsn,
         location: Location,
     ) -> Result<(), RecoveryError> {
-        let Some(known) = self.streams.get_mut(&id) else {
+        let Some(known) = self.get_mut(id) else {
             self.unknown.entry(id).or_insert(location);
             return Ok(());
         };
@@ -156,9 +175,7 @@ impl<'a> Replay<'a> {
         lsn: Lsn,
         location: Location,
     ) -> Result<(), RecoveryError> {
-        let (Some(known), Some((position, payload))) =
-            (self.streams.get_mut(&id), record.payload())
-        else {
+        let (Some(known), Some((position, payload))) = (self.get_mut(id), record.payload()) else {
             return Ok(());
         };
         if lsn <= known.placed || payload.bytes.is_empty() {
@@ -177,14 +194,18 @@ impl<'a> Replay<'a> {
         if let Some((id, location)) = self.unknown.iter().next() {
             return Err(self.corrupt(*location, Finding::UnknownStream { id: id.0 }));
         }
-        let mut streams = Vec::with_capacity(self.streams.len());
-        for (id, Replayed { stream, .. }) in self.streams {
+        let mut streams = Vec::with_capacity(self.by_id.len());
+        for CheckpointedStream { stream, .. } in self.streams.into_iter().flatten() {
             let state = &stream.state;
             if !stream.extents.covers(state.start(), state.earliest, state.tail) {
-                let finding = Finding::Gap { id: id.0 };
+                let finding = Finding::Gap { id: state.id.0 };
                 return Err(Corruption::at(end.0.to_owned(), end.1, finding));
             }
             streams.push(stream);
+        }
+        // They nearly always are already: checkpoints have them so, and ids grow.
+        if !streams.is_sorted_by_key(|stream| stream.state.id) {
+            streams.sort_unstable_by_key(|stream| stream.state.id);
         }
         let Replay { subscriptions, max_stream_id, .. } = self;
         Ok(Outcome { streams, subscriptions, max_stream_id })
