@@ -90,7 +90,7 @@ impl Jwt {
         for key in fitting {
             tried = true;
             match decode::<Claims>(token, &key.key, &validation) {
-                Ok(decoded) => return grant(decoded.claims, now),
+                Ok(decoded) => return grant(&decoded.claims, now),
                 Err(error) => match error.kind() {
                     ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => {
                         refusal = Refusal::Audience;
@@ -110,15 +110,14 @@ impl Jwt {
         let mut validation = Validation::new(algorithm);
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        validation.required_spec_claims =
-            HashSet::from(["exp", "iss", "aud"].map(str::to_owned));
+        validation.required_spec_claims = HashSet::from(["exp", "iss", "aud"].map(str::to_owned));
         validation.set_issuer(&[&self.rules.issuer]);
         validation.set_audience(&[&self.rules.audience]);
         validation
     }
 }
 
-fn grant(claims: Claims, now: Timestamp) -> Result<Grant, Refusal> {
+fn grant(claims: &Claims, now: Timestamp) -> Result<Grant, Refusal> {
     let millis = |seconds: f64| (seconds.max(0.0) * 1000.0) as u64;
     let begins = claims.nbf.map(millis).unwrap_or_default();
     if begins > now.0 + LEEWAY_SECONDS * 1000 {

@@ -11,15 +11,13 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Notify;
 
+use super::Authority;
 use super::jwt::{Jwt, Rules};
 use super::scope::Scope;
 use super::signed::SigningKeys;
 use super::tokens::Tokens;
-use super::Authority;
 use crate::config::AuthConfig;
-use crate::config::limits::{
-    JWKS_MAX_BYTES, JWKS_REFRESH, JWKS_RETRY, JWKS_TIMEOUT,
-};
+use crate::config::limits::{JWKS_MAX_BYTES, JWKS_REFRESH, JWKS_RETRY, JWKS_TIMEOUT};
 use crate::mailbox::Post;
 use crate::mailbox::message::{Message, Note};
 
@@ -69,6 +67,8 @@ impl Keeper {
     }
 
     async fn fetch_for_ever(&self, url: &str, post: &Post) {
+        // The process may have one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .timeout(JWKS_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -81,7 +81,11 @@ impl Keeper {
             let pause = match self.fetch(&client, url, post).await {
                 Ok(()) => JWKS_REFRESH,
                 Err(error) => {
-                    tracing::warn!(url, error, "published keys could not be fetched; the old ones stay");
+                    tracing::warn!(
+                        url,
+                        error,
+                        "published keys could not be fetched; the old ones stay"
+                    );
                     JWKS_RETRY
                 }
             };

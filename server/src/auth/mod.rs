@@ -114,9 +114,7 @@ impl Authority {
             let jwt = self.jwt.as_ref().ok_or(Refusal::Invalid)?;
             return cache.get_or(token, || jwt.verify(token, now));
         }
-        if let (Some(keys), Some(signed)) =
-            (&self.signing, head.query().and_then(Signed::of))
-        {
+        if let (Some(keys), Some(signed)) = (&self.signing, head.query().and_then(Signed::of)) {
             let checked = keys.check(&head.method, head.path(), &signed, now.seconds());
             let expires = checked.map_err(|error| match error {
                 Unsigned::Invalid => Refusal::Signature,
@@ -161,7 +159,7 @@ fn needed(method: &Method, resource: &Resource) -> Option<Action> {
             let by_wake_token = ["/callback", "/ack", "/release"];
             let has_own = *method == Method::POST
                 && by_wake_token.iter().any(|action| tail.ends_with(action));
-            (*tail != *"jwks.json" && !has_own).then_some(Action::Admin)
+            (&**tail != "jwks.json" && !has_own).then_some(Action::Admin)
         }
         // It is refused anyway.
         (Resource::Nothing, _) => None,

@@ -26,7 +26,9 @@ pub(super) fn install() {
         key_utils: KeyUtils::new_unimplemented(),
     };
     // The only error is that there is one already, and nobody else installs any.
-    ONCE.call_once(|| drop(PROVIDER.install_default()));
+    ONCE.call_once(|| {
+        let _ = PROVIDER.install_default();
+    });
 }
 
 fn no_signer(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> {

@@ -57,7 +57,9 @@ impl From<Refusal> for Problem {
             Refusal::NoBearer => {
                 (400, "the Authorization field must be \"Bearer\" and a token".to_owned())
             }
-            Refusal::Invalid => (401, "the token is not known or its signature is wrong".to_owned()),
+            Refusal::Invalid => {
+                (401, "the token is not known or its signature is wrong".to_owned())
+            }
             Refusal::Expired => (401, "the token is not valid at this time".to_owned()),
             Refusal::Audience => (401, "the token is of another issuer or audience".to_owned()),
             Refusal::Scope { action, .. } => {

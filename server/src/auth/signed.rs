@@ -10,9 +10,9 @@ use http::Method;
 use ring::hmac;
 
 /// The parameter that says until when, in seconds since 1970.
-pub const EXPIRES: &str = "ds-expires";
+const EXPIRES: &str = "ds-expires";
 /// The parameter with the signature.
-pub const SIGNATURE: &str = "ds-signature";
+const SIGNATURE: &str = "ds-signature";
 /// Shorter keys could be guessed.
 const MIN_KEY_CHARS: usize = 32;
 /// What is signed begins with this, so that a signature means nothing elsewhere.

@@ -92,7 +92,8 @@ fn list(raw: &RawValue) -> Option<Vec<String>> {
 }
 
 fn scopes(raw: &RawValue) -> Result<Vec<String>, Expected> {
-    let listed = list(raw).ok_or_else(|| "a list of scopes such as [\"read:public/**\"]".to_owned())?;
+    let listed =
+        list(raw).ok_or_else(|| "a list of scopes such as [\"read:public/**\"]".to_owned())?;
     listed.iter().try_for_each(|scope| Scope::parse(scope).map(drop))?;
     Ok(listed)
 }

@@ -55,7 +55,11 @@ fn accepted() {
     check("--cores 2", |c| format!("{:?}", c.cores), "[0, 2]");
     check("--cores 3,0", |c| format!("{:?}", c.cores), "[3, 0]");
     check("--cores 2,", |c| format!("{:?}", c.cores), "[2]");
-    check("--insecure --listen [::1]:80,0.0.0.0:0", |c| format!("{:?}", c.listen), "[[::1]:80, 0.0.0.0:0]");
+    check(
+        "--insecure --listen [::1]:80,0.0.0.0:0",
+        |c| format!("{:?}", c.listen),
+        "[[::1]:80, 0.0.0.0:0]",
+    );
     check("--insecure -l 1.2.3.4:1 -l 1.2.3.4:2", |c| c.listen.len().to_string(), "2");
     check("", |c| format!("{:?}", c.admin), "Some(127.0.0.1:9437)");
     check("--admin off", |c| format!("{:?}", c.admin), "None");

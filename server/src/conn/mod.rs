@@ -22,7 +22,9 @@ use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::problem::Problem;
 use thalweg_proto::request::{LiveMode, Request};
 use thalweg_proto::response::Response;
+use thalweg_proto::time::Timestamp;
 
+use crate::auth;
 use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::Watching;
@@ -148,13 +150,13 @@ impl Connection {
             return None;
         }
         let body_len = body.len();
-        let request = thalweg_proto::request::parse(head, body, &self.core.parse);
-        let (operation, socket) = (Operation::of(&request), &self.socket);
+        let (request, until) = self.parse(head, body);
+        let (operation, socket) = (Operation::of(&request, &head.method), &self.socket);
         let exchange = Exchange::begin(&self.core, operation, head, body_len, || socket.peer());
         let mut response = match request {
             Err(problem) => problem.into_response(),
             Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
-                match sse::open(&self.core, request, meta.version).await {
+                match sse::open(&self.core, request, meta.version, until).await {
                     Ok(mut start) => {
                         self.deadline.clear();
                         exchange.end(&self.core, &mut start.head);
@@ -166,13 +168,32 @@ impl Connection {
             Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
                 let Connection { core, socket, watching, .. } = self;
                 let peer = long_poll::Peer { socket, watching };
-                long_poll::poll(core, request, peer).await?
+                long_poll::poll(core, request, until, peer).await?
             }
             Ok(request) => answer::answer(&self.core, request, head).await?,
         };
         exchange.end(&self.core, &mut response);
         let written = self.write(response, &meta).await;
         (written && meta.keep_alive).then_some(Next::Request)
+    }
+
+    /// What is asked for, if whoever asks may, and until when they may.
+    fn parse(
+        &self,
+        head: &RequestHead,
+        body: Bytes,
+    ) -> (Result<Request, Problem>, Option<Timestamp>) {
+        let grant = match self.core.admit(head) {
+            Ok(grant) => grant,
+            Err(problem) => return (Err(problem), None),
+        };
+        let request = thalweg_proto::request::parse(head, body, &self.core.parse);
+        let Some(grant) = grant else { return (request, None) };
+        let request = request.and_then(|request| {
+            auth::check_fork(&grant, &request)?;
+            Ok(request)
+        });
+        (request, grant.expires)
     }
 
     fn unwatch(&mut self) {

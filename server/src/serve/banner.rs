@@ -47,11 +47,17 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Opt
     if let Some(admin) = admin {
         text.push_str(&format!("  admin       http://{admin}/metrics, /healthz, /readyz\n"));
     }
+    if config.auth.is_on() {
+        text.push_str("  access      by token or signature only\n");
+    }
     if config.listen.iter().any(|address| !address.ip().is_loopback()) {
-        text.push_str(
+        text.push_str(if config.auth.is_on() {
+            "  WARNING     plain HTTP on a public address: whoever is on the way can read data and \
+             tokens\n"
+        } else {
             "  WARNING     plain HTTP without access control on a public address: anybody who \
-             reaches it can read, write and delete\n",
-        );
+             reaches it can read, write and delete\n"
+        });
     }
     // Nobody may be listening; the server runs all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());

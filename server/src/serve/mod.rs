@@ -19,6 +19,7 @@ pub use error::StartError;
 use rand::Rng;
 use thalweg_storage::{Disk, RealDisk};
 
+use crate::auth;
 use crate::config::{Config, IoDriver, ServeArgs};
 use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
@@ -35,7 +36,9 @@ use start::{Running, Start};
 pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
     let driver = choose_driver(config.io)?;
-    let shared = Shared::new(config.durability, config.cores.len());
+    let mut shared = Shared::new(config.durability, config.cores.len());
+    let (authority, keeper) = auth::load(&config.auth).map_err(StartError::Auth)?.unzip();
+    shared.authority = authority;
     let mut operator = Operator::start(&config, args, driver, &shared)?;
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
@@ -73,6 +76,7 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
     operator.serving(&post, &opened.summary);
+    operator.keep_authority(keeper, &post)?;
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();
     stop(&post, threads);
