@@ -1,11 +1,11 @@
 //! Where one stream's bytes lie: the index of a stream, in memory.
 //!
-//! Invariant: entries are ascending by position and do not overlap. 24 bytes per record, plus 12
-//! for each run of records in one segment; a stream without bytes allocates nothing.
+//! Invariant: entries are ascending by position and do not overlap. 24 bytes per entry, plus 12
+//! for each run of entries in one segment; a stream without bytes allocates nothing. An entry is
+//! one record of the log, or a chunk of a sealed segment: several records, one after the other.
+//! Sealing replaces entries of the first kind by few of the second ([`Extents::reseal`]).
 //!
-//! The seam for sealing: a sealed segment holds a stream's bytes of that segment in one piece, so
-//! sealing replaces a run's entries by a single one. Readers ask [`Extents::covering`] and need
-//! not know. Deliberately absent: the bytes, and any knowledge of which segments exist.
+//! Deliberately absent: the bytes, and any knowledge of which segments exist.
 
 mod trim;
 
@@ -20,7 +20,7 @@ pub struct Extents {
     runs: Vec<Run>,
 }
 
-/// One record's bytes.
+/// The bytes of one record, or of several that follow one another in a sealed segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Entry {
     position: u64,
@@ -42,15 +42,32 @@ const _: () = assert!(size_of::<Entry>() == 24 && size_of::<Run>() == 12);
 const ENTRY_BYTES: usize = 20;
 const RUN_BYTES: usize = 12;
 
-/// A record to read and the bytes of the stream that it holds.
+/// A record to read, or several in one piece, and the bytes of the stream that they hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadSpan {
     /// The position of the first byte.
     pub position: u64,
-    /// Bytes of the stream in the record.
+    /// Bytes of the stream in the span.
     pub len: u32,
-    /// The record: read `record_len` bytes, then [`crate::record::payload_of`].
+    /// The records: read `record_len` bytes, then [`crate::record::SpanRecords`].
     pub location: Location,
+}
+
+/// What [`Extents::reseal`] changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Resealed {
+    /// Segments and bytes of the spans that are gone from the index.
+    pub removed: Vec<(SegmentRef, u32)>,
+    /// Bytes of the spans that took their place.
+    pub added: u64,
+}
+
+impl ReadSpan {
+    /// The position after the last byte.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.position + u64::from(self.len)
+    }
 }
 
 impl Extents {
@@ -71,9 +88,9 @@ impl Extents {
         true
     }
 
-    /// The records that hold the bytes from `from` on, at most the first `max_bytes` of them. The
-    /// first record may begin before `from` and the last one may end later; one record is given
-    /// even if it is longer than `max_bytes`.
+    /// The spans that hold the bytes from `from` on, at most the first `max_bytes` of them. The
+    /// first one may begin before `from` and the last one may end later; one is given even if it
+    /// is longer than `max_bytes`.
     pub fn covering(&self, from: u64, max_bytes: u64) -> impl Iterator<Item = ReadSpan> + '_ {
         let first = self.entries.partition_point(|entry| entry.end() <= from);
         let until = from.saturating_add(max_bytes.max(1));
@@ -81,12 +98,67 @@ impl Extents {
         self.spans(first, last.max(first))
     }
 
-    /// All records, ascending.
+    /// The spans that lie in one of these segments, ascending, those that end after `from`.
+    pub fn in_segments<'a>(
+        &'a self,
+        segments: &'a [SegmentRef],
+        from: u64,
+    ) -> impl Iterator<Item = ReadSpan> + 'a {
+        let ends = self.runs.iter().skip(1).map(|run| run.first as usize);
+        let runs = self.runs.iter().zip(ends.chain([self.entries.len()]));
+        let runs = runs.filter(|(run, _)| segments.contains(&run.segment));
+        runs.flat_map(move |(run, end)| {
+            let entries = &self.entries[run.first as usize..end];
+            let first = entries.partition_point(|entry| entry.end() <= from);
+            entries[first..].iter().map(|entry| entry.span(run.segment))
+        })
+    }
+
+    /// Replaces the spans that lie in `inputs` by spans of a segment that holds the same bytes.
+    /// `sealed` are all that it has of this stream, ascending; those whose bytes have gone from
+    /// the index since then are left out. Returns `None` and changes nothing if a byte would have
+    /// no place any more, or two.
+    #[must_use]
+    pub fn reseal(&mut self, inputs: &[SegmentRef], sealed: &[ReadSpan]) -> Option<Resealed> {
+        let old: Vec<ReadSpan> = self.in_segments(inputs, 0).collect();
+        let wanted: Vec<ReadSpan> = sealed.iter().copied().filter(overlaps(&old)).collect();
+        if !old.iter().all(|span| is_covered(span, &wanted)) {
+            return None;
+        }
+        let count = self.entries.len() - old.len() + wanted.len();
+        *self = self.merged(inputs, &wanted, count)?;
+        let removed = old.iter().map(|span| (span.location.segment, span.len)).collect();
+        let added = wanted.iter().map(|span| u64::from(span.len)).sum();
+        Some(Resealed { removed, added })
+    }
+
+    /// The spans outside of `inputs` and these, `count` together; `None` if two overlap.
+    fn merged(&self, inputs: &[SegmentRef], others: &[ReadSpan], count: usize) -> Option<Extents> {
+        let mut merged = Extents { entries: Vec::with_capacity(count), runs: Vec::new() };
+        let kept = self.iter().filter(|span| !inputs.contains(&span.location.segment));
+        let (mut kept, mut others) = (kept.peekable(), others.iter().copied().peekable());
+        loop {
+            let next = match (kept.peek(), others.peek()) {
+                (Some(one), Some(other)) if one.position < other.position => kept.next(),
+                (_, Some(_)) => others.next(),
+                (_, None) => kept.next(),
+            };
+            match next {
+                None => break,
+                Some(span) if merged.push(span) => {}
+                Some(_) => return None,
+            }
+        }
+        merged.runs.shrink_to_fit();
+        Some(merged)
+    }
+
+    /// All spans, ascending.
     pub fn iter(&self) -> impl Iterator<Item = ReadSpan> + '_ {
         self.spans(0, self.entries.len())
     }
 
-    /// Records in the index.
+    /// Spans in the index.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -116,10 +188,8 @@ impl Extents {
             while self.runs.get(run).is_some_and(|next| next.first as usize <= index) {
                 run += 1;
             }
-            let Entry { position, len, file_offset, record_len } = self.entries[index];
             // The first run begins at entry 0, so there is always one before the next.
-            let segment = self.runs[run - 1].segment;
-            ReadSpan { position, len, location: Location { segment, file_offset, record_len } }
+            self.entries[index].span(self.runs[run - 1].segment)
         })
     }
 
@@ -187,6 +257,32 @@ impl Entry {
     fn end(&self) -> u64 {
         self.position + u64::from(self.len)
     }
+
+    fn span(&self, segment: SegmentRef) -> ReadSpan {
+        let Entry { position, len, file_offset, record_len } = *self;
+        ReadSpan { position, len, location: Location { segment, file_offset, record_len } }
+    }
+}
+
+/// Whether a span shares bytes with one of these, which are ascending.
+fn overlaps(spans: &[ReadSpan]) -> impl Fn(&ReadSpan) -> bool + '_ {
+    move |span| {
+        let first = spans.partition_point(|other| other.end() <= span.position);
+        spans.get(first).is_some_and(|other| other.position < span.end())
+    }
+}
+
+/// Whether every byte of a span is in one of these, which are ascending.
+fn is_covered(span: &ReadSpan, spans: &[ReadSpan]) -> bool {
+    let first = spans.partition_point(|other| other.end() <= span.position);
+    let mut at = span.position;
+    for other in &spans[first..] {
+        if at >= span.end() || other.position > at {
+            break;
+        }
+        at = other.end();
+    }
+    at >= span.end()
 }
 
 #[cfg(test)]
@@ -236,6 +332,41 @@ mod tests {
         assert!(extents.covers(10, 0, 33));
         assert!(!extents.covers(0, 0, 33));
         assert_eq!(Extents::default().memory_bytes(), 0);
+    }
+
+    #[test]
+    fn sealed_spans_take_the_place_of_the_others() {
+        let segment = |number| SegmentRef { log: LogId(1), number };
+        let sealed = |spans: &[(u64, u32)]| -> Vec<ReadSpan> {
+            spans.iter().map(|(position, len)| span(*position, *len, 9)).collect()
+        };
+        let check = |inputs: &[u32], new: &[(u64, u32)], want: Option<&[(u64, u32)]>| {
+            let mut extents = sample();
+            let inputs: Vec<SegmentRef> = inputs.iter().map(|number| segment(*number)).collect();
+            let resealed = extents.reseal(&inputs, &sealed(new));
+            let spans = extents.iter().map(|span| (span.position, span.location.segment.number));
+            let got: Vec<_> = spans.collect();
+            assert_eq!(resealed.is_some().then_some(&got[..]), want, "{inputs:?} {new:?}");
+            if resealed.is_none() {
+                assert_eq!(extents, sample());
+            }
+        };
+        check(&[1], &[(10, 10)], Some(&[(10, 9), (20, 2), (30, 4)]));
+        check(&[1, 2], &[(10, 12), (22, 8)], Some(&[(10, 9), (22, 9), (30, 4)]));
+        check(&[1, 4], &[(10, 10), (30, 1)], Some(&[(10, 9), (20, 2), (30, 9)]));
+        check(&[2, 4], &[(20, 11)], Some(&[(10, 1), (15, 1), (20, 9)]));
+        // The beginning was given up meanwhile; the stream has gone on.
+        check(&[1], &[(0, 4), (4, 16)], Some(&[(4, 9), (20, 2), (30, 4)]));
+        check(&[7], &[(10, 10)], Some(&[(10, 1), (15, 1), (20, 2), (30, 4)]));
+        check(&[1], &[(10, 9)], None);
+        check(&[1], &[], None);
+        check(&[1], &[(10, 11)], None);
+        let resealed = sample().reseal(&[segment(1)], &sealed(&[(10, 10)])).unwrap();
+        assert_eq!(resealed, Resealed { removed: vec![(segment(1), 5); 2], added: 10 });
+        let extents = sample();
+        let inputs = [segment(1), segment(4)];
+        let found: Vec<u64> = extents.in_segments(&inputs, 15).map(|span| span.position).collect();
+        assert_eq!(found, [15, 30]);
     }
 
     #[test]

@@ -22,14 +22,18 @@ impl Lsn {
     }
 }
 
-/// A segment file.
+/// A segment file: one of the log, or a sealed one ([`crate::sealed`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SegmentRef {
     /// Its log.
     pub log: LogId,
-    /// Its number in the log, from 1.
+    /// Its number in the log, from 1. Sealed segments have numbers of their own, with the highest
+    /// bit set: they come after all segments of the log in every order.
     pub number: u32,
 }
+
+/// The bit that tells the number of a sealed segment.
+const SEALED_BIT: u32 = 1 << 31;
 
 /// Where a record lies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -66,7 +70,11 @@ impl LogPosition {
 
 impl fmt::Display for SegmentRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/segment-{:016}.log", log_dir_name(self.log), self.number)
+        let (dir, index) = (log_dir_name(self.log), self.index());
+        match self.is_sealed() {
+            false => write!(f, "{dir}/segment-{index:016}.log"),
+            true => write!(f, "{dir}/sealed-{index:016}.seg"),
+        }
     }
 }
 
@@ -77,18 +85,44 @@ impl fmt::Display for Lsn {
 }
 
 impl SegmentRef {
+    /// A sealed segment by its number, without the bit.
+    #[must_use]
+    pub fn sealed(log: LogId, index: u32) -> SegmentRef {
+        SegmentRef { log, number: index | SEALED_BIT }
+    }
+
+    /// Whether it is a sealed segment.
+    #[must_use]
+    pub fn is_sealed(self) -> bool {
+        self.number & SEALED_BIT != 0
+    }
+
+    /// The number that its file name has.
+    #[must_use]
+    pub fn index(self) -> u32 {
+        self.number & !SEALED_BIT
+    }
+
     /// The path of the segment file in a data directory.
     #[must_use]
     pub fn path(self, data_dir: &Path) -> PathBuf {
         data_dir.join(self.to_string())
     }
 
-    /// Reads a number back from a file name; `None` for other files.
+    /// Reads the number of a segment of the log back from a file name; `None` for other files.
     #[must_use]
     pub fn number_of(file_name: &str) -> Option<u32> {
-        let digits = file_name.strip_prefix("segment-")?.strip_suffix(".log")?;
-        (digits.len() == 16).then_some(())?;
-        digits.parse().ok().filter(|number| *number != 0)
+        index_of(file_name.strip_prefix("segment-")?.strip_suffix(".log")?)
+    }
+
+    /// Reads a segment of either kind back from its file name; `None` for other files.
+    #[must_use]
+    pub fn of_file_name(log: LogId, file_name: &str) -> Option<SegmentRef> {
+        if let Some(number) = SegmentRef::number_of(file_name) {
+            return Some(SegmentRef { log, number });
+        }
+        let index = index_of(file_name.strip_prefix("sealed-")?.strip_suffix(".seg")?)?;
+        Some(SegmentRef::sealed(log, index))
     }
 }
 
@@ -106,6 +140,11 @@ impl LogId {
     }
 }
 
+fn index_of(digits: &str) -> Option<u32> {
+    (digits.len() == 16).then_some(())?;
+    digits.parse().ok().filter(|index| *index != 0 && index & SEALED_BIT == 0)
+}
+
 fn log_dir_name(log: LogId) -> String {
     format!("log-{}", log.0)
 }
@@ -121,6 +160,18 @@ mod tests {
         assert_eq!(SegmentRef::number_of("segment-0000000000000012.log"), Some(12));
         for other in ["segment-12.log", "segment-0000000000000000.log", "LOCK", "segment-x.log"] {
             assert_eq!(SegmentRef::number_of(other), None, "{other}");
+        }
+        let sealed = SegmentRef::sealed(LogId(3), 7);
+        assert!(sealed.is_sealed() && !segment.is_sealed() && sealed > segment);
+        assert_eq!(sealed.to_string(), "log-3/sealed-0000000000000007.seg");
+        for segment in [segment, sealed] {
+            let name = segment.to_string();
+            let (_, name) = name.split_once('/').unwrap();
+            assert_eq!(SegmentRef::of_file_name(LogId(3), name), Some(segment));
+        }
+        assert_eq!(SegmentRef::number_of("sealed-0000000000000007.seg"), None);
+        for other in ["sealed-0000000000000007.seg.tmp", "sealed-0000000000000000.seg"] {
+            assert_eq!(SegmentRef::of_file_name(LogId(3), other), None, "{other}");
         }
         assert_eq!(LogId::of_dir_name("log-7"), Some(LogId(7)));
         assert_eq!(LogId::of_dir_name("checkpoints"), None);

@@ -1,107 +1,294 @@
-//! Which segments of a core's log still hold bytes that someone may read.
+//! Which segments hold bytes that someone may read, and which may go.
 //!
-//! Invariant: a segment is free only when no stream has bytes in it and both retained checkpoints
-//! begin after it, so that falling back to the older one still finds its log. Segments of an
-//! earlier layout are counted by several cores and therefore never freed here: the next start
-//! reclaims them.
+//! Invariant: a segment is free only when no stream of this core has bytes in it and no retained
+//! checkpoint needs it: both begin behind it in the log, and both began after its bytes were moved
+//! to a sealed segment. Segments of an earlier layout are shared: one that is free here is
+//! released, and goes when every core has released it.
+//!
+//! Deliberately absent: files. What to seal is decided in [`crate::sealed::plan`].
 
 use std::collections::BTreeMap;
 
-use crate::extents::Extents;
+use crate::extents::{Extents, ReadSpan, Resealed};
 use crate::location::{LogId, SegmentRef};
 use crate::planted::{self, Bug};
+use crate::sealed::Footer;
 
-/// Live bytes per segment, as one core sees them.
+/// What one core knows of the segments: those of its log, and those of earlier layouts.
 #[derive(Clone, Debug)]
 pub struct SegmentTable {
-    log: LogId,
-    live: BTreeMap<SegmentRef, u64>,
-    /// First segments of the log tails of the older and the newer retained checkpoint.
-    older_start: u32,
-    newer_start: u32,
+    pub(crate) log: LogId,
+    pub(crate) cores: usize,
+    pub(crate) files: BTreeMap<SegmentRef, SegmentUse>,
+    /// The retained checkpoints.
+    pub(crate) older: Retained,
+    newer: Retained,
+    /// Checkpoints begun since the start.
+    begun: u64,
+    pub(crate) next_sealed: u32,
+}
+
+/// A retained checkpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Retained {
+    /// The first segment of its log tail.
+    pub(crate) start: u32,
+    /// How many checkpoints had begun with it; 0 for those found at the start.
+    begun: u64,
+}
+
+/// What a segment holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SegmentUse {
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of streams that were written to it. Of segments of the log that an earlier start
+    /// wrote, only those that lived at this one.
+    pub written: u64,
+    /// Records or chunks in it.
+    pub spans: u64,
+    /// Bytes that streams of this core have in it.
+    pub live: u64,
+    /// The first checkpoint that does not need it.
+    free_from: u64,
+    /// Being sealed, or just written.
+    pub(crate) busy: bool,
+    /// Sealed as far as it can be: what is left could not be read.
+    pub(crate) settled: bool,
 }
 
 impl SegmentTable {
     /// A table of the core that writes `log`, whose retained checkpoints' log tails begin in these
-    /// segments.
-    pub(crate) fn new(log: LogId, older_start: u32, newer_start: u32) -> SegmentTable {
-        SegmentTable { log, live: BTreeMap::new(), older_start, newer_start }
+    /// segments, on a server of so many cores.
+    pub(crate) fn new(log: LogId, cores: usize, older_start: u32, newer_start: u32) -> Self {
+        let retained = |start| Retained { start, begun: 0 };
+        SegmentTable {
+            log,
+            cores,
+            files: BTreeMap::new(),
+            older: retained(older_start),
+            newer: retained(newer_start),
+            begun: 0,
+            next_sealed: 1,
+        }
     }
 
-    /// A segment came to be. [`SegmentTable::record_written`] does it too; this is for segments
-    /// that end up without any payload.
-    pub fn started(&mut self, segment: SegmentRef) {
-        self.live.entry(segment).or_insert(0);
+    /// A segment was there at the start. `retained`: a checkpoint that nobody has read may still
+    /// need it.
+    pub(crate) fn found(
+        &mut self,
+        segment: SegmentRef,
+        file_bytes: u64,
+        footer: Option<&Footer>,
+        retained: bool,
+    ) {
+        if segment.log == self.log && segment.is_sealed() {
+            self.next_sealed = self.next_sealed.max(segment.index() + 1);
+        }
+        let file = self.files.entry(segment).or_default();
+        file.file_bytes = file_bytes;
+        file.free_from = retained.into();
+        if let Some(footer) = footer {
+            (file.written, file.spans) = (footer.data_bytes, footer.chunks);
+        }
+    }
+
+    /// A stream had bytes there at the start.
+    pub(crate) fn found_live(&mut self, span: &ReadSpan) {
+        let segment = span.location.segment;
+        let file = self.files.entry(segment).or_default();
+        file.live += u64::from(span.len);
+        file.written = file.written.max(file.live);
+        file.spans += u64::from(!segment.is_sealed());
+    }
+
+    /// A segment of the log of so many bytes came to be: there may be some that end up without any
+    /// payload.
+    pub fn started(&mut self, segment: SegmentRef, file_bytes: u64) {
+        self.files.entry(segment).or_default().file_bytes = file_bytes;
     }
 
     /// Payload bytes became durable in a segment: call for each placement of a written group, even
     /// if the stream is gone by now.
     pub fn record_written(&mut self, segment: SegmentRef, len: u32) {
-        *self.live.entry(segment).or_insert(0) += u64::from(len);
+        let file = self.files.entry(segment).or_default();
+        file.live += u64::from(len);
+        file.written += u64::from(len);
+        file.spans += 1;
     }
 
     /// A stream is gone. Call when its `Delete` record is durable, with its extents as they are
     /// then: every record before the `Delete` has been placed.
     pub fn record_deleted(&mut self, extents: &Extents) {
         for span in extents.iter() {
-            let live = self.live.entry(span.location.segment).or_insert(0);
-            *live = live.saturating_sub(u64::from(span.len));
+            self.release(span.location.segment, span.len.into());
         }
     }
 
-    /// A new checkpoint is installed, whose log tail begins in segment `start`.
-    pub fn checkpoint_installed(&mut self, start: u32) {
-        self.older_start = self.newer_start;
-        self.newer_start = start;
+    /// Bytes of a living stream moved to `output`.
+    pub fn record_resealed(&mut self, resealed: &Resealed, output: SegmentRef) {
+        for (segment, len) in &resealed.removed {
+            self.release(*segment, (*len).into());
+        }
+        self.files.entry(output).or_default().live += resealed.added;
     }
 
-    /// Removes up to `max` free segments from the table and returns them, oldest first: to be
-    /// recycled by [`crate::SegmentFactory::prepare`] or removed.
+    fn release(&mut self, segment: SegmentRef, len: u64) {
+        let file = self.files.entry(segment).or_default();
+        file.live = file.live.saturating_sub(len);
+    }
+
+    /// The core begins a checkpoint. One that fails is begun again.
+    pub fn checkpoint_begins(&mut self) {
+        self.begun += 1;
+    }
+
+    /// The checkpoint begun last is installed; its log tail begins in segment `start`.
+    pub fn checkpoint_installed(&mut self, start: u32) {
+        self.older = self.newer;
+        self.newer = Retained { start, begun: self.begun };
+    }
+
+    /// The number of a checkpoint that begins from now on: it will not need what was just moved.
+    pub(crate) fn mark_moved(&mut self, segment: SegmentRef) {
+        let from = self.begun + 1;
+        if let Some(file) = self.files.get_mut(&segment) {
+            file.free_from = from;
+        }
+    }
+
+    /// Removes up to `max` free segments of the log from the table and returns them, oldest first:
+    /// to be recycled by [`crate::SegmentFactory::prepare`] or removed.
     pub fn take_free(&mut self, max: usize) -> Vec<SegmentRef> {
-        let is_free = |segment: &SegmentRef, live: u64| {
-            let unneeded = segment.number < self.older_start || planted::is(Bug::ReuseSegmentEarly);
-            live == 0 && segment.log == self.log && unneeded
-        };
-        let free = self.live.iter().filter(|(segment, live)| is_free(segment, **live));
-        let free: Vec<SegmentRef> = free.map(|(segment, _)| *segment).take(max).collect();
-        for segment in &free {
-            self.live.remove(segment);
+        let log = self.log;
+        let free = self.take(max, |segment| segment.log == log && !segment.is_sealed());
+        free.into_iter().map(|(segment, _)| segment).collect()
+    }
+
+    /// Removes all other free segments from the table and returns them: sealed ones, which are to
+    /// be removed, and those of earlier layouts, to be removed when every core has returned them
+    /// (see [`crate::sealed::Releases`]).
+    pub fn take_obsolete(&mut self) -> Vec<(SegmentRef, SegmentUse)> {
+        let log = self.log;
+        self.take(usize::MAX, |segment| segment.log != log || segment.is_sealed())
+    }
+
+    /// Bytes of files that hold nothing live and would be free after two more checkpoints, while
+    /// the log is in segment `current`.
+    #[must_use]
+    pub fn waiting_bytes(&self, current: u32) -> u64 {
+        let waiting = self.files.iter().filter(|(segment, file)| {
+            let past = segment.log != self.log || segment.is_sealed() || segment.number < current;
+            file.live == 0 && !file.busy && past && !self.is_free(**segment, file)
+        });
+        waiting.map(|(_, file)| file.file_bytes).sum()
+    }
+
+    /// The log of the core.
+    #[must_use]
+    pub fn log(&self) -> LogId {
+        self.log
+    }
+
+    fn take(
+        &mut self,
+        max: usize,
+        wanted: impl Fn(SegmentRef) -> bool,
+    ) -> Vec<(SegmentRef, SegmentUse)> {
+        let free = self
+            .files
+            .iter()
+            .filter(|(segment, file)| wanted(**segment) && self.is_free(**segment, file));
+        let free: Vec<_> = free.map(|(segment, file)| (*segment, *file)).take(max).collect();
+        for (segment, _) in &free {
+            self.files.remove(segment);
         }
         free
     }
 
-    /// Live payload bytes of each segment, for metrics and compaction.
-    pub fn iter(&self) -> impl Iterator<Item = (SegmentRef, u64)> + '_ {
-        self.live.iter().map(|(segment, live)| (*segment, *live))
+    fn is_free(&self, segment: SegmentRef, file: &SegmentUse) -> bool {
+        file.live == 0 && !file.busy && self.older.begun >= file.free_from && self.is_past(segment)
+    }
+
+    /// Whether no retained checkpoint replays a segment.
+    pub(crate) fn is_past(&self, segment: SegmentRef) -> bool {
+        segment.log != self.log
+            || segment.is_sealed()
+            || segment.number < self.older.start
+            || planted::is(Bug::ReuseSegmentEarly)
+    }
+
+    /// What each segment holds, for metrics.
+    pub fn iter(&self) -> impl Iterator<Item = (SegmentRef, SegmentUse)> + '_ {
+        self.files.iter().map(|(segment, file)| (*segment, *file))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extents::ReadSpan;
     use crate::location::Location;
+
+    fn segment(log: u32, number: u32) -> SegmentRef {
+        SegmentRef { log: LogId(log), number }
+    }
+
+    fn span(position: u64, segment: SegmentRef) -> ReadSpan {
+        let location = Location { segment, file_offset: 4136, record_len: 60 };
+        ReadSpan { position, len: 10, location }
+    }
+
+    fn obsolete(table: &mut SegmentTable) -> Vec<SegmentRef> {
+        table.take_obsolete().into_iter().map(|(segment, _)| segment).collect()
+    }
+
+    fn checkpoint(table: &mut SegmentTable, start: u32) {
+        table.checkpoint_begins();
+        table.checkpoint_installed(start);
+    }
 
     #[test]
     fn free_after_two_checkpoints() {
-        let segment = |log, number| SegmentRef { log: LogId(log), number };
-        let mut table = SegmentTable::new(LogId(2), 1, 1);
+        let mut table = SegmentTable::new(LogId(2), 1, 1, 1);
         let mut extents = Extents::default();
         for (position, segment) in [(0, segment(1, 9)), (10, segment(2, 1)), (20, segment(2, 2))] {
-            let location = Location { segment, file_offset: 4136, record_len: 60 };
-            assert!(extents.push(ReadSpan { position, len: 10, location }));
+            assert!(extents.push(span(position, segment)));
             table.record_written(segment, 10);
         }
-        table.started(segment(2, 3));
-        table.checkpoint_installed(3);
-        table.checkpoint_installed(3);
+        table.started(segment(2, 3), 4096);
+        checkpoint(&mut table, 3);
+        checkpoint(&mut table, 3);
         assert_eq!(table.take_free(9), [], "live bytes");
         table.record_deleted(&extents);
         assert_eq!(table.take_free(1), [segment(2, 1)]);
         assert_eq!(table.take_free(9), [segment(2, 2)], "not the old log's, not the tail's");
-        table.checkpoint_installed(4);
+        assert_eq!(obsolete(&mut table), [segment(1, 9)]);
+        checkpoint(&mut table, 4);
         assert_eq!(table.take_free(9), [], "the older checkpoint still begins in 3");
-        table.checkpoint_installed(4);
+        checkpoint(&mut table, 4);
         assert_eq!(table.take_free(9), [segment(2, 3)]);
+    }
+
+    #[test]
+    fn what_was_moved_waits_for_two_checkpoints_that_began_later() {
+        let mut table = SegmentTable::new(LogId(2), 1, 5, 5);
+        let (old, new) = (segment(2, 1), SegmentRef::sealed(LogId(2), 1));
+        let mut extents = Extents::default();
+        assert!(extents.push(span(0, old)));
+        table.started(old, 4096);
+        table.record_written(old, 10);
+        table.checkpoint_begins();
+        let resealed = extents.reseal(&[old], &[span(0, new)]).unwrap();
+        table.record_resealed(&resealed, new);
+        table.mark_moved(old);
+        table.checkpoint_installed(6);
+        checkpoint(&mut table, 6);
+        assert_eq!(table.take_free(9), [], "the older one began before");
+        assert_eq!((table.waiting_bytes(6), table.waiting_bytes(1)), (4096, 0));
+        checkpoint(&mut table, 6);
+        assert_eq!(table.take_free(9), [old]);
+        assert_eq!(obsolete(&mut table), []);
+        table.record_deleted(&extents);
+        assert_eq!(obsolete(&mut table), [new]);
     }
 }

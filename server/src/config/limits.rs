@@ -54,6 +54,10 @@ pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 /// What a segment can be configured to.
 /// Offsets in a segment have 32 bits.
 pub const SEGMENT_BYTES: RangeInclusive<u64> = MIB..=4 * GIB - SEGMENT_ALIGNMENT;
+/// Bytes that sealing and compaction read and write in a second, over all cores; 0: no bound.
+pub const DEFAULT_COMPACTION_BYTES_PER_SECOND: u64 = 64 * MIB;
+/// What that rate can be configured to.
+pub const COMPACTION_BYTES_PER_SECOND: RangeInclusive<u64> = 0..=1024 * GIB;
 /// Segments are written in whole blocks.
 pub const SEGMENT_ALIGNMENT: u64 = 4 * KIB;
 /// What the server's own retention in bytes can be configured to; 0 is no limit.
@@ -93,7 +97,8 @@ pub const LINGER_TIMEOUT: Duration = secs(2);
 pub const TURN_AWAY_TIMEOUT: Duration = ms(200);
 /// Bytes that may wait for the disk on one core before appends are answered 503.
 pub const MAX_PENDING_BYTES: usize = 256 * 1024 * 1024;
-/// Bytes of log after which a core writes a checkpoint: bounds what a restart replays.
+/// Bytes of log after which a core writes a checkpoint at the latest: bounds what a restart
+/// replays. With segments of less than half of it, two segments are enough.
 pub const CHECKPOINT_LOG_BYTES: u64 = 128 * MIB;
 /// What one window of live news may hold; readers that need more read pages.
 pub const WINDOW_BYTES: usize = 1024 * 1024;
@@ -136,6 +141,10 @@ pub const MAX_ADMIN_CONNECTIONS: usize = 32;
 pub const ADMIN_HEAD_TIMEOUT: Duration = secs(75);
 /// How long such a connection lives.
 pub const ADMIN_CONNECTION_LIFETIME: Duration = secs(600);
+/// How long a backup waits for the checkpoints that it asked for, before it does without.
+pub const BACKUP_CHECKPOINT_TIMEOUT: Duration = secs(60);
+/// How long cores may take to stop writing for a backup's cut; they write again in any case.
+pub const BACKUP_FREEZE_TIMEOUT: Duration = secs(2);
 /// Cores, at most: one bit each in a stream's followers.
 pub const MAX_CORES: usize = 128;
 

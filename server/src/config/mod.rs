@@ -83,6 +83,10 @@ pub struct StorageConfig {
     pub hot_tail_bytes: u64,
     /// Bytes of one segment: whole blocks, and enough for the largest record.
     pub segment_bytes: u64,
+    /// Whether full segments are sealed, and sealed ones compacted.
+    pub compaction: bool,
+    /// Bytes that this may read and write in a second; 0: no bound.
+    pub compaction_bytes_per_second: u64,
     /// What is kept of streams that have no limits of their own; `None`: everything.
     pub retention: Retention,
 }

@@ -31,6 +31,9 @@ impl fmt::Display for Config {
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
+        writeln!(f, "compaction = {}", self.storage.compaction)?;
+        let rate = show_bytes(self.storage.compaction_bytes_per_second);
+        writeln!(f, "compaction_bytes_per_second = {}", quoted(rate))?;
 
         let retention = self.storage.retention;
         writeln!(f, "retention_bytes = {}", quoted(show_bytes(retention.bytes.unwrap_or(0))))?;

@@ -109,6 +109,7 @@ raw_config! {
         "public_url" public_url, "admin" admin;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
     "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes,
+        "compaction" compaction, "compaction_bytes_per_second" compaction_bytes_per_second,
         "retention_bytes" retention_bytes, "retention" retention;
     "limits" "limits.": "max_body_bytes" max_body_bytes, "max_connections" max_connections,
         "request_head_timeout" request_head_timeout, "body_stall_timeout" body_stall_timeout,

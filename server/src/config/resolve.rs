@@ -95,6 +95,13 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
             &limits::SEGMENT_BYTES,
             limits::DEFAULT_SEGMENT_BYTES,
         )?,
+        compaction: field("storage.compaction", &raw.compaction, value::boolean)?.unwrap_or(true),
+        compaction_bytes_per_second: bytes(
+            "storage.compaction_bytes_per_second",
+            &raw.compaction_bytes_per_second,
+            &limits::COMPACTION_BYTES_PER_SECOND,
+            limits::DEFAULT_COMPACTION_BYTES_PER_SECOND,
+        )?,
         retention: retention(raw)?,
     })
 }

@@ -115,6 +115,15 @@ pub(super) fn word<T: Word>(raw: &RawValue) -> Result<T, Expected> {
     })
 }
 
+/// `true` or `false`, without quotes in a file.
+pub(super) fn boolean(raw: &RawValue) -> Result<bool, Expected> {
+    match raw {
+        RawValue::Text(text) | RawValue::Other(text) => text.parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| "true or false".to_owned())
+}
+
 /// A string.
 pub(super) fn text(raw: &RawValue) -> Result<&str, Expected> {
     match raw {

@@ -27,7 +27,11 @@ const SLICE_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Progress {
     /// Bytes of log written since the newest checkpoint began.
     log_bytes: u64,
+    /// Bytes of the newest checkpoint of this process.
+    file_bytes: u64,
     running: bool,
+    /// The last one failed; it is tried again after a pause.
+    failed: bool,
     began: Option<Instant>,
 }
 
@@ -37,7 +41,19 @@ impl Core {
         let mut progress = self.checkpoints.get();
         progress.log_bytes += group_bytes as u64;
         self.checkpoints.set(progress);
-        if progress.log_bytes >= CHECKPOINT_LOG_BYTES {
+        // Small segments are for little space: their log is kept short as well, but no checkpoint
+        // is written for less log than it is long itself.
+        let due = (2 * self.config.storage.segment_bytes).max(progress.file_bytes);
+        if progress.log_bytes >= due.min(CHECKPOINT_LOG_BYTES) {
+            self.checkpoint();
+        }
+    }
+
+    /// So many bytes come free with checkpoints: they are worth some, if they are more than the
+    /// checkpoints themselves.
+    pub(super) fn checkpoint_for_space(self: &Rc<Core>, bytes: u64) {
+        let progress = self.checkpoints.get();
+        if bytes >= 2 * progress.file_bytes && !progress.failed {
             self.checkpoint();
         }
     }
@@ -45,11 +61,15 @@ impl Core {
     /// Begins a checkpoint, unless one is being written.
     pub fn checkpoint(self: &Rc<Core>) {
         let position = self.shard.borrow_mut().log().position();
-        let Some(position) = position.filter(|_| !self.checkpoints.get().running) else { return };
+        let progress = self.checkpoints.get();
+        let Some(position) = position.filter(|_| !progress.running) else { return };
+        let began = Some(self.clock.instant());
         self.checkpoints.set(Progress {
             log_bytes: 0,
             running: true,
-            began: Some(self.clock.instant()),
+            failed: false,
+            began,
+            ..progress
         });
         rt::spawn(Rc::clone(self).write_checkpoint(position));
     }
@@ -72,6 +92,7 @@ impl Core {
         let subscriptions = self.with_subscriptions(|subscriptions| subscriptions.snapshot());
         let last = self.shard.borrow_mut().log().last();
         let finished = encoder.finish(last, subscriptions.as_deref());
+        self.checkpoints.set(Progress { file_bytes: finished.bytes, ..self.checkpoints.get() });
         let durable = loop {
             let durable = self.shard.borrow_mut().log().position();
             match durable {
@@ -118,7 +139,7 @@ impl Core {
 
     pub(super) fn checkpoint_done(self: &Rc<Core>, result: Result<LogPosition, StorageError>) {
         let progress = self.checkpoints.get();
-        self.checkpoints.set(Progress { running: false, ..progress });
+        self.checkpoints.set(Progress { running: false, failed: result.is_err(), ..progress });
         match result {
             Ok(start) => {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");

@@ -61,6 +61,11 @@ impl LogFiles {
         files
     }
 
+    /// A segment is not needed any more: an open file would keep its space.
+    pub(super) fn close(&self, segment: SegmentRef) {
+        self.reading.borrow_mut().retain(|(open, _)| *open != segment);
+    }
+
     fn for_reading(&self, core: &Core, segment: SegmentRef) -> io::Result<Rc<RingFile>> {
         let found = self.reading.borrow().iter().position(|(open, _)| *open == segment);
         let entry = match found {

@@ -1,5 +1,6 @@
 //! What the shard cannot do by itself: reads from the log, and questions to other cores.
 
+use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -8,12 +9,13 @@ use thalweg_proto::answer::not_found;
 use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Pieces;
 use thalweg_proto::stream::fork::{ForkRefusal, sub_position};
-use thalweg_storage::{Damage, ReadSpan, record};
+use thalweg_storage::record::SpanRecords;
+use thalweg_storage::{Damage, Location, ReadSpan};
 
 use super::Core;
 use crate::mailbox::message::{Answer, Message, Op};
 use crate::shard::page::{Page, PagePlan};
-use crate::shard::range::{Collector, Range, RangeRequest};
+use crate::shard::range::{Collector, Range, RangeRequest, Source};
 use crate::shard::{Job, ReplyTo};
 
 /// Does a job and replies.
@@ -24,7 +26,7 @@ pub(super) async fn run(core: Rc<Core>, job: Job) {
             core.post_reply(to, Answer::Page(page.map(Box::new)));
         }
         Job::Range(request, spans, to) => {
-            let range = read_range(&core, &request, &spans).await;
+            let range = read_range(&core, &request, spans).await;
             core.post_reply(to, Answer::Range(range.map(Box::new)));
         }
         Job::Fork(request, url, to) => {
@@ -100,7 +102,7 @@ async fn read_page(core: &Rc<Core>, plan: PagePlan) -> Result<Page, Box<Problem>
     if end == plan.facts.start && !plan.runs.is_empty() {
         // The stream says that there is more, and nobody has it: no reader should ask for ever.
         tracing::error!(stream = plan.facts.stream.0, position = end, "inherited data is missing");
-        return Err(Box::new(unreadable("the stored data is missing at this offset")));
+        return Err(Box::new(unreadable_problem("the stored data is missing at this offset")));
     }
     let last_run = last_run.cloned();
     Ok(plan.finish(stored, end, last_run.as_ref()))
@@ -115,25 +117,61 @@ async fn ask_range(core: &Rc<Core>, request: RangeRequest) -> Result<Range, Box<
     }
 }
 
-/// Reads records from the log and takes the bytes out of them.
+/// Why bytes could not be had from where they should be.
+enum Failure {
+    /// It is the request's fault.
+    Problem(Box<Problem>),
+    /// The file could not be read.
+    Io(Location, io::Error),
+    /// It says something else.
+    Damaged(Location, Damage),
+}
+
+/// Reads records and takes the bytes out of them. If they are not there, because sealing has moved
+/// them since they were looked up, they are looked up again.
 async fn read_range(
     core: &Rc<Core>,
     request: &RangeRequest,
-    spans: &[ReadSpan],
+    mut spans: Vec<ReadSpan>,
 ) -> Result<Range, Box<Problem>> {
+    loop {
+        let failure = match read_spans(core, request, &spans).await {
+            Ok(range) => return Ok(range),
+            Err(Failure::Problem(problem)) => return Err(problem),
+            Err(failure) => failure,
+        };
+        match core.with_shard(|shard, _| shard.locate_again(request)) {
+            // Deleted while it was read; its segment may hold something else by now.
+            None => return Err(Box::new(not_found(&request.path))),
+            Some(Err(problem)) => return Err(problem),
+            Some(Ok(Source::Hot(range))) => return Ok(range),
+            Some(Ok(Source::Cold(found))) if found[..] != spans[..] => spans = found.into_vec(),
+            Some(Ok(Source::Cold(_))) => return Err(Box::new(unreadable(request, &failure))),
+        }
+    }
+}
+
+async fn read_spans(
+    core: &Rc<Core>,
+    request: &RangeRequest,
+    spans: &[ReadSpan],
+) -> Result<Range, Failure> {
     let mut collector = Collector::new(request);
     let mut rest = spans;
     while !rest.is_empty() {
         let (group, later) = rest.split_at(worth_one_read(rest));
         rest = later;
-        let (bytes, start) = read_group(core, request, group).await?;
+        let (bytes, start) = read_group(core, group).await?;
         for span in group {
             let from = span.location.file_offset as usize - start;
-            let record = bytes.slice(from..from + span.location.record_len as usize);
-            let payload = record::payload_of(&record, request.id, span.position)
-                .map_err(|damage| damaged(core, request, span, &damage))?;
-            if !collector.take(span.position, &payload)? {
-                return Ok(collector.finish());
+            let records = bytes.slice(from..from + span.location.record_len as usize);
+            let records = SpanRecords::new(records, request.id, span.position);
+            for record in records.from_position(request.from) {
+                let record = record.map_err(|damage| Failure::Damaged(span.location, damage))?;
+                let more = collector.take(record.position, &record.payload);
+                if !more.map_err(Failure::Problem)? {
+                    return Ok(collector.finish());
+                }
             }
         }
     }
@@ -156,53 +194,33 @@ fn worth_one_read(spans: &[ReadSpan]) -> usize {
 }
 
 /// Reads from the first record of a group to the last one. Returns the bytes and their offset.
-async fn read_group(
-    core: &Rc<Core>,
-    request: &RangeRequest,
-    group: &[ReadSpan],
-) -> Result<(Bytes, usize), Box<Problem>> {
+async fn read_group(core: &Rc<Core>, group: &[ReadSpan]) -> Result<(Bytes, usize), Failure> {
     let (Some(first), Some(last)) = (group.first(), group.last()) else {
         return Ok((Bytes::new(), 0));
     };
     let start = first.location.file_offset as usize;
     let end = last.location.file_offset as usize + last.location.record_len as usize;
     let read = core.read_segment(first.location.segment, start as u64, end - start).await;
-    let bytes = read.map_err(|error| {
-        if let Some(gone) = gone_meanwhile(core, request, first) {
-            return gone;
-        }
-        tracing::error!(stream = %request.path, location = ?first.location, %error, "log read failed");
-        Box::new(unreadable("the log could not be read"))
-    })?;
+    let bytes = read.map_err(|error| Failure::Io(first.location, error))?;
     core.metrics.log_read_bytes.add(bytes.len() as u64);
     Ok((bytes, start))
 }
 
-fn damaged(
-    core: &Rc<Core>,
-    request: &RangeRequest,
-    span: &ReadSpan,
-    damage: &Damage,
-) -> Box<Problem> {
-    if let Some(gone) = gone_meanwhile(core, request, span) {
-        return gone;
+fn unreadable(request: &RangeRequest, failure: &Failure) -> Problem {
+    let stream = &request.path;
+    match failure {
+        Failure::Problem(problem) => (**problem).clone(),
+        Failure::Io(location, error) => {
+            tracing::error!(%stream, ?location, %error, "log read failed");
+            unreadable_problem("the log could not be read")
+        }
+        Failure::Damaged(location, damage) => {
+            tracing::error!(%stream, ?location, %damage, "damaged record");
+            unreadable_problem("the stored data is damaged at this offset")
+        }
     }
-    tracing::error!(stream = %request.path, location = ?span.location, %damage, "damaged record");
-    Box::new(unreadable("the stored data is damaged at this offset"))
 }
 
-/// Deleted or trimmed while it was read: its segment may hold something else by now.
-fn gone_meanwhile(
-    core: &Rc<Core>,
-    request: &RangeRequest,
-    span: &ReadSpan,
-) -> Option<Box<Problem>> {
-    core.with_shard(|shard, _| match shard.content_type_of(request.id) {
-        None => Some(Box::new(not_found(&request.path))),
-        Some(_) => shard.trimmed_meanwhile(request.id, span.position),
-    })
-}
-
-fn unreadable(detail: &str) -> Problem {
+fn unreadable_problem(detail: &str) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
 }

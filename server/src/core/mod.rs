@@ -6,9 +6,11 @@
 mod admission;
 mod checkpoint;
 mod files;
+mod freeze;
 mod jobs;
 mod log;
 mod pace;
+pub mod seal;
 mod segments;
 mod tickets;
 
@@ -24,6 +26,7 @@ use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
 use crate::clock::{Clock, TICK};
+use crate::compactor::Compactor;
 use crate::config::{Config, Limits};
 use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
@@ -38,6 +41,7 @@ use crate::rt;
 use crate::shard::{self, Output, ReplyTo, Shard};
 use crate::shared::Shared;
 use crate::subscriptions::Subscriptions;
+pub use freeze::Frozen;
 use tickets::Tickets;
 
 /// How soon a message that found its queue full is tried again.
@@ -66,6 +70,10 @@ pub struct Core {
     pub deadlines: Deadlines,
     /// Blocking disk work, on a thread of its own.
     pub helper: Helper,
+    /// Sealing, on another.
+    pub compactor: Compactor,
+    /// What of it is under way, and what was done.
+    pub compaction: seal::Compaction,
     /// Whether the server is stopping.
     pub draining: Cell<bool>,
     /// Open connections.
@@ -92,6 +100,7 @@ pub struct Core {
     files: files::LogFiles,
     segments: segments::Segments,
     checkpoints: Cell<checkpoint::Progress>,
+    freeze: freeze::Freeze,
     dispatching: Cell<bool>,
     rng: RefCell<SmallRng>,
 }
@@ -112,6 +121,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// Blocking disk work.
     pub helper: Helper,
+    /// Sealing.
+    pub compactor: Compactor,
     /// For the sockets of SSE readers.
     pub crowd: Crowd,
     /// Who watches the server.
@@ -124,8 +135,8 @@ impl Core {
     /// A core, not running yet.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Core> {
-        let Parts { id, cores, config, shard, subscriptions, outbox, helper, crowd, seed, .. } =
-            parts;
+        let Parts { id, cores, config, shard, subscriptions, outbox, .. } = parts;
+        let Parts { helper, compactor, crowd, seed, .. } = parts;
         Rc::new(Core {
             id,
             limits: Limits::of(&config),
@@ -135,6 +146,8 @@ impl Core {
             crowd,
             deadlines: Deadlines::default(),
             helper,
+            compactor,
+            compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
             metrics: Metrics::default(),
@@ -156,6 +169,7 @@ impl Core {
             files: files::LogFiles::default(),
             segments: segments::Segments::default(),
             checkpoints: Cell::default(),
+            freeze: freeze::Freeze::default(),
             config,
         })
     }
@@ -327,6 +341,10 @@ impl Core {
             Note::Ended(path) => self.fanout.end(&path),
             Note::Segment(result, spare) => self.segment_prepared(*result, spare),
             Note::Checkpoint(result) => self.checkpoint_done(*result),
+            Note::Compactor(done) => self.compactor_done(done),
+            Note::CheckpointNow => self.checkpoint(),
+            Note::Freeze(reply) => self.freeze(reply),
+            Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
             Note::Settings(config) => self.limits.set(&config),
             Note::Authority(authority) => self.admission.replace(authority),

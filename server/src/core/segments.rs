@@ -96,14 +96,23 @@ impl Core {
     }
 
     fn take_spare(&self) -> Option<SegmentRef> {
+        self.remove_spares();
+        self.segments.spares.borrow_mut().pop()
+    }
+
+    /// Removes free segments that are not kept for recycling.
+    pub(super) fn remove_spares(&self) {
         let mut spares = self.segments.spares.borrow_mut();
-        spares.extend(self.shard.borrow_mut().log().take_free());
+        for segment in self.shard.borrow_mut().log().take_free() {
+            self.files.close(segment);
+            spares.push(segment);
+        }
         while spares.len() > SPARES {
             if let Some(segment) = spares.pop() {
+                self.count_reclaimed(self.config.storage.segment_bytes);
                 self.metrics.segments_removed.increment();
                 self.helper.send(Work::RemoveSegment(segment));
             }
         }
-        spares.pop()
     }
 }

@@ -17,8 +17,10 @@ use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, Stora
 
 use super::CoreId;
 use crate::auth::Authority;
+use crate::compactor::Done;
 use crate::config::Config;
 use crate::control::ControlEvent;
+use crate::core::Frozen;
 use crate::fanout::batch::LiveBatch;
 use crate::metrics::Snapshot;
 use crate::shard::page::Page;
@@ -138,12 +140,20 @@ pub enum Note {
     Segment(Box<Result<PreparedSegment, IoFailure>>, Option<SegmentRef>),
     /// From the checkpoint helper: done, or what went wrong.
     Checkpoint(Box<Result<LogPosition, StorageError>>),
+    /// From the compactor: a step of a sealing is done.
+    Compactor(Done),
     /// Say what you have counted, to whoever asks.
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
     /// Other keys, tokens or rules: from now on they decide.
     Authority(Arc<Authority>),
+    /// Write a checkpoint, unless one is being written.
+    CheckpointNow,
+    /// Begin no more writes, and say where the log ends once none is under way.
+    Freeze(std::sync::mpsc::Sender<Frozen>),
+    /// Write again.
+    Thaw,
     /// Finish what is under way and stop.
     Drain,
 }

@@ -1,5 +1,6 @@
 //! `thalweg serve`: from a configuration to running cores, and back down.
 
+pub(crate) mod backups;
 mod banner;
 mod core_thread;
 mod error;
@@ -20,6 +21,7 @@ use rand::Rng;
 use thalweg_storage::{Disk, RealDisk};
 
 use crate::auth;
+use crate::compactor::{Compactor, Desk as SealDesk};
 use crate::config::{Config, IoDriver, ServeArgs};
 use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
@@ -46,6 +48,15 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
+    let compactor = match &opened.layout {
+        Some(layout) => {
+            let desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
+            let desk = desk.with_hold(layout.file_hold());
+            let rate = config.storage.compaction_bytes_per_second;
+            Compactor::start(desk, rate, post.clone()).map_err(StartError::Thread)?
+        }
+        None => Compactor::new().0,
+    };
     let desk = Desk::new(disk, &config.data_dir, opened.layout.clone());
     let helper = Helper::start(&config.data_dir, desk, post.clone()).map_err(StartError::Thread)?;
     let (ready, readiness) = mpsc::channel();
@@ -65,6 +76,7 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
             subscriptions: subscriptions.take(),
             control: control.clone(),
             helper: helper.clone(),
+            compactor: compactor.clone(),
             shared: shared.clone(),
             seed: random.random(),
         };
@@ -77,9 +89,11 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     }
     operator.serving(&post, &opened.summary);
     operator.keep_authority(keeper, &post)?;
+    let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();
     stop(&post, threads);
+    drop(backups);
     operator.end();
     drop(lock);
     Ok(())

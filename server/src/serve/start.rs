@@ -9,6 +9,7 @@ use std::time::Duration;
 use thalweg_storage::recovery::StoredSubscriptions;
 
 use super::StartError;
+use crate::compactor::Compactor;
 use crate::config::Config;
 use crate::core::{Core, Parts};
 use crate::crowd::{self, Crowd};
@@ -55,6 +56,8 @@ pub struct Start {
     pub control: Control,
     /// Blocking disk work.
     pub helper: Helper,
+    /// Sealing.
+    pub compactor: Compactor,
     /// Who watches the server.
     pub shared: Shared,
     /// Seeds its random numbers.
@@ -64,8 +67,7 @@ pub struct Start {
 impl Start {
     /// Builds the core and starts its tasks on this thread.
     pub fn start(self) -> Result<Rc<Core>, StartError> {
-        let Start { core: id, config, driver, post, inbox, shard, control, helper, seed, .. } =
-            self;
+        let Start { core: id, config, driver, post, inbox, shard, control, .. } = self;
         let stored = self.subscriptions.as_ref();
         let subscriptions =
             stored.map(|stored| Subscriptions::restore(stored, control)).transpose()?;
@@ -78,15 +80,17 @@ impl Start {
             shard,
             subscriptions,
             outbox: Outbox::new(post, id),
-            helper,
+            helper: self.helper,
+            compactor: self.compactor,
             crowd,
             shared: self.shared,
-            seed,
+            seed: self.seed,
         };
         let core = Core::new(parts);
         rt::spawn(receive(Rc::clone(&core), inbox));
         rt::spawn(Rc::clone(&core).run_log());
         rt::spawn(Rc::clone(&core).run_ticks());
+        rt::spawn(Rc::clone(&core).run_compaction());
         crowd::start(&core, sends_ready);
         core.with_shard(|shard, now| shard.purge_unreferenced(now));
         crate::subscriptions::start(&core);

@@ -29,6 +29,8 @@ pub enum Log {
 pub struct Deleted {
     before_begin: Vec<Extents>,
     since_begin: Vec<Extents>,
+    /// Of all of them.
+    bytes: u64,
 }
 
 impl Log {
@@ -99,7 +101,9 @@ impl Log {
     /// A group is as durable as configured.
     pub fn written(&mut self, group: Group) {
         if let Log::Durable { writer, segments, .. } = self {
-            segments.started(group.segment);
+            if let Some(current) = writer.current_segment() {
+                segments.started(current.segment, current.bytes);
+            }
             writer.written(group);
         }
     }
@@ -145,15 +149,32 @@ impl Log {
         if let Log::Durable { deleted, .. } = self
             && !extents.is_empty()
         {
+            deleted.bytes += bytes_of(&extents);
             deleted.since_begin.push(extents);
         }
     }
 
     /// A checkpoint begins.
     pub fn checkpoint_begins(&mut self) {
-        if let Log::Durable { deleted, .. } = self {
+        if let Log::Durable { segments, deleted, .. } = self {
             deleted.before_begin.append(&mut deleted.since_begin);
+            segments.checkpoint_begins();
         }
+    }
+
+    /// What the segments hold.
+    pub fn segment_table(&mut self) -> Option<&mut SegmentTable> {
+        match self {
+            Log::Durable { segments, .. } => Some(segments),
+            Log::Memory { .. } => None,
+        }
+    }
+
+    /// Bytes that only wait for checkpoints before their space can be used again.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        let Log::Durable { writer, segments, deleted } = self else { return 0 };
+        deleted.bytes + segments.waiting_bytes(writer.durable_position().segment)
     }
 
     /// How many segments hold something, and how many bytes in them some stream still has.
@@ -161,7 +182,7 @@ impl Log {
     pub fn segments(&self) -> (u64, u64) {
         match self {
             Log::Durable { segments, .. } => {
-                segments.iter().fold((0, 0), |(count, sum), (_, live)| (count + 1, sum + live))
+                segments.iter().fold((0, 0), |(count, sum), (_, used)| (count + 1, sum + used.live))
             }
             Log::Memory { .. } => (0, 0),
         }
@@ -189,9 +210,14 @@ impl Log {
     pub fn checkpoint_installed(&mut self, segment: u32) {
         if let Log::Durable { segments, deleted, .. } = self {
             for extents in deleted.before_begin.drain(..) {
+                deleted.bytes -= bytes_of(&extents);
                 segments.record_deleted(&extents);
             }
             segments.checkpoint_installed(segment);
         }
     }
+}
+
+fn bytes_of(extents: &Extents) -> u64 {
+    extents.iter().map(|span| u64::from(span.location.record_len)).sum()
 }

@@ -21,6 +21,7 @@ mod pending;
 pub mod range;
 mod read;
 mod retention;
+mod seal;
 mod slot;
 mod streams;
 
@@ -48,6 +49,7 @@ use streams::Streams;
 pub use log::Log;
 pub use pending::ReplyTo;
 pub use range::Collector;
+pub use seal::SealCursor;
 pub use slot::Slot;
 
 /// Something that the shard cannot do by itself.

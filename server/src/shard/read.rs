@@ -105,6 +105,12 @@ impl Shard {
         }
     }
 
+    /// Where a range is by now, after its bytes were not found where they had been; `None` if the
+    /// stream is gone.
+    pub fn locate_again(&self, request: &RangeRequest) -> Option<Result<Source, Box<Problem>>> {
+        self.streams.get(request.id).map(|slot| locate(slot, request))
+    }
+
     /// A core has a live reader from the page on that is read now: nothing after it is missed.
     fn follow(&mut self, core: CoreId, path: &StreamPath, now: Timestamp) {
         let Some(slot) = self.streams.at_mut(path) else { return };

@@ -168,12 +168,6 @@ impl Shard {
             retention: self.trims.limits(&slot.state),
         }
     }
-
-    /// Why bytes are not there any more that were there a moment ago; `None` if they should be.
-    #[must_use]
-    pub fn trimmed_meanwhile(&self, id: StreamId, position: u64) -> Option<Box<Problem>> {
-        self.streams.get(id).and_then(|slot| trimmed_at(slot, position))
-    }
 }
 
 /// The refusal for a position that a stream has given up.

@@ -15,6 +15,7 @@ mod load_cross_check;
 mod operations;
 mod retention;
 mod scale;
+mod sealing;
 mod startup;
 mod subscriptions;
 mod support;

@@ -39,6 +39,15 @@ pub fn decode_at(bytes: &Bytes) -> Result<(Record, usize), Damage> {
 /// Verifies a record read back from where a [`crate::ReadSpan`] says, and gives its payload
 /// without copying. `stream` and `position` are what the caller looked for.
 pub fn payload_of(bytes: &Bytes, stream: StreamId, position: u64) -> Result<Payload, Damage> {
+    payload_at(bytes, stream, position).map(|(payload, _)| payload)
+}
+
+/// The same, with the length of the record: `bytes` may go on behind it.
+pub(super) fn payload_at(
+    bytes: &Bytes,
+    stream: StreamId,
+    position: u64,
+) -> Result<(Payload, usize), Damage> {
     let head = verify(bytes)?;
     if !matches!(head.kind, KIND_CREATE | KIND_APPEND) {
         return Err(Damage::Field { what: "kind of a record with data", found: head.kind.into() });
@@ -53,7 +62,7 @@ pub fn payload_of(bytes: &Bytes, stream: StreamId, position: u64) -> Result<Payl
     }
     let data_at = head.len - head.data_len;
     let cuts = decode_cuts(&mut Fields::new(&bytes[RECORD_HEADER_BYTES..data_at]))?;
-    Ok(Payload { bytes: bytes.slice(data_at..head.len), cuts })
+    Ok((Payload { bytes: bytes.slice(data_at..head.len), cuts }, head.len))
 }
 
 /// Checks length and CRC and reads the fixed part.

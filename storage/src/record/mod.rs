@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod fields;
+mod span;
 
 pub use decode::{decode_at, payload_of};
 pub(crate) use encode::{encode, encoded_len};
@@ -14,6 +15,9 @@ pub(crate) use fields::{
     decode_config, decode_mark, decode_path, decode_retention, encode_config, encode_mark,
     encode_retention, has_retention,
 };
+
+pub(crate) use span::peek;
+pub use span::{SpanRecord, SpanRecords};
 
 const CRC_AT: usize = 0;
 const LEN_AT: usize = CRC_AT + 4;

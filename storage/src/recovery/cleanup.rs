@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::{Corruption, Finding, RecoveryError};
+use super::files::logs;
 use super::log::RecoveredLog;
 use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
 use crate::layout::{CHECKPOINTS_NAME, Layout, checkpoint_name};
-use crate::location::{LogId, SegmentRef};
+use crate::location::SegmentRef;
 use crate::parallel;
 
 /// For each segment in which a stream has bytes: how many bytes the file must have.
@@ -53,23 +54,23 @@ fn usage_of(log: &RecoveredLog) -> Usage {
     usage
 }
 
-/// Removes what nothing refers to: segments of earlier layouts without live bytes, checkpoints
-/// that are not named, temporary files.
+/// Removes what nothing refers to: unfinished files, checkpoints that are not named, and, if no
+/// checkpoint is left that was not read, segments of earlier layouts without live bytes. Otherwise
+/// that one may still need them, and the cores find out together when they can go.
 pub(super) fn remove_leftovers(
     disk: &dyn Disk,
     data_dir: &Path,
     layout: &Layout,
     usage: &Usage,
 ) -> Result<(), IoFailure> {
-    for name in disk.list(data_dir).context("list", data_dir)? {
-        let Some(log) = LogId::of_dir_name(&name) else { continue };
-        if layout.cores.iter().any(|core| core.log == log) {
-            continue;
-        }
+    let all_read = layout.cores.iter().all(|core| core.previous.is_none());
+    for log in logs(disk, data_dir)? {
+        let earlier = layout.cores.iter().all(|core| core.log != log);
         let dir = log.dir(data_dir);
         for file in disk.list(&dir).context("list", &dir)? {
-            let Some(number) = SegmentRef::number_of(&file) else { continue };
-            if !usage.contains_key(&SegmentRef { log, number }) {
+            let segment = SegmentRef::of_file_name(log, &file);
+            let unused = segment.is_some_and(|segment| !usage.contains_key(&segment));
+            if file.ends_with(".seg.tmp") || (unused && earlier && all_read) {
                 remove(disk, &dir.join(file))?;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::files::DataFile;
 use super::replay::Replay;
 use super::tail::{TailEnd, read_header, read_tail};
 use super::{CoreRecovery, RecoveryError, RecoveryStats, StoredStream, StoredSubscriptions};
@@ -28,6 +29,8 @@ pub(super) struct RecoveredLog {
     /// First segments of the log tails of the older and the newer retained checkpoint.
     pub(super) older_start: u32,
     pub(super) newer_start: u32,
+    /// Whether a checkpoint is kept that was not read: it may name files that nothing else does.
+    pub(super) keeps_older: bool,
 }
 
 pub(super) fn recover_log(
@@ -47,7 +50,8 @@ pub(super) fn recover_log(
     let end_path = SegmentRef { log: core.log, number: end.position.segment }.path(data_dir);
     let outcome = replay.finish((&end_path, end.position.file_offset))?;
     let fell_back = used_checkpoint != core.newest;
-    let older_start = match core.previous.filter(|_| !fell_back) {
+    let older = core.previous.filter(|_| !fell_back);
+    let older_start = match older {
         Some(number) => start_segment(disk, data_dir, core.log, number)?,
         None => start.segment,
     };
@@ -61,6 +65,7 @@ pub(super) fn recover_log(
         begun: begun_segments((disk, data_dir), core.log, older_start, &end)?,
         older_start,
         newer_start: start.segment,
+        keeps_older: older.is_some(),
     };
     Ok((log, stats))
 }
@@ -72,14 +77,20 @@ impl RecoveredLog {
         CheckpointProgress { next_number: self.next_checkpoint, unsynced_from }
     }
 
-    pub(super) fn into_core(self) -> CoreRecovery {
-        let (older, newer) = (self.older_start, self.newer_start);
-        let mut segments = SegmentTable::new(self.resume.log, older, newer);
-        for segment in self.begun {
-            segments.started(segment);
+    /// `files` are all that are there, on a server of so many cores.
+    pub(super) fn into_core(self, files: &[DataFile], cores: usize) -> CoreRecovery {
+        let log = self.resume.log;
+        let mut segments = SegmentTable::new(log, cores, self.older_start, self.newer_start);
+        for DataFile { segment, bytes, footer } in files {
+            let prepared = segment.log == log
+                && !segment.is_sealed()
+                && self.begun.binary_search(segment).is_err();
+            if !prepared {
+                segments.found(*segment, *bytes, footer.as_ref(), self.keeps_older);
+            }
         }
         for span in self.streams.iter().flat_map(|stream| stream.extents.iter()) {
-            segments.record_written(span.location.segment, span.len);
+            segments.found_live(&span);
         }
         CoreRecovery { streams: self.streams, resume: self.resume, segments }
     }
@@ -185,5 +196,6 @@ fn begun_segments(
             begun.push(segment);
         }
     }
+    begun.sort_unstable();
     Ok(begun)
 }

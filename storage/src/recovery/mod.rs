@@ -13,8 +13,9 @@
 
 mod cleanup;
 mod error;
+mod files;
 mod log;
-mod relayout;
+pub(crate) mod relayout;
 mod replay;
 mod tail;
 mod trim;
@@ -180,7 +181,9 @@ pub fn recover_on(
     stats.streams = logs.iter().map(|log| log.streams.len() as u64).sum();
     let progress = logs.iter().map(RecoveredLog::progress).collect();
     let layout = Arc::new(LayoutFile::new(Arc::clone(disk), data_dir, layout, progress));
-    let cores = parallel::each(threads, logs, RecoveredLog::into_core);
+    let files = files::list_files(&**disk, data_dir)?;
+    let into_core = |log: RecoveredLog| log.into_core(&files, cores);
+    let cores = parallel::each(threads, logs, into_core);
     Ok(Recovery { cores, layout, subscriptions, max_stream_id, stats })
 }
 
@@ -208,7 +211,7 @@ fn refuse_orphaned_segments(disk: &dyn Disk, data_dir: &Path) -> Result<(), Reco
         let Some(log) = LogId::of_dir_name(&name) else { continue };
         let dir = log.dir(data_dir);
         let files = disk.list(&dir).context("list", &dir)?;
-        if files.iter().any(|file| SegmentRef::number_of(file).is_some()) {
+        if files.iter().any(|file| SegmentRef::of_file_name(log, file).is_some()) {
             return Err(RecoveryError::LayoutMissing {
                 path: data_dir.join(LAYOUT_NAME),
                 log: dir,

@@ -239,6 +239,12 @@ impl LogWriter {
         self.next.is_some()
     }
 
+    /// The segment being written.
+    #[must_use]
+    pub fn current_segment(&self) -> Option<PreparedSegment> {
+        self.current
+    }
+
     /// Bytes of records that wait for a write.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {

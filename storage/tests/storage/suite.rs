@@ -10,11 +10,11 @@ use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
 use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
-use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef};
+use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef, recover_on};
 
 use crate::world::{World, place, small_config};
 
-fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
+pub(crate) fn on_both(test: impl Fn(&Arc<dyn Disk>, &Path)) {
     let memory: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     test(&memory, Path::new("/data"));
     let real: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -31,7 +31,7 @@ pub(crate) fn try_open(disk: &Arc<dyn Disk>, dir: &Path, cores: usize) -> Result
     World::open(disk, dir, cores, config, 42).map_err(|error| error.to_string())
 }
 
-fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
+pub(crate) fn create(world: &mut World, payload: &[u8]) -> (usize, StreamId) {
     let id = StreamId(world.next_id);
     world.next_id += 1;
     let path = StreamPath::new(&format!("s/{}", id.0)).unwrap();
@@ -94,6 +94,31 @@ fn everything_comes_back() {
             assert_eq!(world.contents(), want, "{cores} cores");
             assert_eq!(world.next_id, 41);
             world.checkpoint(0);
+        }
+    });
+}
+
+#[test]
+fn logs_are_recovered_at_once_or_one_after_the_other() {
+    on_both(|disk, dir| {
+        let mut world = open(disk, dir, 4);
+        for index in 0..60 {
+            let (core, id) = create(&mut world, &[index; 700]);
+            append(&mut world, core, id, &[index; 1500]);
+            world.pump(core);
+            if index == 30 {
+                (0..4).for_each(|core| world.checkpoint(core));
+            }
+        }
+        let streams = |threads| {
+            let recovery = recover_on(threads, disk, dir, 4, &|path| place(path, 4)).unwrap();
+            let cores = recovery.cores.into_iter().map(|core| (core.streams, core.resume));
+            (cores.collect::<Vec<_>>(), recovery.stats)
+        };
+        let one_by_one = streams(1);
+        assert!(one_by_one.1.records > 0 && one_by_one.1.checkpoint_bytes > 0);
+        for threads in [2, 9] {
+            assert_eq!(streams(threads), one_by_one, "{threads} threads");
         }
     });
 }

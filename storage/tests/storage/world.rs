@@ -10,13 +10,16 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::record::{Record, StreamId};
 use thalweg_storage::checkpoint::CheckpointStart;
-use thalweg_storage::record::payload_of;
+use thalweg_storage::record::SpanRecords;
 use thalweg_storage::recovery::{RecoveryStats, StoredSubscriptions};
+use thalweg_storage::sealed::Releases;
 use thalweg_storage::{
     CheckpointEncoder, CheckpointFile, Disk, Durability, Extents, FinishedCheckpoint, Group,
     LayoutFile, LogConfig, LogWriter, Lsn, Recovery, RecoveryError, SegmentFactory, SegmentRef,
     SegmentRequest, SegmentTable, StoredStream, TakeGroup, recover,
 };
+
+use crate::sealing::Sealing;
 
 pub(crate) struct Core {
     pub(crate) writer: LogWriter,
@@ -29,6 +32,7 @@ pub(crate) struct Core {
     free: Vec<SegmentRef>,
     pub(crate) checkpoint: Option<RunningCheckpoint>,
     finished: Option<FinishedCheckpoint>,
+    pub(crate) sealing: Option<Sealing>,
     /// Async: written and not yet synced.
     unsynced: Vec<SegmentRef>,
     /// Everything up to here survives a crash.
@@ -50,6 +54,8 @@ pub(crate) struct World {
     pub(crate) next_id: u64,
     pub(crate) stats: RecoveryStats,
     pub(crate) recycled: u64,
+    pub(crate) sealed: u64,
+    releases: Releases,
     salt: u64,
 }
 
@@ -85,9 +91,12 @@ impl World {
             free: Vec::new(),
             checkpoint: None,
             finished: None,
+            sealing: None,
             unsynced: Vec::new(),
         };
         Ok(World {
+            releases: Releases::new(cores.len()),
+            sealed: 0,
             disk: Arc::clone(disk),
             dir: dir.to_owned(),
             cores: cores.into_iter().map(core).collect(),
@@ -184,7 +193,8 @@ impl World {
             let doomed = core.doomed.get_mut(&placement.stream).map(|(extents, _)| extents);
             assert!(living.or(doomed).unwrap().push(placement.span));
         }
-        core.segments.started(group.segment);
+        let current = core.writer.current_segment().unwrap();
+        core.segments.started(current.segment, current.bytes);
         core.writer.written(group);
         if self.config.durability == Durability::Sync {
             core.bury(core.writer.durable_lsn());
@@ -216,10 +226,12 @@ impl World {
             file.install(&finished, durable).unwrap();
             this.segments.checkpoint_installed(finished.start.segment);
             this.free.extend(this.segments.take_free(2));
+            self.remove_obsolete(core);
             return;
         }
         let Some(mut running) = this.checkpoint.take() else {
             let position = this.writer.durable_position();
+            this.segments.checkpoint_begins();
             let start = CheckpointStart { log, position, max_stream_id };
             let todo = this.streams.keys().copied().collect();
             let encoder = CheckpointEncoder::begin(start);
@@ -241,6 +253,17 @@ impl World {
         }
     }
 
+    /// Removes what a core does not need any more.
+    pub(crate) fn remove_obsolete(&mut self, core: usize) {
+        let segments = &mut self.cores[core].segments;
+        let log = segments.log();
+        for (segment, _) in segments.take_obsolete() {
+            if self.releases.release(core, log, segment) {
+                self.disk.remove(&segment.path(&self.dir)).unwrap();
+            }
+        }
+    }
+
     /// A whole checkpoint of a core, at once.
     pub(crate) fn checkpoint(&mut self, core: usize) {
         self.pump(core);
@@ -250,19 +273,28 @@ impl World {
         assert!(self.cores[core].checkpoint.is_none() && self.cores[core].finished.is_none());
     }
 
-    /// A stream's own bytes that are kept, read back record by record.
+    /// A stream's own bytes that are kept, read back span by span.
     pub(crate) fn read(&self, stream: &StoredStream) -> Vec<u8> {
+        self.try_read(stream).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// The same, or what is wrong with them.
+    pub(crate) fn try_read(&self, stream: &StoredStream) -> Result<Vec<u8>, String> {
         let mut content = Vec::new();
         for span in stream.extents.iter() {
             let file = self.disk.open(&span.location.segment.path(&self.dir)).unwrap();
             let mut bytes = vec![0; span.location.record_len as usize];
             file.read_at(&mut bytes, span.location.file_offset.into()).unwrap();
-            let payload = payload_of(&bytes.into(), stream.state.id, span.position).unwrap();
-            assert_eq!(payload.bytes.len(), span.len as usize);
-            let skipped = stream.state.earliest.saturating_sub(span.position) as usize;
-            content.extend_from_slice(&payload.bytes[skipped.min(payload.bytes.len())..]);
+            let mut end = span.position;
+            for record in SpanRecords::new(bytes.into(), stream.state.id, span.position) {
+                let bytes = record.map_err(|damage| damage.to_string())?.payload.bytes;
+                let skipped = stream.state.earliest.saturating_sub(end) as usize;
+                content.extend_from_slice(&bytes[skipped.min(bytes.len())..]);
+                end += bytes.len() as u64;
+            }
+            assert_eq!(end, span.end());
         }
-        content
+        Ok(content)
     }
 
     /// All streams with their bytes.
