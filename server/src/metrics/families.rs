@@ -126,6 +126,16 @@ families! {
     CHECKPOINT_SECONDS = Gauge 1.0 "thalweg_checkpoint_last_duration_seconds"
         "How long the newest checkpoint took";
 
+    SEALED = Counter 1.0 "thalweg_compaction_segments_sealed"
+        "Full segments of the log rewritten in the order of streams";
+    REWRITTEN = Counter 1.0 "thalweg_compaction_segments_rewritten"
+        "Sealed segments rewritten or merged";
+    COMPACTION_FAILURES = Counter 1.0 "thalweg_compaction_failures"
+        "Sealings and compactions that came to nothing; they are tried again";
+    COMPACTION_READ = Counter 1.0 "thalweg_compaction_read_bytes" "Bytes read by them";
+    COMPACTION_WRITTEN = Counter 1.0 "thalweg_compaction_written_bytes" "Bytes written by them";
+    RECLAIMED = Counter 1.0 "thalweg_compaction_reclaimed_bytes" "Bytes of files given back";
+
     MESSAGES = Counter 1.0 "thalweg_mailbox_messages"
         "Messages received from other cores and helper threads";
     MAILBOX_DEPTH = Gauge 1.0 "thalweg_mailbox_depth" "Messages that wait in the mailbox";

@@ -63,6 +63,7 @@ impl Snapshot {
         requests(&core.metrics, &mut samples);
         counters(&core.metrics, &mut samples);
         histograms(&core.metrics, &mut samples);
+        compaction(core, &mut samples);
         core_gauges(core, &mut samples);
         shard(core, &mut samples);
         Snapshot { core: core.id, samples }
@@ -108,6 +109,20 @@ fn counters(metrics: &Metrics, samples: &mut Vec<Sample>) {
         (families::CHECKPOINTS, &metrics.checkpoints),
         (families::CHECKPOINT_FAILURES, &metrics.checkpoint_failures),
         (families::MESSAGES, &metrics.messages),
+    ] {
+        samples.push(Sample::new(family, Labels::new(), counter.get() as f64));
+    }
+}
+
+fn compaction(core: &Core, samples: &mut Vec<Sample>) {
+    let counters = &core.compaction.counters;
+    for (family, counter) in [
+        (families::SEALED, &counters.segments_sealed),
+        (families::REWRITTEN, &counters.segments_compacted),
+        (families::COMPACTION_FAILURES, &counters.failures),
+        (families::COMPACTION_READ, &counters.bytes_read),
+        (families::COMPACTION_WRITTEN, &counters.bytes_written),
+        (families::RECLAIMED, &counters.bytes_reclaimed),
     ] {
         samples.push(Sample::new(family, Labels::new(), counter.get() as f64));
     }
