@@ -12,6 +12,8 @@ mod writer;
 
 use std::ops::RangeFrom;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -21,14 +23,14 @@ use rand::{Rng, SeedableRng};
 use verify::Found;
 use writer::{Counts, Slot, Writer};
 
-use crate::support::Server;
+use crate::support::{Server, wait_until};
 
 const WRITERS: usize = 4;
 const STREAMS_PER_WRITER: usize = 5;
 /// One JSON, one text.
 const SHARED_STREAMS: usize = 2;
 const KILLS_PER_SERVER: usize = 5;
-/// Less than that before an end is no load.
+/// On average at least: some ends come with the first appends.
 const APPENDS_PER_END: u64 = 20;
 /// When the end comes.
 const LOAD_MS: std::ops::Range<u64> = 30..700;
@@ -86,15 +88,20 @@ impl World {
     /// Lets the writers write for a while, then ends the server while they go on.
     pub(crate) fn load(&mut self, random: &mut StdRng, end: impl FnOnce(&mut Server)) {
         let address = self.server.address();
+        let acknowledged = Arc::new(AtomicU64::new(0));
         let threads: Vec<_> = self
             .writers
             .drain(..)
             .map(|writer| {
                 let seed = random.random();
+                let writer = Writer { acknowledged: Arc::clone(&acknowledged), ..writer };
                 thread::spawn(move || writer.run(address, seed))
             })
             .collect();
         thread::sleep(Duration::from_millis(random.random_range(LOAD_MS)));
+        // On a busy machine that time may be nothing.
+        let least = random.random_range(0..=2 * APPENDS_PER_END);
+        wait_until("there is load", || acknowledged.load(Ordering::Relaxed) >= least);
         end(&mut self.server);
         self.ends += 1;
         self.writers = threads.into_iter().map(|thread| thread.join().expect("a writer")).collect();
@@ -149,8 +156,8 @@ impl World {
             found(|found| found.tokens),
             found(|found| found.deleted),
         );
-        let least = APPENDS_PER_END * u64::from(self.ends);
-        assert!(count(|counts| counts.appends) > least, "there was no load to speak of");
+        let appends = count(|counts| counts.appends);
+        assert!(appends >= u64::from(self.ends), "there was no load to speak of");
     }
 }
 
@@ -164,6 +171,7 @@ fn new_writer(index: usize) -> Writer {
         slots: (0..STREAMS_PER_WRITER).map(slot).collect(),
         shared: (0..SHARED_STREAMS).map(shared).collect(),
         counts: Counts::default(),
+        acknowledged: Arc::default(),
         fault: None,
         name,
     }

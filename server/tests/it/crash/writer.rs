@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -41,6 +43,8 @@ pub(super) struct Writer {
     /// deletes those during the load, and their tokens count what the others append too.
     pub(super) shared: Vec<Log>,
     pub(super) counts: Counts,
+    /// The appends of all writers in this round.
+    pub(super) acknowledged: Arc<AtomicU64>,
     /// What should not have happened.
     pub(super) fault: Option<String>,
 }
@@ -221,7 +225,10 @@ impl Writer {
             let response = answer(client, "POST")?;
             let Some(log) = self.log(target) else { unreachable!("it was there") };
             match log.acknowledge(&response) {
-                Ok(()) => self.counts.appends += 1,
+                Ok(()) => {
+                    self.counts.appends += 1;
+                    self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(fault) => self.fault = Some(fault),
             }
         }
