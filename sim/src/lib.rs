@@ -24,6 +24,7 @@ mod random;
 mod run;
 mod time;
 mod trace;
+mod worker;
 
 pub use disk::Counts;
 pub use model::{Checked, Violation};

@@ -25,6 +25,9 @@ pub(crate) struct Plan {
     pub(crate) keeps_power: bool,
     /// Time between two checkpoints of a core, at most.
     pub(crate) checkpoint_every: Duration,
+    /// Time between two requests of a client, at most.
+    pub(crate) think_micros: u64,
+    pub(crate) compaction: bool,
     pub(crate) faults: Faults,
     /// Now and then there is no space.
     pub(crate) fills: bool,
@@ -74,6 +77,8 @@ impl Plan {
             crash_every: pick(&mut random, &[500, 3_000, 12_000]),
             keeps_power: random.chance(1, 4),
             checkpoint_every: Duration::from_millis(pick(&mut random, &[20, 100, 1_000])),
+            think_micros: pick(&mut random, &[4_000, 4_000, 30_000, 150_000]),
+            compaction: random.chance(7, 8),
             faults,
             fills: !flips && random.chance(1, 6),
             jumps: random.chance(1, 5),
@@ -100,6 +105,7 @@ impl Plan {
         config.data_dir = "/data".into();
         config.durability = self.durability;
         config.async_sync_interval = Duration::from_millis(20);
+        config.storage.compaction = self.compaction;
         config.storage.segment_bytes = self.segment_bytes;
         config.storage.hot_tail_bytes = self.hot_tail_bytes;
         Arc::new(config)

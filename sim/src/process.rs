@@ -7,28 +7,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
+use thalweg::compactor::{Compactor, Desk as SealDesk};
 use thalweg::config::Config;
 use thalweg::core::Core;
-use thalweg::helper::{Desk, Helper, Work};
+use thalweg::helper::{Desk, Helper};
 use thalweg::mailbox::message::{Message, Note};
-use thalweg::mailbox::{CoreId, Post, mailboxes};
+use thalweg::mailbox::{Post, mailboxes};
 use thalweg::rt::simulated::{Inside, Waiting, World, WorldFile, enter};
 use thalweg::rt::{Driver, Opening};
 use thalweg::serve::StartError;
 use thalweg::serve::open::{Summary, open};
 use thalweg::serve::start::{Running, Start, drain};
+use thalweg::shared::Shared;
 use thalweg::subscriptions::Control;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::Disk;
 
 use crate::disk::{Handle, Life, RingAccess, SimDisk};
 use crate::executor::{Executor, Sleep};
-use crate::lockstep::{Lockstep, Progress, words_of};
+use crate::lockstep::words_of;
 use crate::random::Random;
 use crate::time::Time;
+use crate::worker::Worker;
 
 /// How a process ended by itself.
 #[derive(Debug)]
@@ -64,7 +66,19 @@ pub(crate) struct Ground {
     pub(crate) limit: Option<u64>,
 }
 
-type Worked = (Desk, Option<(CoreId, Note)>);
+/// Who does blocking work for a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hand {
+    /// Segments and checkpoints.
+    Helper,
+    /// Sealing.
+    Compactor,
+}
+
+struct Hands {
+    helper: Worker<Desk>,
+    compactor: Worker<SealDesk>,
+}
 
 /// See the module.
 pub(crate) struct Process {
@@ -74,9 +88,7 @@ pub(crate) struct Process {
     drained: Rc<Cell<usize>>,
     life: Arc<Life>,
     post: Post,
-    inbox: Receiver<Work>,
-    desk: Option<Desk>,
-    helper: Option<Lockstep<Worked>>,
+    hands: Option<Hands>,
     _inside: Inside,
 }
 
@@ -168,7 +180,10 @@ impl Process {
         let cores = config.cores.len();
         let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
         let (helper, inbox) = Helper::new(&config.data_dir);
+        let (compactor, tasks) = Compactor::new();
+        let sealing = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
         let desk = Desk::new(disk, &config.data_dir, opened.layout);
+        let shared = Shared::new(config.durability, cores);
         let running = Rc::new(Running::new(cores));
         let drained = Rc::new(Cell::new(0));
         let mut subscriptions = Some(opened.subscriptions);
@@ -186,6 +201,8 @@ impl Process {
                 subscriptions: subscriptions.take(),
                 control: ground.control.clone(),
                 helper: helper.clone(),
+                compactor: compactor.clone(),
+                shared: shared.clone(),
                 seed: random.next(),
             };
             let core = core.start()?;
@@ -197,7 +214,12 @@ impl Process {
             }));
             started.push(core);
         }
-        let helper = Lockstep::start("simulated-helper").map_err(StartError::Thread)?;
+        let hands = Hands {
+            helper: Worker::new("simulated-helper", desk, inbox, post.clone())
+                .map_err(StartError::Thread)?,
+            compactor: Worker::new("simulated-compactor", sealing, tasks, post.clone())
+                .map_err(StartError::Thread)?,
+        };
         Ok(Process {
             executor: Rc::clone(executor),
             cores: started,
@@ -205,9 +227,7 @@ impl Process {
             drained,
             life: Arc::clone(life),
             post,
-            inbox,
-            desk: Some(desk),
-            helper: Some(helper),
+            hands: Some(hands),
             _inside: inside,
         })
     }
@@ -227,44 +247,22 @@ impl Process {
         guarded(|| run(&self.cores[core]))
     }
 
-    /// Gives the helper its next work, if it has none. True if it stands at a gate now.
-    pub(crate) fn begin_work(&mut self) -> Result<bool, Death> {
-        while let Some(desk) = self.desk.take() {
-            let Ok(work) = self.inbox.try_recv() else {
-                self.desk = Some(desk);
-                return Ok(false);
-            };
-            let Some(helper) = &self.helper else { return Ok(false) };
-            let mut desk = desk;
-            let progress = helper.begin(move || {
-                let answer = desk.work(work);
-                (desk, answer)
-            });
-            if self.worked(progress)? {
-                return Ok(true);
-            }
+    /// Gives those who have none their next work. Returns who stands at a gate now.
+    pub(crate) fn begin_work(&mut self) -> Result<Vec<Hand>, Death> {
+        let mut at_gate = Vec::new();
+        if let Some(Hands { helper, compactor }) = &mut self.hands {
+            at_gate.extend(helper.begin()?.then_some(Hand::Helper));
+            at_gate.extend(compactor.begin()?.then_some(Hand::Compactor));
         }
-        Ok(false)
+        Ok(at_gate)
     }
 
-    /// Lets the helper do the operation that it waits for. True if it stands at a gate again.
-    pub(crate) fn go_on_working(&mut self) -> Result<bool, Death> {
-        let Some(helper) = &self.helper else { return Ok(false) };
-        let progress = helper.pass();
-        self.worked(progress)
-    }
-
-    fn worked(&mut self, progress: Progress<Worked>) -> Result<bool, Death> {
-        match progress {
-            Progress::AtGate => Ok(true),
-            Progress::Panicked(words) => Err(Death::Panicked(words)),
-            Progress::Done((desk, answer)) => {
-                self.desk = Some(desk);
-                if let Some((core, note)) = answer {
-                    self.post.send_from_outside(core, Message::Tell(note));
-                }
-                Ok(false)
-            }
+    /// Lets one of them do the operation that it waits for. True if it stands at a gate again.
+    pub(crate) fn go_on_working(&mut self, hand: Hand) -> Result<bool, Death> {
+        match (hand, &mut self.hands) {
+            (_, None) => Ok(false),
+            (Hand::Helper, Some(hands)) => hands.helper.go_on(),
+            (Hand::Compactor, Some(hands)) => hands.compactor.go_on(),
         }
     }
 
@@ -284,7 +282,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.life.end();
-        self.helper = None;
+        self.hands = None;
         // What goes away may panic or want to stop the process: it is gone already.
         let _ = guarded(|| {
             self.executor.clear();

@@ -16,7 +16,7 @@ impl Run {
         self.plan.faults = Faults { no_direct: self.plan.faults.no_direct, ..Faults::default() };
         self.plan.kills_recovery = false;
         self.disk.lock().faults = self.plan.faults.clone();
-        self.actions.retain(|_, action| matches!(action, super::Action::Helper));
+        self.actions.retain(|_, action| matches!(action, super::Action::Work(_)));
         self.come_up();
         self.settle();
         if self.is_sound() {

@@ -73,13 +73,18 @@ impl Run {
 
     /// Drops the process; nobody gets an answer any more.
     fn forget_process(&mut self) {
+        for core in self.process.iter().flat_map(|process| &process.cores) {
+            let counters = &core.compaction.counters;
+            self.totals.sealed +=
+                counters.segments_sealed.get() + counters.segments_compacted.get();
+        }
         self.process = None;
         self.draining = false;
         self.poisoned = None;
         self.answers.borrow_mut().clear();
         self.followed.borrow_mut().clear();
         self.followers.clear();
-        self.actions.retain(|_, action| !matches!(action, Action::Helper));
+        self.actions.retain(|_, action| !matches!(action, Action::Work(_)));
         self.audit = None;
         let calls = std::mem::take(&mut self.calls);
         let tolerance = self.tolerance();

@@ -16,7 +16,7 @@ use crate::clients::{Answer, Call, Clients, Followed};
 use crate::disk::{Counts, SimDisk};
 use crate::model::{Checked, Model, PathState, Tolerance, Violation};
 use crate::plan::Plan;
-use crate::process::{Death, Process};
+use crate::process::{Death, Hand, Process};
 use crate::random::Random;
 use crate::time::Time;
 use crate::trace::Trace;
@@ -64,6 +64,8 @@ pub struct Totals {
     pub relayouts: u64,
     /// Starts refused because of damage.
     pub refusals: u64,
+    /// Segments sealed, compacted and merged.
+    pub sealed: u64,
     /// Requests sent.
     pub calls: u64,
     /// What the checker did.
@@ -85,6 +87,7 @@ impl Totals {
             (&mut self.terms, other.terms),
             (&mut self.relayouts, other.relayouts),
             (&mut self.refusals, other.refusals),
+            (&mut self.sealed, other.sealed),
             (&mut self.calls, other.calls),
             (&mut checked.acknowledged, other.checked.acknowledged),
             (&mut checked.repeated, other.checked.repeated),
@@ -148,7 +151,7 @@ enum Action {
     Turn(usize),
     Follow,
     Checkpoint,
-    Helper,
+    Work(Hand),
     Jump,
     Fill,
     Empty,
@@ -283,8 +286,7 @@ impl Run {
         self.take_followed();
         if let Some(process) = &mut self.process {
             match process.begin_work() {
-                Ok(false) => {}
-                Ok(true) => self.schedule_helper(),
+                Ok(hands) => hands.into_iter().for_each(|hand| self.schedule_work(hand)),
                 Err(death) => self.died(death),
             }
         }

@@ -8,6 +8,7 @@ use thalweg_proto::path::StreamPath;
 
 use super::{Action, Run};
 use crate::clients::{Answer, Call, Clients, Followed, follow, render};
+use crate::process::Hand;
 
 impl Run {
     /// What happens by itself, from the beginning on.
@@ -29,12 +30,12 @@ impl Run {
         }
     }
 
-    pub(super) fn schedule_helper(&mut self) {
+    pub(super) fn schedule_work(&mut self, hand: Hand) {
         let micros = match self.schedule.below(20) {
             0 => self.schedule.between(1_000, 50_000),
             _ => self.schedule.between(1, 1_000),
         };
-        self.after(Duration::from_micros(micros), Action::Helper);
+        self.after(Duration::from_micros(micros), Action::Work(hand));
     }
 
     pub(super) fn act(&mut self, action: Action) {
@@ -46,8 +47,8 @@ impl Run {
                     let call = self.clients.next_call(&mut self.model, client);
                     self.send(call);
                 }
-                let micros = self.schedule.below(4_000);
-                self.after(Duration::from_micros(micros), action);
+                let pause = self.schedule.below(self.plan.think_micros);
+                self.after(Duration::from_micros(pause), action);
             }
             Action::Follow => {
                 self.begin_to_follow();
@@ -61,10 +62,10 @@ impl Run {
                 let pause = self.trouble.between(1, longest);
                 self.after(ms(pause), action);
             }
-            Action::Helper => {
-                let progress = self.process.as_mut().map(|process| process.go_on_working());
+            Action::Work(hand) => {
+                let progress = self.process.as_mut().map(|process| process.go_on_working(hand));
                 match progress {
-                    Some(Ok(true)) => self.schedule_helper(),
+                    Some(Ok(true)) => self.schedule_work(hand),
                     Some(Err(death)) => self.died(death),
                     _ => {}
                 }
