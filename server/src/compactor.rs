@@ -18,7 +18,7 @@ use rustix::process::setpriority_process;
 use thalweg_proto::stream::record::StreamId;
 use thalweg_storage::sealed::{Pace, Releases};
 use thalweg_storage::{
-    Disk, LogId, Placement, Plan, SealError, SealJob, Sealed, SegmentFactory, SegmentRef,
+    Disk, FileHold, LogId, Placement, Plan, SealError, SealJob, Sealed, SegmentFactory, SegmentRef,
 };
 
 use crate::mailbox::message::{Message, Note};
@@ -112,6 +112,12 @@ impl Desk {
             job: None,
             waiting: VecDeque::new(),
         }
+    }
+
+    /// The same, leaving files where they are while a backup takes them.
+    #[must_use]
+    pub fn with_hold(self, hold: FileHold) -> Desk {
+        Desk { factory: self.factory.with_hold(hold), ..self }
     }
 
     /// Does a task and returns the answers, to the core that asked and perhaps to one that waited

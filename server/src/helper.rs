@@ -93,7 +93,8 @@ impl Desk {
     /// A desk for a data directory; `layout` is absent without a log.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, data_dir: &Path, layout: Option<Arc<LayoutFile>>) -> Desk {
-        let factory = SegmentFactory::new(Arc::clone(&disk), data_dir);
+        let hold = layout.as_ref().map(|layout| layout.file_hold()).unwrap_or_default();
+        let factory = SegmentFactory::new(Arc::clone(&disk), data_dir).with_hold(hold);
         Desk { disk, factory, layout, checkpoints: HashMap::new() }
     }
 

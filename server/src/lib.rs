@@ -19,6 +19,7 @@ mod hash;
 pub mod health;
 pub mod helper;
 mod local;
+mod local_socket;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -64,6 +65,24 @@ pub enum DataDirError {
 }
 
 impl DataDirLock {
+    /// The process that has the directory locked, as it wrote into `LOCK`. Looks without touching
+    /// the lock, so that a server that starts at this moment does not notice.
+    #[must_use]
+    pub fn holder(data_dir: &Path) -> Option<String> {
+        let path = data_dir.join(LOCK_NAME);
+        let inode = std::fs::metadata(&path).ok()?.ino();
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let pid = std::fs::read_to_string(&path).ok()?.trim().to_owned();
+        // `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF`: what follows the last colon of the
+        // sixth field is the inode. Devices are numbered differently on some file systems.
+        let is_held = locks.lines().any(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let file = fields.get(5).and_then(|file| file.rsplit(':').next());
+            fields.get(1) == Some(&"FLOCK") && file == Some(inode.to_string().as_str())
+        });
+        is_held.then_some(pid)
+    }
+
     /// Creates the directory if needed and locks it for this process.
     pub fn acquire(data_dir: &Path) -> Result<DataDirLock, DataDirError> {
         std::fs::create_dir_all(data_dir).context("create", data_dir)?;
@@ -167,7 +186,9 @@ mod tests {
         let lock = DataDirLock::acquire(dir.path()).unwrap();
         let error = DataDirLock::acquire(dir.path()).unwrap_err().to_string();
         assert!(error.contains(&format!("process {};", std::process::id())), "{error}");
+        assert_eq!(DataDirLock::holder(dir.path()), Some(std::process::id().to_string()));
         drop(lock);
+        assert_eq!(DataDirLock::holder(dir.path()), None);
         DataDirLock::acquire(dir.path()).unwrap();
     }
 

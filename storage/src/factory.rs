@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::buffer::AlignedBuf;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{IoContext, IoFailure};
+use crate::hold::FileHold;
 use crate::location::SegmentRef;
 use crate::segment::SEGMENT_HEADER_BYTES;
 use crate::wire::Put;
@@ -19,6 +20,7 @@ use crate::wire::Put;
 pub struct SegmentFactory {
     disk: Arc<dyn Disk>,
     data_dir: PathBuf,
+    hold: FileHold,
 }
 
 /// What to prepare.
@@ -52,7 +54,13 @@ impl SegmentFactory {
     /// A factory for one data directory.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, data_dir: &Path) -> SegmentFactory {
-        SegmentFactory { disk, data_dir: data_dir.to_owned() }
+        SegmentFactory { disk, data_dir: data_dir.to_owned(), hold: FileHold::default() }
+    }
+
+    /// The same, removing and recycling nothing while `hold` is in force.
+    #[must_use]
+    pub fn with_hold(self, hold: FileHold) -> SegmentFactory {
+        SegmentFactory { hold, ..self }
     }
 
     /// The path of a segment, to open it with.
@@ -70,10 +78,11 @@ impl SegmentFactory {
             return Ok(prepared);
         }
         if let Some(free) = recycle {
-            if self.reuse(free, segment, bytes)? {
-                return Ok(prepared);
+            match self.hold.unless_held(|| self.reuse(free, segment, bytes)) {
+                Some(Ok(true)) => return Ok(prepared),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(false)) | None => self.remove(free)?,
             }
-            self.remove(free)?;
         }
         self.create(segment, bytes)?;
         Ok(prepared)
@@ -82,7 +91,7 @@ impl SegmentFactory {
     /// Removes a free segment that is not wanted for recycling.
     pub fn remove(&self, segment: SegmentRef) -> Result<(), IoFailure> {
         let path = self.path(segment);
-        match self.disk.remove(&path) {
+        match self.hold.remove(&*self.disk, &path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             result => result.context("remove", &path),
         }
@@ -96,6 +105,10 @@ impl SegmentFactory {
             result => result.context("open", &path)?,
         };
         if file.len().context("measure", &path)? != bytes {
+            return Ok(false);
+        }
+        // A backup may share the file: what is in it stays.
+        if from != to && file.links().context("measure", &path)? > 1 {
             return Ok(false);
         }
         // Before the rename, so that no crash leaves an old header under a new name.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::disk::{self, Disk};
 use crate::error::{Damage, IoContext, IoFailure, StorageError};
 use crate::format::{FORMAT_VERSION, check_version};
+use crate::hold::FileHold;
 use crate::location::LogId;
 use crate::wire::{Fields, Put};
 
@@ -58,6 +59,7 @@ pub struct CoreLayout {
 pub struct LayoutFile {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) hold: FileHold,
     state: Mutex<State>,
 }
 
@@ -91,9 +93,14 @@ impl Layout {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
+        self.encode_version(FORMAT_VERSION)
+    }
+
+    /// The same for an earlier version.
+    pub(crate) fn encode_version(&self, version: u32) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES + self.cores.len() * CORE_BYTES + 4);
         out.put(&LAYOUT_MAGIC);
-        out.put_u32(FORMAT_VERSION);
+        out.put_u32(version);
         out.put_len(self.cores.len());
         out.put_u64(self.generation);
         out.put_u32(self.next_log);
@@ -151,13 +158,19 @@ impl LayoutFile {
         progress: Vec<CheckpointProgress>,
     ) -> LayoutFile {
         let state = Mutex::new(State { layout, progress });
-        LayoutFile { disk, data_dir: data_dir.to_owned(), state }
+        LayoutFile { disk, data_dir: data_dir.to_owned(), hold: FileHold::default(), state }
     }
 
     /// What the file says now.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.lock().layout.clone()
+    }
+
+    /// Keeps the files of the directory where they are, while a backup takes them.
+    #[must_use]
+    pub fn file_hold(&self) -> FileHold {
+        self.hold.clone()
     }
 
     /// The log of a core, with a checkpoint number that was never used.

@@ -23,15 +23,19 @@
 //! Deliberately absent: sockets, clocks, randomness (salts are arguments), caches, `unsafe`.
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod buffer;
 pub mod checkpoint;
 pub mod data_dir;
 pub mod disk;
+pub mod downgrade;
 pub mod error;
 pub mod extents;
 pub mod factory;
 pub mod format;
 pub mod group;
+pub mod hold;
+pub mod inspect;
 pub mod layout;
 pub mod location;
 #[doc(hidden)]
@@ -39,6 +43,8 @@ pub mod parallel;
 pub mod planted;
 pub mod record;
 pub mod recovery;
+pub mod repair;
+mod rewrite;
 pub mod sealed;
 pub mod segment;
 pub mod segments;
@@ -48,10 +54,11 @@ pub mod writer;
 pub use buffer::AlignedBuf;
 pub use checkpoint::{CheckpointEncoder, CheckpointFile, CheckpointStart, FinishedCheckpoint};
 pub use data_dir::DataDirLock;
-pub use disk::{Disk, DiskFile, MemoryDisk, RealDisk};
+pub use disk::{Disk, DiskFile, MemoryDisk, ReadOnlyDisk, RealDisk};
 pub use error::{Damage, IoFailure, StorageError};
 pub use extents::{Extents, ReadSpan, Resealed};
 pub use factory::{PreparedSegment, SegmentFactory, SegmentRequest};
+pub use hold::{FileHold, Held};
 pub use layout::LayoutFile;
 pub use location::{Location, LogId, LogPosition, Lsn, SegmentRef};
 pub use recovery::{

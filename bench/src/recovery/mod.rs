@@ -51,6 +51,8 @@ pub(crate) struct RecoveryArgs {
 /// What one start was like.
 struct Start {
     ready: Duration,
+    /// Of the process until then, over all threads.
+    cpu: Duration,
     resident: u64,
     peak: u64,
     descriptors: usize,
@@ -71,7 +73,7 @@ pub(crate) fn run(args: &RecoveryArgs) -> Result<bool, Failure> {
     }
     let idle = start(&server, &empty, args.cores, None)?;
     println!(
-        "| start | ready | resident | peak | per stream | descriptors |\n|---|---|---|---|---|---|"
+        "| start | ready | CPU | resident | peak | per stream | descriptors |\n|---|---|---|---|---|---|---|"
     );
     line("empty", &idle, 0, &idle);
     for round in 1..=args.rounds {
@@ -88,8 +90,9 @@ pub(crate) fn run(args: &RecoveryArgs) -> Result<bool, Failure> {
 fn line(name: &str, start: &Start, streams: u64, idle: &Start) {
     let per_stream = start.resident.saturating_sub(idle.resident).checked_div(streams);
     println!(
-        "| {name} | {:.2} s | {} MiB | {} MiB | {} | {} |",
+        "| {name} | {:.2} s | {:.2} s | {} MiB | {} MiB | {} | {} |",
         start.ready.as_secs_f64(),
+        start.cpu.as_secs_f64(),
         start.resident >> 20,
         start.peak >> 20,
         per_stream.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} bytes")),
@@ -113,6 +116,7 @@ fn start(server: &Path, dir: &Path, cores: usize, stream: Option<&str>) -> Resul
         std::thread::sleep(Duration::from_millis(5));
     }
     let ready = began.elapsed();
+    let cpu = cpu_time(process.0.id())?;
     if let Some(stream) = stream {
         let answer = get(port, &format!("/v1/stream/{stream}")).unwrap_or_default();
         if !answer.starts_with("HTTP/1.1 200") {
@@ -127,11 +131,25 @@ fn start(server: &Path, dir: &Path, cores: usize, stream: Option<&str>) -> Resul
     let bytes = |name| kib(name).map(|kib| kib << 10).ok_or("no memory in /proc");
     Ok(Start {
         ready,
+        cpu,
         resident: bytes("VmRSS:")?,
         peak: bytes("VmHWM:")?,
         descriptors: std::fs::read_dir(format!("/proc/{}/fd", process.0.id()))?.count(),
     })
 }
+
+/// User and system time of a process.
+fn cpu_time(pid: u32) -> Result<Duration, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name before it may have blanks.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no fields in /proc")?;
+    let ticks = |at: usize| fields.split_whitespace().nth(at)?.parse::<u64>().ok();
+    let (user, system) = ticks(11).zip(ticks(12)).ok_or("no times in /proc")?;
+    Ok(TICK * u32::try_from(user + system)?)
+}
+
+/// The unit of times in `/proc`, on every architecture that Linux has today.
+const TICK: Duration = Duration::from_millis(10);
 
 /// The beginning of an answer; `None` if nobody gives one.
 fn get(port: u16, target: &str) -> Option<String> {

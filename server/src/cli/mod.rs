@@ -4,6 +4,7 @@ pub mod config;
 pub mod exit;
 pub mod load;
 pub mod serve;
+pub mod storage;
 pub mod stream;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ pub enum Command {
     Stream(Box<stream::StreamArgs>),
     /// Measure how a Durable Streams server does under load
     Load(load::LoadArgs),
+    /// Check, back up, restore and repair a data directory
+    Storage(storage::StorageArgs),
 }
 
 /// Parses the command line and runs it. Usage errors end the process with [`exit::Exit::Usage`].
@@ -42,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::main(&args),
         Command::Stream(args) => stream::main(&args),
         Command::Load(args) => load::main(&args),
+        Command::Storage(args) => storage::main(&args),
     }
 }
 

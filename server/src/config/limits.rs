@@ -129,6 +129,10 @@ pub const MAX_ADMIN_CONNECTIONS: usize = 32;
 pub const ADMIN_HEAD_TIMEOUT: Duration = secs(75);
 /// How long such a connection lives.
 pub const ADMIN_CONNECTION_LIFETIME: Duration = secs(600);
+/// How long a backup waits for the checkpoints that it asked for, before it does without.
+pub const BACKUP_CHECKPOINT_TIMEOUT: Duration = secs(60);
+/// How long cores may take to stop writing for a backup's cut; they write again in any case.
+pub const BACKUP_FREEZE_TIMEOUT: Duration = secs(2);
 /// Cores, at most: one bit each in a stream's followers.
 pub const MAX_CORES: usize = 128;
 

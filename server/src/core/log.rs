@@ -27,7 +27,7 @@ impl Core {
         let timer = self.start_group_timer();
         loop {
             self.request_segment_ahead();
-            if !self.group_is_due() {
+            if self.is_frozen() || !self.group_is_due() {
                 self.log_news.notified().await;
                 continue;
             }

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod files;
+mod freeze;
 mod jobs;
 mod log;
 mod pace;
@@ -39,6 +40,7 @@ use crate::rt;
 use crate::shard::{self, Output, ReplyTo, Shard};
 use crate::shared::Shared;
 use crate::subscriptions::Subscriptions;
+pub use freeze::Frozen;
 use tickets::Tickets;
 
 /// How soon a message that found its queue full is tried again.
@@ -96,6 +98,7 @@ pub struct Core {
     files: files::LogFiles,
     segments: segments::Segments,
     checkpoints: Cell<checkpoint::Progress>,
+    freeze: freeze::Freeze,
     dispatching: Cell<bool>,
     rng: RefCell<SmallRng>,
 }
@@ -163,6 +166,7 @@ impl Core {
             files: files::LogFiles::default(),
             segments: segments::Segments::default(),
             checkpoints: Cell::default(),
+            freeze: freeze::Freeze::default(),
             config,
         })
     }
@@ -335,6 +339,9 @@ impl Core {
             Note::Segment(result, spare) => self.segment_prepared(*result, spare),
             Note::Checkpoint(result) => self.checkpoint_done(*result),
             Note::Compactor(done) => self.compactor_done(done),
+            Note::CheckpointNow => self.checkpoint(),
+            Note::Freeze(reply) => self.freeze(reply),
+            Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
             Note::Settings(config) => self.limits.set(&config),
             // Whoever asked may have lost patience.

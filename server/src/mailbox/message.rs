@@ -19,6 +19,7 @@ use super::CoreId;
 use crate::compactor::Done;
 use crate::config::Config;
 use crate::control::ControlEvent;
+use crate::core::Frozen;
 use crate::fanout::batch::LiveBatch;
 use crate::metrics::Snapshot;
 use crate::shard::page::Page;
@@ -144,6 +145,12 @@ pub enum Note {
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
+    /// Write a checkpoint, unless one is being written.
+    CheckpointNow,
+    /// Begin no more writes, and say where the log ends once none is under way.
+    Freeze(std::sync::mpsc::Sender<Frozen>),
+    /// Write again.
+    Thaw,
     /// Finish what is under way and stop.
     Drain,
 }

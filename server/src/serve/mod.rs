@@ -1,5 +1,6 @@
 //! `thalweg serve`: from a configuration to running cores, and back down.
 
+pub(crate) mod backups;
 mod banner;
 mod core_thread;
 mod error;
@@ -44,11 +45,12 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = open::open(&config, &disk)?;
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
-    let seal_desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
     let compactor = match &opened.layout {
-        Some(_) => {
+        Some(layout) => {
+            let desk = SealDesk::new(Arc::clone(&disk), &config.data_dir, cores);
+            let desk = desk.with_hold(layout.file_hold());
             let rate = config.storage.compaction_bytes_per_second;
-            Compactor::start(seal_desk, rate, post.clone()).map_err(StartError::Thread)?
+            Compactor::start(desk, rate, post.clone()).map_err(StartError::Thread)?
         }
         None => Compactor::new().0,
     };
@@ -83,9 +85,11 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
     operator.serving(&post, &opened.summary);
+    let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();
     stop(&post, threads);
+    drop(backups);
     operator.end();
     drop(lock);
     Ok(())

@@ -25,6 +25,7 @@ pub struct CheckpointStart {
 /// Turns the streams of a core into a checkpoint while the core goes on.
 #[derive(Debug)]
 pub struct CheckpointEncoder {
+    version: u32,
     start: CheckpointStart,
     chunks: Vec<Bytes>,
     next_index: u32,
@@ -58,7 +59,13 @@ impl CheckpointEncoder {
     /// Begins a checkpoint of a core.
     #[must_use]
     pub fn begin(start: CheckpointStart) -> CheckpointEncoder {
+        CheckpointEncoder::begin_version(FORMAT_VERSION, start)
+    }
+
+    /// The same for an earlier version, which knows everything that is in the streams.
+    pub(crate) fn begin_version(version: u32, start: CheckpointStart) -> CheckpointEncoder {
         let mut encoder = CheckpointEncoder {
+            version,
             start,
             chunks: Vec::new(),
             next_index: 0,
@@ -68,7 +75,7 @@ impl CheckpointEncoder {
         };
         let mut body = chunk::begin();
         body.put(&chunk::CHECKPOINT_MAGIC);
-        body.put_u32(FORMAT_VERSION);
+        body.put_u32(version);
         body.put_u32(start.log.0);
         body.put_u32(start.position.segment);
         body.put_u32(start.position.chain);
@@ -85,7 +92,8 @@ impl CheckpointEncoder {
     ///
     /// Every stream that lived when the checkpoint began and still lives must be added once.
     pub fn add(&mut self, state: &StreamState, extents: &Extents, last_lsn: Lsn, placed: Lsn) {
-        stream::encode(state, extents, (last_lsn, placed), &mut self.streams);
+        let version = self.version;
+        stream::encode(state, extents, (last_lsn, placed), version, &mut self.streams);
         self.stream_count += 1;
         if self.streams.len() >= CHUNK_TARGET_BYTES {
             self.cut();

@@ -19,7 +19,12 @@ pub struct CheckpointFile {
     temporary: PathBuf,
     file: Arc<dyn DiskFile>,
     written: u64,
+    synced: u64,
 }
+
+/// What is written of a checkpoint between two syncs: all of it at once would keep the disk from
+/// the log for as long as that takes.
+const SYNC_BYTES: u64 = 4 << 20;
 
 impl CheckpointFile {
     /// Creates the file of a core's next checkpoint.
@@ -29,13 +34,27 @@ impl CheckpointFile {
         let temporary = path.with_added_extension("tmp");
         let file = layout.disk.create(&temporary).context("create", &temporary)?;
         let layout = Arc::clone(layout);
-        Ok(CheckpointFile { layout, core, log, progress, path, temporary, file, written: 0 })
+        Ok(CheckpointFile {
+            layout,
+            core,
+            log,
+            progress,
+            path,
+            temporary,
+            file,
+            written: 0,
+            synced: 0,
+        })
     }
 
     /// Appends a chunk.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), StorageError> {
         self.file.write_at(chunk, self.written).context("write", &self.temporary)?;
         self.written += chunk.len() as u64;
+        if self.written - self.synced >= SYNC_BYTES {
+            self.file.sync().context("sync", &self.temporary)?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 
@@ -65,7 +84,7 @@ impl CheckpointFile {
         // Number 0 is the empty beginning of a log: it has no file.
         if let Some(number) = obsolete.filter(|number| *number != 0) {
             let path = checkpoint_path(&self.layout.data_dir, self.log, number);
-            match disk.remove(&path) {
+            match self.layout.hold.remove(&**disk, &path) {
                 // A damaged one may be gone altogether.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 result => result.context("remove", &path)?,

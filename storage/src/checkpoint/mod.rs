@@ -14,6 +14,7 @@ mod chunk;
 mod decode;
 mod encode;
 mod file;
+mod salvage;
 mod stream;
 
 pub use chunk::{CHECKPOINT_MAGIC, CHUNK_HEADER_BYTES};
@@ -22,6 +23,7 @@ pub use decode::{Checkpoint, decode};
 pub(crate) use encode::START_CHUNK_BYTES;
 pub use encode::{CheckpointEncoder, CheckpointStart, FinishedCheckpoint};
 pub use file::CheckpointFile;
+pub use salvage::{SalvagedCheckpoint, salvage};
 pub use stream::CheckpointedStream;
 
 #[cfg(test)]

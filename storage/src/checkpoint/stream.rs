@@ -44,6 +44,7 @@ pub(super) fn encode(
     state: &StreamState,
     extents: &Extents,
     (last_lsn, placed): (Lsn, Lsn),
+    version: u32,
     out: &mut impl Put,
 ) {
     out.put_u64(last_lsn.0);
@@ -58,13 +59,15 @@ pub(super) fn encode(
     });
     out.put_str(state.path.as_str());
     encode_config(&state.config, out);
-    let retention = has_retention(&state.config);
-    out.put_u8(retention.into());
-    if retention {
-        encode_retention(&state.config, out);
+    if version >= RETENTION_SINCE {
+        let retention = has_retention(&state.config);
+        out.put_u8(retention.into());
+        if retention {
+            encode_retention(&state.config, out);
+        }
+        out.put_u64(state.earliest);
+        encode_ages(state.ages.as_deref(), out);
     }
-    out.put_u64(state.earliest);
-    encode_ages(state.ages.as_deref(), out);
     match &state.closed {
         None => out.put_u8(CLOSED_NOT),
         Some(Closure { by: None }) => out.put_u8(CLOSED),

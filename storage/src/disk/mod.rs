@@ -4,6 +4,7 @@
 //! Deliberately absent: the hot path. Group writes and cold reads go through the server's ring.
 
 mod memory;
+mod read_only;
 mod real;
 
 use std::io;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use memory::{MemoryDisk, SplitMix};
+pub use read_only::ReadOnlyDisk;
 pub use real::RealDisk;
 
 /// A file system, as far as storage needs one. What is written is durable after
@@ -44,6 +46,10 @@ pub trait DiskFile: Send + Sync {
     /// Whether the file is empty.
     fn is_empty(&self) -> io::Result<bool> {
         self.len().map(|len| len == 0)
+    }
+    /// Names that the file has: more than one if a backup shares it.
+    fn links(&self) -> io::Result<u64> {
+        Ok(1)
     }
     /// Fills `buf` from `offset`; `UnexpectedEof` beyond the end.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;

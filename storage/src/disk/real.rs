@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +14,13 @@ use super::{Disk, DiskFile};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
 
-struct RealFile(File);
+pub(super) struct RealFile(File);
+
+impl RealFile {
+    pub(super) fn new(file: File) -> RealFile {
+        RealFile(file)
+    }
+}
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -74,6 +80,10 @@ impl Disk for RealDisk {
 impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
         self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    fn links(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.nlink())
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {

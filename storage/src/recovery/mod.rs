@@ -15,7 +15,7 @@ mod cleanup;
 mod error;
 mod files;
 mod log;
-mod relayout;
+pub(crate) mod relayout;
 mod replay;
 mod tail;
 mod trim;

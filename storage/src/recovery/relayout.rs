@@ -18,7 +18,7 @@ use crate::location::{LogId, LogPosition, Lsn};
 use crate::writer::ResumePoint;
 
 /// The number of the checkpoint with which a new log begins.
-const FIRST_CHECKPOINT: u64 = 1;
+pub(crate) const FIRST_CHECKPOINT: u64 = 1;
 
 pub(super) fn relayout(
     (disk, data_dir): (&Arc<dyn Disk>, &Path),
@@ -65,7 +65,7 @@ fn place_streams(
     placed
 }
 
-fn encode(
+pub(crate) fn encode(
     start: CheckpointStart,
     streams: &[StoredStream],
     subscriptions: &StoredSubscriptions,
@@ -79,7 +79,7 @@ fn encode(
     encoder.finish_with_events(last_lsn, snapshot, &subscriptions.events)
 }
 
-fn write(
+pub(crate) fn write(
     disk: &dyn Disk,
     data_dir: &Path,
     log: LogId,

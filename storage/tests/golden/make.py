@@ -1,9 +1,12 @@
-"""Makes a golden data directory: python3 golden.py BINARY OUT_DIR NAME"""
-import http.client, json, os, shutil, signal, subprocess, sys, time
-binary, out = sys.argv[1], sys.argv[2]
-extra = sys.argv[3:] # e.g. retention
-data = "/tmp/tools-work/golden-data"
-shutil.rmtree(data, ignore_errors=True)
+"""Makes a golden data directory of the version that a binary writes: make.py BINARY VERSION.
+
+Needs nothing but Python. A directory that was made once is kept for ever: see README.md.
+"""
+import http.client, json, os, shutil, signal, subprocess, sys, tempfile, time, urllib.parse
+binary, version = sys.argv[1], int(sys.argv[2])
+out = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"v{version}")
+assert not os.path.exists(out), f"{out} is there already"
+data = os.path.join(tempfile.mkdtemp(), "data")
 port = 14937
 def start():
     p = subprocess.Popen([binary, "serve", "--data-dir", data, "--listen", f"127.0.0.1:{port}", "--cores", "2", "--segment-bytes", "1MiB", "--max-body-bytes", "256KiB"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -52,6 +55,11 @@ big = "".join(f"{n:07d}\n" for n in range(1500))
 ok((201,), "PUT", "big", big, **TEXT)
 for sub in range(2):
     ok((200, 201), "PUT", f"__ds/subscriptions/watch{sub}", json.dumps({"type": "pull-wake", "pattern": f"json/*", "wake_stream": f"wakes/{sub}"}), **JSON)
+if version >= 2:
+    ok((201,), "PUT", "kept/bytes", "0123456789", stream_retention_bytes=20, **TEXT)
+    for n in range(5): ok((204,), "POST", "kept/bytes", f"<append {n}>", **TEXT)
+    ok((201,), "PUT", "kept/seconds", "kept for ever, nearly", stream_retention_seconds=3153600000, **TEXT)
+    time.sleep(1)
 server.send_signal(signal.SIGTERM); server.wait()
 server = start()
 # The tail behind the checkpoint.
@@ -66,7 +74,6 @@ ok((200, 204), "POST", "tail/new", "", stream_closed="true", **TEXT)
 time.sleep(0.3)
 _, body = ok((200,), "GET", "__ds/streams?limit=1000")
 expected = []
-import urllib.parse
 for entry in json.loads(body)["streams"]:
     path = entry["path"]
     h, content = ok((200,), "GET", urllib.parse.quote(path))
@@ -85,4 +92,5 @@ for base, dirs, files in sorted(os.walk(data)):
             part = content[at:at+32]
             if any(part): lines.append(f"{at:08x}: {part.hex()}\n")
 open(out + "/data.hex", "w").writelines(lines)
+shutil.rmtree(os.path.dirname(data))
 print(len(expected), "streams", sum(map(len, lines)), "bytes")

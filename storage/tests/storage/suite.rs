@@ -10,7 +10,7 @@ use thalweg_proto::stream::config::{Expiry, StreamConfig};
 use thalweg_proto::stream::record::{Payload, ProducerMark, Record, StreamId};
 use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
-use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef};
+use thalweg_storage::{Disk, Durability, LogId, MemoryDisk, RealDisk, SegmentRef, recover_on};
 
 use crate::world::{World, place, small_config};
 
@@ -94,6 +94,31 @@ fn everything_comes_back() {
             assert_eq!(world.contents(), want, "{cores} cores");
             assert_eq!(world.next_id, 41);
             world.checkpoint(0);
+        }
+    });
+}
+
+#[test]
+fn logs_are_recovered_at_once_or_one_after_the_other() {
+    on_both(|disk, dir| {
+        let mut world = open(disk, dir, 4);
+        for index in 0..60 {
+            let (core, id) = create(&mut world, &[index; 700]);
+            append(&mut world, core, id, &[index; 1500]);
+            world.pump(core);
+            if index == 30 {
+                (0..4).for_each(|core| world.checkpoint(core));
+            }
+        }
+        let streams = |threads| {
+            let recovery = recover_on(threads, disk, dir, 4, &|path| place(path, 4)).unwrap();
+            let cores = recovery.cores.into_iter().map(|core| (core.streams, core.resume));
+            (cores.collect::<Vec<_>>(), recovery.stats)
+        };
+        let one_by_one = streams(1);
+        assert!(one_by_one.1.records > 0 && one_by_one.1.checkpoint_bytes > 0);
+        for threads in [2, 9] {
+            assert_eq!(streams(threads), one_by_one, "{threads} threads");
         }
     });
 }
