@@ -31,6 +31,7 @@ use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
+use crate::http2::Links;
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
@@ -65,6 +66,8 @@ pub struct Core {
     pub fanout: Rc<Fanout>,
     /// The sockets of those that read by SSE.
     pub crowd: Crowd,
+    /// The connections that carry many requests.
+    pub http2: Links,
     /// When connections are given up.
     pub deadlines: Deadlines,
     /// Blocking disk work, on a thread of its own.
@@ -142,6 +145,7 @@ impl Core {
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
             crowd,
+            http2: Links::default(),
             deadlines: Deadlines::default(),
             helper,
             compactor,
@@ -283,6 +287,7 @@ impl Core {
             let instant = self.clock.tick();
             self.fanout.sweep(instant);
             self.deadlines.sweep(instant);
+            self.crowd.sweep_streams(&self, None);
             self.with_shard(|shard, now| shard.sweep(now));
             crate::subscriptions::tick(&self);
             self.trim_after_a_crowd();
@@ -395,6 +400,7 @@ impl Core {
     fn drain(self: &Rc<Core>) {
         self.draining.set(true);
         self.fanout.expire_all();
+        self.http2.drain();
         self.end_idle_connections();
         self.drain_begins.notify();
     }
