@@ -1,5 +1,5 @@
 //! The Durable Streams protocol as pure code: typed requests, the stream state machine, JSON and
-//! SSE framing, the HTTP/1.1 codec.
+//! SSE framing, the HTTP/1.1 codec and what HTTP/2 makes of it.
 //!
 //! Deliberately absent: clocks, sockets, files, threads, randomness and `unsafe`. What depends on
 //! time or chance takes it as an argument.
@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod glob;
 pub mod headers;
 pub mod http1;
+pub mod http2;
 pub mod json;
 pub mod limits;
 pub mod offset;

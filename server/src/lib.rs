@@ -19,6 +19,7 @@ pub mod fanout;
 mod hash;
 pub mod health;
 pub mod helper;
+pub mod http2;
 mod local;
 mod local_socket;
 pub mod logging;
@@ -32,6 +33,7 @@ pub mod shard;
 pub mod shared;
 mod signals;
 pub mod subscriptions;
+pub mod tls;
 
 use http::StatusCode;
 use thalweg_proto::problem::Problem;

@@ -49,7 +49,7 @@ pub const CHUNK_SUFFIX: &[u8] = b"\r\n";
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// The security fields of section 12.7, and the response fields that pages may read.
-const ON_EVERY_RESPONSE: &str = "x-content-type-options: nosniff\r\n\
+pub(crate) const ON_EVERY_RESPONSE: &str = "x-content-type-options: nosniff\r\n\
     cross-origin-resource-policy: cross-origin\r\n\
     access-control-expose-headers: stream-next-offset, stream-cursor, stream-up-to-date, \
     stream-closed, stream-ttl, stream-expires-at, stream-earliest-offset, \
@@ -148,7 +148,7 @@ fn write_framing(out: &mut Vec<u8>, response: &Response, options: &HeadOptions<'
     }
 }
 
-fn may_have_body(status: StatusCode) -> bool {
+pub(crate) fn may_have_body(status: StatusCode) -> bool {
     !status.is_informational()
         && status != StatusCode::NO_CONTENT
         && status != StatusCode::NOT_MODIFIED

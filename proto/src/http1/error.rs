@@ -33,7 +33,7 @@ impl CodecError {
     }
 
     /// 400 with a code.
-    pub(super) fn bad(code: &'static str, detail: impl Into<Cow<'static, str>>) -> CodecError {
+    pub(crate) fn bad(code: &'static str, detail: impl Into<Cow<'static, str>>) -> CodecError {
         CodecError::new(StatusCode::BAD_REQUEST, code, detail)
     }
 }

@@ -51,6 +51,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expect_continue: bool,
+    /// Whether it came through TLS, for URLs in answers. Whoever read it from the socket says so.
+    pub secure: bool,
     target: Target,
 }
 
@@ -93,6 +95,12 @@ impl RequestHead {
             "" => "/",
             path => path,
         }
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
     }
 
     /// What follows the first `?`, as sent.
@@ -148,7 +156,8 @@ fn parse_complete(head: &[u8]) -> Result<RequestHead, HeadError> {
     framing::check_content_encoding(&fields)?;
     let expect_continue = framing::expects_continue(&fields, version, body)?;
     let keep_alive = framing::keep_alive(&fields, version);
-    Ok(RequestHead { method, version, fields, body, keep_alive, expect_continue, target })
+    let secure = false;
+    Ok(RequestHead { method, version, fields, body, keep_alive, expect_continue, secure, target })
 }
 
 /// Origin-form, absolute-form, or `*` for OPTIONS (RFC 9112 section 3.2).

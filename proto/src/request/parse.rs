@@ -31,7 +31,8 @@ pub struct ParseContext {
     /// The path under which streams live, `/v1/stream`; empty for the root. A slash at its end
     /// is ignored.
     pub base_path: String,
-    /// `scheme://host{base_path}` as clients address it; absent: `http` and what `Host` says.
+    /// `scheme://host{base_path}` as clients address it; absent: how the request came and what
+    /// `Host` says.
     pub public_base: Option<String>,
 }
 
@@ -107,7 +108,10 @@ fn control(
     let public_base = match &context.public_base {
         Some(base) => base.trim_end_matches('/').to_owned(),
         // HTTP/1.0 may come without a host.
-        None => format!("http://{}{}", head.host().unwrap_or("localhost"), route::base(context)),
+        None => {
+            let host = head.host().unwrap_or("localhost");
+            format!("{}://{host}{}", head.scheme(), route::base(context))
+        }
     };
     Ok(Request::Control(ControlRequest {
         method: head.method.clone(),

@@ -57,6 +57,23 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS|off")]
     pub admin: Option<String>,
 
+    /// PEM file with the server's certificate and its chain: everything speaks HTTPS; may be
+    /// repeated, with a --tls-key for each, for several names
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub tls_cert: Vec<String>,
+
+    /// PEM file with the private key of the certificate
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub tls_key: Vec<String>,
+
+    /// PEM file with the authorities whose client certificates are accepted
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<String>,
+
+    /// Whether clients need a certificate: required or optional [default: required]
+    #[arg(long, value_name = "WORD")]
+    pub tls_client_auth: Option<String>,
+
     /// How long a long-poll waits for data [default: 20s]
     #[arg(long, value_name = "DURATION")]
     pub long_poll_timeout: Option<String>,
@@ -127,9 +144,12 @@ impl ServeArgs {
     #[must_use]
     pub fn to_raw(&self) -> RawConfig {
         let text = |flag: &Option<String>| flag.clone().map(RawValue::Text);
-        let listen = self.listen.iter().cloned().map(RawValue::Text).collect::<Vec<_>>();
+        let list = |flags: &[String]| {
+            let items: Vec<_> = flags.iter().cloned().map(RawValue::Text).collect();
+            (!items.is_empty()).then_some(RawValue::List(items))
+        };
         RawConfig {
-            listen: (!listen.is_empty()).then_some(RawValue::List(listen)),
+            listen: list(&self.listen),
             data_dir: text(&self.data_dir),
             cores: text(&self.cores),
             durability: text(&self.durability),
@@ -138,6 +158,10 @@ impl ServeArgs {
             base_path: text(&self.base_path),
             public_url: text(&self.public_url),
             admin: text(&self.admin),
+            tls_cert: list(&self.tls_cert),
+            tls_key: list(&self.tls_key),
+            tls_client_ca: text(&self.tls_client_ca),
+            tls_client_auth: text(&self.tls_client_auth),
             long_poll_timeout: text(&self.long_poll_timeout),
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),

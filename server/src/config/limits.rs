@@ -33,7 +33,9 @@ pub const DEFAULT_BODY_TIMEOUT: Duration = secs(300);
 pub const DEFAULT_KEEP_ALIVE_TIMEOUT: Duration = secs(75);
 /// For a write that makes no progress, because the peer does not read.
 pub const DEFAULT_WRITE_STALL_TIMEOUT: Duration = secs(30);
-/// What the five timeouts above can be configured to.
+/// For a TLS handshake.
+pub const DEFAULT_TLS_HANDSHAKE_TIMEOUT: Duration = secs(10);
+/// What the six timeouts above can be configured to.
 pub const CONNECTION_TIMEOUT: RangeInclusive<Duration> = ms(100)..=secs(3600);
 /// How long a stopping server waits for requests under way.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = secs(30);
@@ -80,6 +82,40 @@ pub const RESERVED_DESCRIPTORS_PER_CORE: u64 = OPEN_FOR_READING as u64 + 32;
 pub const MAX_CONNECTIONS: RangeInclusive<u64> = 1..=1_000_000;
 /// Addresses to listen on.
 pub const MAX_LISTEN_ADDRESSES: usize = 16;
+
+/// Certificates, each with its key.
+pub const MAX_CERTIFICATES: usize = 64;
+/// TLS sessions that are kept for clients that take up an earlier one without a ticket.
+pub const TLS_SESSIONS: usize = 4096;
+/// How often the files of certificates are looked at for changes.
+pub const TLS_FILES_PAUSE: Duration = secs(2);
+/// Bytes that are encrypted before they are written.
+pub const TLS_WRITE_BYTES: usize = 128 * 1024;
+
+/// Requests at once on one HTTP/2 connection, live reads included.
+pub const DEFAULT_HTTP2_STREAMS: u32 = 128;
+/// What it can be configured to: thousands, for proxies that carry many readers.
+pub const HTTP2_STREAMS: RangeInclusive<u32> = 1..=100_000;
+/// What a client may send of one request body before the server has taken it in.
+pub const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+/// What it may send of all request bodies on one connection.
+pub const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of one HTTP/2 frame that the server takes.
+pub const HTTP2_FRAME_BYTES: u32 = 16 * 1024;
+/// Requests that a client may take back before the server has looked at them (GOAWAY).
+pub const HTTP2_EARLY_RESETS: usize = 64;
+/// Requests that the server remembers for a moment after it refused them.
+pub const HTTP2_REFUSED_STREAMS: usize = 64;
+/// Errors of single requests after which a connection ends (GOAWAY).
+pub const HTTP2_STREAM_ERRORS: usize = 1024;
+/// Bytes of answers that wait for one HTTP/2 connection's socket; beyond it live readers wait.
+pub const HTTP2_SEND_BYTES: usize = 256 * 1024;
+/// Bytes of one answer that are handed to the connection at once.
+pub const HTTP2_ANSWER_STEP: usize = 64 * 1024;
+/// Bytes of request bodies that one HTTP/2 connection may have under way (503).
+pub const HTTP2_BODY_BYTES: usize = 2 * proto::limits::HARD_MAX_BODY_BYTES;
+/// Bytes of pages that one HTTP/2 connection may hold; beyond it reads wait for their turn.
+pub const HTTP2_PAGE_BYTES: usize = 8 * proto::limits::READ_PAGE_BYTES;
 
 /// Bytes that a connection makes room for before it reads; what it keeps while idle.
 pub const READ_BUFFER_BYTES: usize = 2 * 1024;

@@ -16,6 +16,7 @@ mod print;
 pub mod raw;
 mod resolve;
 pub mod system;
+mod tls;
 pub mod value;
 
 use std::net::SocketAddr;
@@ -29,8 +30,9 @@ pub use limits_now::Limits;
 pub use network::{BasePath, DEFAULT_ADMIN};
 pub use system::Machine;
 use thalweg_proto::stream::retention::Retention;
+pub use tls::{CertFiles, ClientAuthorities, TlsConfig};
 use url::Url;
-pub use value::{Durability, IoDriver, LogFormat, Share};
+pub use value::{ClientAuth, Durability, IoDriver, LogFormat, Share};
 
 use crate::access_log::Target;
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// How clients reach this server, without a trailing slash; `None`: as the `Host` field says.
     pub public_url: Option<Url>,
+    /// Certificates; `None`: plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// Live reads.
     pub live: LiveConfig,
     /// The log and its cache.
@@ -110,6 +114,10 @@ pub struct LimitsConfig {
     pub write_stall_timeout: Duration,
     /// How long a stopping server waits for requests under way.
     pub drain_timeout: Duration,
+    /// For a TLS handshake.
+    pub tls_handshake_timeout: Duration,
+    /// Requests at once on one HTTP/2 connection, live reads included.
+    pub http2_streams: u32,
 }
 
 /// `[log]`

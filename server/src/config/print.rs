@@ -21,6 +21,9 @@ impl fmt::Display for Config {
         }
         let admin = self.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
         writeln!(f, "admin = {}", quoted(admin))?;
+        if let Some(tls) = &self.tls {
+            writeln!(f, "\n{tls}")?;
+        }
         writeln!(f, "\n[live]")?;
         let timeout = |f: &mut fmt::Formatter<'_>, name: &str, value| {
             writeln!(f, "{name} = {}", quoted(show_duration(value)))
@@ -49,6 +52,8 @@ impl fmt::Display for Config {
         timeout(f, "keep_alive_timeout", limits.keep_alive_timeout)?;
         timeout(f, "write_stall_timeout", limits.write_stall_timeout)?;
         timeout(f, "drain_timeout", limits.drain_timeout)?;
+        timeout(f, "tls_handshake_timeout", limits.tls_handshake_timeout)?;
+        writeln!(f, "http2_streams = {}", limits.http2_streams)?;
 
         writeln!(f, "\n[auth]")?;
         let auth = &self.auth;
@@ -78,6 +83,6 @@ impl fmt::Display for Config {
 }
 
 /// A TOML basic string.
-fn quoted(value: impl fmt::Display) -> String {
+pub(super) fn quoted(value: impl fmt::Display) -> String {
     toml::Value::String(value.to_string()).to_string()
 }

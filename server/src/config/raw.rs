@@ -107,6 +107,8 @@ raw_config! {
     "" "": "listen" listen, "data_dir" data_dir, "cores" cores, "durability" durability,
         "async_sync_interval" async_sync_interval, "io" io, "base_path" base_path,
         "public_url" public_url, "admin" admin;
+    "tls" "tls.": "cert" tls_cert, "key" tls_key, "client_ca" tls_client_ca,
+        "client_auth" tls_client_auth;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
     "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes,
         "compaction" compaction, "compaction_bytes_per_second" compaction_bytes_per_second,
@@ -114,7 +116,8 @@ raw_config! {
     "limits" "limits.": "max_body_bytes" max_body_bytes, "max_connections" max_connections,
         "request_head_timeout" request_head_timeout, "body_stall_timeout" body_stall_timeout,
         "body_timeout" body_timeout, "keep_alive_timeout" keep_alive_timeout,
-        "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout;
+        "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout,
+        "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams;
     "auth" "auth.": "tokens" auth_tokens, "signing_keys" auth_signing_keys,
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,

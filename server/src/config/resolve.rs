@@ -13,6 +13,7 @@ use super::error::ConfigError;
 use super::network;
 use super::raw::{RawConfig, RawValue};
 use super::system::Machine;
+use super::tls;
 use super::value::{self, Durability, Expected, IoDriver, LogFormat, Share};
 use super::{BasePath, Config, LimitsConfig, LiveConfig, LogConfig, StorageConfig, limits};
 use crate::access_log::Target;
@@ -36,6 +37,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         base_path: base_path(raw)?,
         public_url: field("public_url", &raw.public_url, network::public_url)?,
         admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
+        tls: tls::resolve(raw)?,
         live: live(raw)?,
         auth: super::auth::auth(raw)?,
         storage: storage(raw)?,
@@ -171,6 +173,12 @@ fn limits_table(
             &limits::DRAIN_TIMEOUT,
             limits::DEFAULT_DRAIN_TIMEOUT,
         )?,
+        tls_handshake_timeout: timeout(
+            "limits.tls_handshake_timeout",
+            &raw.tls_handshake_timeout,
+            limits::DEFAULT_TLS_HANDSHAKE_TIMEOUT,
+        )?,
+        http2_streams: http2_streams(&raw.http2_streams)?,
     })
 }
 
@@ -265,6 +273,17 @@ fn max_connections(
         })
     })?;
     Ok(as_usize(parsed.unwrap_or(most)))
+}
+
+fn http2_streams(raw: &Option<RawValue>) -> Result<u32, ConfigError> {
+    let bounds = limits::HTTP2_STREAMS;
+    let parsed = field("limits.http2_streams", raw, |raw| {
+        let count = value::integer(raw).and_then(|count| u32::try_from(count).ok());
+        count
+            .filter(|count| bounds.contains(count))
+            .ok_or_else(|| format!("{} to {}", bounds.start(), bounds.end()))
+    })?;
+    Ok(parsed.unwrap_or(limits::DEFAULT_HTTP2_STREAMS))
 }
 
 fn log_level(raw: &RawValue) -> Result<String, Expected> {

@@ -103,6 +103,18 @@ fn refused_with_field_value_and_what_would_be_right() {
     check("--log-level info,=", "log.level = \"info,=\": expected a level");
     check("--public-url s.example.com", "public_url = \"s.example.com\": expected an http");
     check("--public-url https://a/?b", "public_url = \"https://a/?b\": expected an http");
+    check("--tls-cert a", "tls.key = nothing: expected a key for each of 1 in tls.cert");
+    check("--tls-key a,b", "tls.cert = nothing: expected a certificate for each of 2 in tls.key");
+    check("--tls-client-ca a", "tls.client_ca = \"a\": expected tls.cert and tls.key beside it");
+    let tls = "--tls-cert a --tls-key b";
+    check(
+        &format!("{tls} --tls-client-auth required"),
+        "tls.client_auth = \"required\": expected tls.client_ca beside it",
+    );
+    check(
+        &format!("{tls} --tls-client-ca c --tls-client-auth on"),
+        "tls.client_auth = \"on\": expected one of \"required\", \"optional\"",
+    );
     for path in ["v1", "/", "/v1/", "//v1", "/v1/../x", "/a%20b", "/v1/__ds", "/v1?x"] {
         check(&format!("--base-path {path}"), &format!("base_path = \"{path}\": expected a path"));
     }
@@ -126,13 +138,16 @@ fn file_values_of_the_wrong_type() {
     check("cores = 1.5", "cores = 1.5: expected a count");
     check("data_dir = ''", "data_dir = \"\": expected a string");
     check("[live]\nsse_lifetime = 60", "live.sse_lifetime = 60: expected a duration");
+    check("[limits]\nhttp2_streams = 0", "limits.http2_streams = 0: expected 1 to 100000");
+    check("[tls]\ncert = []\nkey = []", "tls.cert = []: expected a file, or a list of 1 to 64");
     check("[limits]\nbody_timeout = '10s'", "limits.body_timeout = 10s: expected at least limits");
     check("live = 1", "unknown key `live` in the top level");
 }
 
 #[test]
 fn what_is_printed_reads_back() {
-    let lines = ["", "--cores 2,3 --public-url https://s.example.com --data-dir /tmp/\"x\\y"];
+    let tls = "--tls-cert a,b --tls-key c,d --tls-client-ca e --tls-client-auth optional";
+    let lines = ["", tls, "--cores 2,3 --public-url https://s.example.com --data-dir /tmp/\"x\\y"];
     for line in lines {
         let config = flags(line).expect(line);
         let printed = config.to_string();
@@ -167,6 +182,16 @@ fn the_development_example_loads() {
     let text = include_str!("../../../configs/development.toml");
     let config = Config::from_toml(text, &machine()).expect("valid");
     assert_eq!(config.durability, Durability::Memory);
+}
+
+#[test]
+fn the_tls_example_loads() {
+    let text = include_str!("../../../configs/tls.toml");
+    let config = Config::from_toml(text, &machine()).expect("valid");
+    let tls = config.tls.expect("certificates");
+    assert_eq!(tls.certs.len(), 2);
+    assert_eq!(tls.client_ca.map(|authorities| authorities.auth), Some(ClientAuth::Optional));
+    assert_eq!(config.limits.http2_streams, 2000);
 }
 
 #[test]

@@ -32,6 +32,15 @@ pub enum IoDriver {
     Epoll,
 }
 
+/// Whether a client needs a certificate of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientAuth {
+    /// It cannot connect without one.
+    Required,
+    /// One that it shows is checked.
+    Optional,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
@@ -87,6 +96,11 @@ impl Word for IoDriver {
         &[("auto", IoDriver::Auto), ("io_uring", IoDriver::IoUring), ("epoll", IoDriver::Epoll)];
 }
 
+impl Word for ClientAuth {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("required", ClientAuth::Required), ("optional", ClientAuth::Optional)];
+}
+
 impl Word for LogFormat {
     const WORDS: &'static [(&'static str, Self)] =
         &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -101,7 +115,7 @@ macro_rules! display_word {
         }
     )+};
 }
-display_word! { Durability IoDriver LogFormat }
+display_word! { ClientAuth Durability IoDriver LogFormat }
 
 /// One of the words of `T`.
 pub(super) fn word<T: Word>(raw: &RawValue) -> Result<T, Expected> {

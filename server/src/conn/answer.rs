@@ -71,7 +71,7 @@ async fn catch_up(core: &Rc<Core>, mut request: ReadRequest) -> Option<Response>
 fn location(core: &Core, head: &RequestHead) -> Box<str> {
     let origin = match (&core.config.public_url, head.host()) {
         (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
-        (None, Some(host)) => format!("http://{host}"),
+        (None, Some(host)) => format!("{}://{host}", head.scheme()),
         (None, None) => String::new(),
     };
     format!("{origin}{}", head.path()).into()

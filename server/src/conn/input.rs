@@ -8,21 +8,23 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use thalweg_proto::http1::encode::CONTINUE;
 use thalweg_proto::http1::{
-    BodyDecoder, BodyLength, HeadStatus, Progress, RequestHead, Version, parse_head,
+    BodyDecoder, BodyLength, HeadError, HeadStatus, Progress, RequestHead, Version, parse_head,
 };
 use thalweg_proto::problem::Problem;
 use thalweg_proto::request::precheck;
 use thalweg_proto::response::Pieces;
 
 use super::deadlines::{Guard, Phase};
+use super::transport::Transport;
 use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
 use crate::core::Core;
-use crate::rt::Socket;
 
 /// What the next request on a connection turned out to be.
 pub(super) enum Received {
     /// A request.
     Request(RequestHead, Bytes),
+    /// The preface of HTTP/2 (RFC 9113 section 3.4), which stays in the input.
+    Http2,
     /// Not a request; the connection closes after the answer.
     Refused(Problem, Version),
     /// The connection ended, or was idle for too long.
@@ -30,26 +32,35 @@ pub(super) enum Received {
 }
 
 /// Bytes that have arrived and belong to no request yet.
-pub(super) struct Input(BytesMut);
+pub(super) struct Input {
+    buf: BytesMut,
+    /// Nothing has come yet, and it may be the preface of HTTP/2.
+    may_be_http2: bool,
+}
 
 impl Input {
-    pub(super) fn new() -> Input {
-        Input(BytesMut::new())
+    pub(super) fn new(may_be_http2: bool) -> Input {
+        Input { buf: BytesMut::new(), may_be_http2 }
+    }
+
+    /// What has arrived, for another reader.
+    pub(super) fn into_bytes(self) -> BytesMut {
+        self.buf
     }
 
     /// Receives the next request.
     pub(super) async fn receive(
         &mut self,
         core: &Rc<Core>,
-        socket: &mut Socket,
+        transport: &mut Transport,
         deadline: &Guard,
     ) -> Received {
-        let head = match self.receive_head(core, socket, deadline).await {
+        let head = match self.receive_head(core, transport, deadline).await {
             Ok(head) => head,
             Err(received) => return *received,
         };
         let version = head.version;
-        match self.receive_body(core, socket, deadline, &head).await {
+        match self.receive_body(core, transport, deadline, &head).await {
             Ok(body) => Received::Request(head, body),
             Err(Some(problem)) => Received::Refused(problem, version),
             Err(None) => Received::End,
@@ -59,12 +70,12 @@ impl Input {
     async fn receive_head(
         &mut self,
         core: &Rc<Core>,
-        socket: &mut Socket,
+        transport: &mut Transport,
         deadline: &Guard,
     ) -> Result<RequestHead, Box<Received>> {
         let mut begun = false;
         loop {
-            if !self.0.is_empty() && !begun {
+            if !self.buf.is_empty() && !begun {
                 begun = true;
                 deadline.set(
                     core.clock.about(),
@@ -72,12 +83,10 @@ impl Input {
                     Phase::Reading,
                 );
             }
-            match parse_head(&self.0) {
-                Ok(HeadStatus::Complete(head, consumed)) => {
-                    self.0.advance(consumed);
-                    return Ok(head);
-                }
-                Ok(HeadStatus::Incomplete) => {}
+            match self.parse() {
+                Ok(Parsed::Head(head)) => return Ok(*head),
+                Ok(Parsed::Http2) => return Err(Box::new(Received::Http2)),
+                Ok(Parsed::Nothing) => {}
                 Err(error) => {
                     let refused = Received::Refused(error.into(), Version::Http11);
                     return Err(Box::new(refused));
@@ -90,7 +99,7 @@ impl Input {
                 deadline.set(core.clock.about(), core.limits.get().keep_alive_timeout, Phase::Idle);
                 self.shrink();
             }
-            if !matches!(self.read(socket, READ_BUFFER_BYTES).await, Ok(1..)) {
+            if !matches!(self.read(transport, READ_BUFFER_BYTES).await, Ok(1..)) {
                 let late = begun && deadline.passed();
                 return Err(Box::new(if late {
                     Received::Refused(timeout("the request head"), Version::Http11)
@@ -101,11 +110,28 @@ impl Input {
         }
     }
 
+    fn parse(&mut self) -> Result<Parsed, HeadError> {
+        if self.may_be_http2 {
+            let length = self.buf.len().min(PREFACE.len());
+            if self.buf[..length] == PREFACE[..length] {
+                return Ok(if length < PREFACE.len() { Parsed::Nothing } else { Parsed::Http2 });
+            }
+            self.may_be_http2 = false;
+        }
+        match parse_head(&self.buf)? {
+            HeadStatus::Complete(head, consumed) => {
+                self.buf.advance(consumed);
+                Ok(Parsed::Head(Box::new(head)))
+            }
+            HeadStatus::Incomplete => Ok(Parsed::Nothing),
+        }
+    }
+
     /// `Err(None)`: the client went away in the middle.
     async fn receive_body(
         &mut self,
         core: &Rc<Core>,
-        socket: &mut Socket,
+        transport: &mut Transport,
         deadline: &Guard,
         head: &RequestHead,
     ) -> Result<Bytes, Option<Problem>> {
@@ -120,14 +146,14 @@ impl Input {
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)
             .map_err(refused)?;
-        if head.expect_continue && self.0.is_empty() {
+        if head.expect_continue && self.buf.is_empty() {
             let line = Pieces::from_iter([Bytes::from_static(CONTINUE)]);
-            socket.write_all(line).await.map_err(|_| None)?;
+            transport.write_all(line).await.map_err(|_| None)?;
         }
         let mut started = None;
         let mut body = BytesMut::new();
         loop {
-            match decoder.decode(&mut self.0, &mut body).map_err(refused)? {
+            match decoder.decode(&mut self.buf, &mut body).map_err(refused)? {
                 Progress::Done => {
                     deadline.clear();
                     return Ok(body.freeze());
@@ -147,35 +173,56 @@ impl Input {
                 _ => READ_BUFFER_BYTES,
             };
             let capacity = expected.clamp(READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES);
-            if !matches!(self.read(socket, capacity).await, Ok(1..)) {
+            if !matches!(self.read(transport, capacity).await, Ok(1..)) {
                 return Err(deadline.passed().then(|| timeout("the request body")));
             }
         }
     }
 
     /// Reads more. 0: the peer is done.
-    pub(super) async fn read(&mut self, socket: &mut Socket, capacity: usize) -> io::Result<usize> {
-        self.0.reserve(capacity);
-        let (result, buf) = socket.read(std::mem::take(&mut self.0)).await;
-        self.0 = buf;
+    pub(super) async fn read(
+        &mut self,
+        transport: &mut Transport,
+        capacity: usize,
+    ) -> io::Result<usize> {
+        self.buf.reserve(capacity);
+        let (result, buf) = transport.read(std::mem::take(&mut self.buf)).await;
+        self.buf = buf;
         result
     }
 
     /// An idle connection keeps no large buffer.
     fn shrink(&mut self) {
-        if self.0.is_empty() && self.0.capacity() > READ_BUFFER_BYTES {
-            self.0 = BytesMut::new();
+        if self.buf.is_empty() && self.buf.capacity() > READ_BUFFER_BYTES {
+            self.buf = BytesMut::new();
         }
     }
 }
 
+/// What the bytes that have come begin with.
+enum Parsed {
+    /// Nothing whole.
+    Nothing,
+    Head(Box<RequestHead>),
+    Http2,
+}
+
+/// How a client that knows HTTP/2 begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// After a grace period a body must have come at the minimum rate on average.
-fn too_slow(started: Instant, now: Instant, len: usize, grace: std::time::Duration) -> bool {
+pub(crate) fn too_slow(
+    started: Instant,
+    now: Instant,
+    len: usize,
+    grace: std::time::Duration,
+) -> bool {
     let elapsed = now - started;
     elapsed > grace && (len as u64) < elapsed.as_secs() * MIN_BODY_BYTES_PER_SECOND
 }
 
-fn timeout(what: &str) -> Problem {
+/// 408.
+pub(crate) fn timeout(what: &str) -> Problem {
     Problem::new(
         StatusCode::REQUEST_TIMEOUT,
         "request-timeout",

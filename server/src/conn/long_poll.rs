@@ -11,13 +11,12 @@ use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
 use thalweg_proto::time::Timestamp;
 
+use super::dispatch::Peer;
 use super::select::{Either, either};
 use crate::core::Core;
-use crate::crowd::{Watching, ensure_watched};
 use crate::fanout::batch::LiveBatch;
 use crate::fanout::{Follower, Next};
 use crate::mailbox::message::{Answer, Op};
-use crate::rt::Socket;
 use crate::shard::page::Page;
 
 /// Answers a long-poll; `None` if the client has gone away.
@@ -34,25 +33,6 @@ pub(super) async fn poll(
     drop(waiting);
     core.leave(follower);
     response
-}
-
-/// The connection that a long-poll came over.
-pub(super) struct Peer<'a> {
-    pub(super) socket: &'a Socket,
-    /// Kept for the next long-poll of the connection.
-    pub(super) watching: &'a mut Option<Watching>,
-}
-
-impl Peer<'_> {
-    /// Waits until the peer has left. One that has only closed its sending side, and before that
-    /// has sent more requests, is answered.
-    async fn gone(&mut self, core: &Rc<Core>, has_left: &mut bool) {
-        let Some(watching) = self.watching.as_ref().filter(|_| !*has_left) else {
-            return std::future::pending().await;
-        };
-        core.crowd.gone(watching).await;
-        *has_left = true;
-    }
 }
 
 async fn wait(
@@ -76,12 +56,12 @@ async fn wait(
         }
         let position = found.facts.end;
         loop {
-            ensure_watched(peer.watching, core, peer.socket);
+            peer.watch(core);
             let first = either(pin!(peer.gone(core, &mut has_left)), follower.next(position)).await;
             let next = match first {
                 Either::Second(next) => next,
                 // It may have sent the next request before it closed its sending side.
-                Either::First(()) if peer.socket.is_at_end() => return None,
+                Either::First(()) if peer.is_at_end() => return None,
                 Either::First(()) => continue,
             };
             match next {

@@ -1,11 +1,12 @@
 //! A connection: one task that reads a request, asks for the answer, writes it, and begins anew.
 //!
-//! A thin coordinator: reading is in `input`, live answers in `long_poll` and `sse`,
-//! everything else in `answer`. Invariants: answers leave in the order of the requests
-//! (pipelining); after a request whose end is not certain, the connection closes.
+//! A thin coordinator: TLS and HTTP/2 are told apart here, reading is in `input`, what a request
+//! leads to in `dispatch`. Invariants: answers leave in the order of the requests (pipelining);
+//! after a request whose end is not certain, the connection closes.
 
 mod answer;
 pub mod deadlines;
+mod dispatch;
 mod health;
 mod input;
 mod long_poll;
@@ -13,27 +14,34 @@ mod observe;
 mod output;
 mod select;
 mod sse;
+mod transport;
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::problem::Problem;
-use thalweg_proto::request::{LiveMode, Request};
 use thalweg_proto::response::Response;
-use thalweg_proto::time::Timestamp;
 
-use crate::auth;
 use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::Watching;
+use crate::http2;
 use crate::metrics::Operation;
 use crate::rt::Socket;
+use crate::tls::{Keeper, NoHandshake, TlsStream};
+use deadlines::{Guard, Phase};
+pub(crate) use dispatch::{Dispatched, Peer, dispatch};
 use input::{Input, Received};
-use observe::Exchange;
+pub(crate) use input::{timeout, too_slow};
 use output::Output;
 pub(crate) use output::time_to_take;
+pub(crate) use select::{Either, either};
+pub(crate) use sse::Start;
+use transport::Transport;
 
 /// What the rest of the connection needs to know of a request's head.
 struct Meta {
@@ -42,29 +50,46 @@ struct Meta {
     head_only: bool,
 }
 
-/// Serves a connection until it ends.
-pub async fn serve(core: Rc<Core>, socket: Socket) {
+/// Serves a connection until it ends. `tls`: it must begin with a handshake.
+pub async fn serve(core: Rc<Core>, socket: Socket, tls: Option<Arc<Keeper>>) {
     let deadline = core.deadlines.register(socket.handle());
+    core.connections.set(core.connections.get() + 1);
+    let late = core.draining.get();
+    let (transport, deadline) = match tls {
+        None => (Transport::Plain(socket), deadline),
+        Some(keeper) => match shake_hands(&core, socket, deadline, &keeper).await {
+            Some(ready) => ready,
+            None => return core.connections.set(core.connections.get() - 1),
+        },
+    };
+    let chose_http2 = transport.chose_http2();
     let mut connection = Connection {
-        input: Input::new(),
+        // Whoever chose HTTP/1.1 in the handshake means it.
+        input: Input::new(chose_http2.is_none()),
         output: Output::default(),
         core: Rc::clone(&core),
-        socket,
+        transport,
         watching: None,
         deadline,
-        late: core.draining.get(),
+        late,
     };
-    core.connections.set(core.connections.get() + 1);
+    if chose_http2 == Some(true) {
+        return connection.go_on_as_http2().await;
+    }
     while let Some(next) = connection.turn().await {
-        if let Next::Sse(start) = next {
-            connection.unwatch();
-            let Connection { socket, deadline, .. } = connection;
-            sse::go_live(start, socket, deadline);
-            return;
+        match next {
+            Next::Request => {}
+            Next::Http2 => return connection.go_on_as_http2().await,
+            Next::Live(start) => {
+                connection.unwatch();
+                let Connection { transport, deadline, .. } = connection;
+                sse::go_live(start, transport, deadline);
+                return;
+            }
         }
     }
     connection.unwatch();
-    connection.socket.linger(&core, &connection.deadline, LINGER_TIMEOUT).await;
+    connection.transport.linger(&core, &connection.deadline, LINGER_TIMEOUT).await;
     core.connections.set(core.connections.get() - 1);
 }
 
@@ -77,28 +102,88 @@ pub async fn respond(core: &Rc<Core>, head: &RequestHead, body: Bytes) -> Option
     }
 }
 
-/// Tells a connection over capacity to come again.
-pub async fn turn_away(core: Rc<Core>, mut socket: Socket) {
+/// Tells a connection over capacity to come again. One that wants TLS is closed without a word: a
+/// handshake is what the server has no time for.
+pub async fn turn_away(core: Rc<Core>, socket: Socket, tls: bool) {
     let deadline = core.deadlines.register(socket.handle());
     let problem = Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "over-capacity",
         "the server has as many connections as it may; try again",
     );
-    let response = problem.with("retry-after", 1).into_response();
-    core.metrics.answered(Operation::Invalid, &response);
-    let meta = Meta { version: Version::Http11, keep_alive: false, head_only: false };
-    let mut output = Output::default();
-    if output.write(&core, &mut socket, &deadline, response, &meta).await {
-        socket.linger(&core, &deadline, TURN_AWAY_TIMEOUT).await;
+    if !tls {
+        let response = problem.with("retry-after", 1).into_response();
+        core.metrics.answered(Operation::Invalid, &response);
+        refuse(&core, socket, deadline, response, TURN_AWAY_TIMEOUT).await;
+    } else {
+        // It leaves the table before the socket closes.
+        drop(deadline);
+        drop(socket);
     }
+}
+
+/// One answer to whatever comes, in plain HTTP/1.1, and the end.
+async fn refuse(
+    core: &Rc<Core>,
+    socket: Socket,
+    deadline: Guard,
+    response: Response,
+    linger: Duration,
+) {
+    let meta = Meta { version: Version::Http11, keep_alive: false, head_only: false };
+    let mut transport = Transport::Plain(socket);
+    if Output::default().write(core, &mut transport, &deadline, response, &meta).await {
+        transport.linger(core, &deadline, linger).await;
+    }
+    // It leaves the table before the socket closes.
+    drop(deadline);
+    drop(transport);
+}
+
+/// The handshake, under its deadline.
+async fn shake_hands(
+    core: &Rc<Core>,
+    socket: Socket,
+    deadline: Guard,
+    keeper: &Keeper,
+) -> Option<(Transport, Guard)> {
+    deadline.set(core.clock.about(), core.limits.get().tls_handshake_timeout, Phase::Writing);
+    let (socket, why) = match TlsStream::accept(socket, keeper.current()).await {
+        Ok(stream) => {
+            deadline.clear();
+            return Some((Transport::Tls(Box::new(stream)), deadline));
+        }
+        Err(failed) => failed,
+    };
+    match why {
+        NoHandshake::Ended => {
+            drop(deadline);
+            drop(socket);
+        }
+        NoHandshake::NotTls => {
+            let problem = Problem::bad_request(
+                "not-tls",
+                "this port speaks TLS: use https:// instead of http://",
+            );
+            refuse(core, socket, deadline, problem.into_response(), LINGER_TIMEOUT).await;
+        }
+        NoHandshake::Refused(error) => {
+            tracing::debug!(core = core.id, %error, "a TLS handshake failed");
+            // The peer should get to read the alert.
+            let mut transport = Transport::Plain(socket);
+            transport.linger(core, &deadline, LINGER_TIMEOUT).await;
+            drop(deadline);
+            drop(transport);
+        }
+    }
+    None
 }
 
 struct Connection {
     core: Rc<Core>,
     /// Before the socket: it leaves the table before the socket closes.
-    deadline: deadlines::Guard,
-    socket: Socket,
+    deadline: Guard,
+    transport: Transport,
     /// Whether the peer has left, since the first long-poll.
     watching: Option<Watching>,
     input: Input,
@@ -112,15 +197,21 @@ enum Next {
     /// With the next request.
     Request,
     /// As the live answer to this one.
-    Sse(Box<sse::Start>),
+    Live(Box<Start>),
+    /// In another version of the protocol.
+    Http2,
 }
 
 impl Connection {
     /// One request and its answer; `None` ends the connection.
     async fn turn(&mut self) -> Option<Next> {
-        let received = self.input.receive(&self.core, &mut self.socket, &self.deadline).await;
+        let received = self.input.receive(&self.core, &mut self.transport, &self.deadline).await;
         match received {
-            Received::Request(head, body) => self.answer(&head, body).await,
+            Received::Request(mut head, body) => {
+                head.secure = self.transport.is_secure();
+                self.answer(&head, body).await
+            }
+            Received::Http2 => Some(Next::Http2),
             Received::Refused(problem, version) => {
                 let meta = Meta { version, keep_alive: false, head_only: false };
                 let response = problem.into_response();
@@ -133,76 +224,38 @@ impl Connection {
     }
 
     async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
-        let meta = Meta {
-            version: head.version,
-            keep_alive: head.keep_alive && !self.core.draining.get(),
-            head_only: head.method == Method::HEAD,
-        };
-        if let Some(response) = health::answer(&self.core, head) {
-            self.core.metrics.answered(Operation::Health, &response);
-            let written = self.write(response, &meta).await;
-            return (written && meta.keep_alive).then_some(Next::Request);
-        }
-        if self.late {
-            let response = crate::stopping().into_response();
-            self.core.metrics.answered(Operation::of_method(&head.method), &response);
-            self.write(response, &meta).await;
-            return None;
-        }
-        let body_len = body.len();
-        let (request, until) = self.parse(head, body);
-        let (operation, socket) = (Operation::of(&request, &head.method), &self.socket);
-        let exchange = Exchange::begin(&self.core, operation, head, body_len, || socket.peer());
-        let mut response = match request {
-            Err(problem) => problem.into_response(),
-            Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
-                match sse::open(&self.core, request, meta.version, until).await {
-                    Ok(mut start) => {
-                        self.deadline.clear();
-                        exchange.end(&self.core, &mut start.head);
-                        return Some(Next::Sse(start));
-                    }
-                    Err(response) => *response,
-                }
+        let Connection { core, transport, watching, late, .. } = self;
+        let keep_alive = head.keep_alive && !core.draining.get() && !*late;
+        let meta =
+            Meta { version: head.version, keep_alive, head_only: head.method == Method::HEAD };
+        let peer = Peer::Connection { transport, watching };
+        match dispatch(core, head, body, *late, peer).await? {
+            Dispatched::Live(start) => {
+                self.deadline.clear();
+                Some(Next::Live(start))
             }
-            Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-                let Connection { core, socket, watching, .. } = self;
-                let peer = long_poll::Peer { socket, watching };
-                long_poll::poll(core, request, until, peer).await?
+            Dispatched::Answer(response) => {
+                let written = self.write(response, &meta).await;
+                (written && meta.keep_alive).then_some(Next::Request)
             }
-            Ok(request) => answer::answer(&self.core, request, head).await?,
-        };
-        exchange.end(&self.core, &mut response);
-        let written = self.write(response, &meta).await;
-        (written && meta.keep_alive).then_some(Next::Request)
+        }
     }
 
-    /// What is asked for, if whoever asks may, and until when they may.
-    fn parse(
-        &self,
-        head: &RequestHead,
-        body: Bytes,
-    ) -> (Result<Request, Problem>, Option<Timestamp>) {
-        let grant = match self.core.admit(head) {
-            Ok(grant) => grant,
-            Err(problem) => return (Err(problem), None),
-        };
-        let request = thalweg_proto::request::parse(head, body, &self.core.parse);
-        let Some(grant) = grant else { return (request, None) };
-        let request = request.and_then(|request| {
-            auth::check_fork(&grant, &request)?;
-            Ok(request)
-        });
-        (request, grant.expires)
+    async fn go_on_as_http2(self) {
+        let Connection { core, deadline, transport, input, late, .. } = self;
+        let mut first = input.into_bytes();
+        let (socket, session, early) = transport.into_parts();
+        first.extend_from_slice(&early);
+        http2::serve(core, http2::Opened { socket, session, first, deadline, late }).await;
     }
 
     fn unwatch(&mut self) {
         if let Some(watching) = self.watching.take() {
-            self.core.crowd.unwatch(&self.core, &watching, &self.socket);
+            self.core.crowd.unwatch(&self.core, &watching, self.transport.socket());
         }
     }
 
     async fn write(&mut self, response: Response, meta: &Meta) -> bool {
-        self.output.write(&self.core, &mut self.socket, &self.deadline, response, meta).await
+        self.output.write(&self.core, &mut self.transport, &self.deadline, response, meta).await
     }
 }

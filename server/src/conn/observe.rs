@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use http::Method;
 use thalweg_proto::headers;
-use thalweg_proto::http1::{RequestHead, Version};
+use thalweg_proto::http1::RequestHead;
 use thalweg_proto::response::Response;
 
+use super::dispatch::Peer;
 use crate::access_log::{Entry, RequestId};
 use crate::core::Core;
 use crate::metrics::Operation;
@@ -35,25 +36,22 @@ struct Logged {
 }
 
 impl Exchange {
-    /// A request has arrived whole; `peer` is asked only if it is to be logged.
+    /// A request has arrived whole.
     pub(super) fn begin(
         core: &Core,
         operation: Operation,
         head: &RequestHead,
         request_bytes: usize,
-        peer: impl FnOnce() -> Option<SocketAddr>,
+        peer: &Peer<'_>,
     ) -> Exchange {
         let logged = core.limits.access().map(|_| {
             let given = head.fields.get(headers::X_REQUEST_ID).and_then(RequestId::parse);
             Box::new(Logged {
                 id: given.unwrap_or_else(|| RequestId::random([core.random(), core.random()])),
-                peer: peer(),
+                peer: peer.address(),
                 method: head.method.clone(),
                 path: head.path().into(),
-                protocol: match head.version {
-                    Version::Http10 => "HTTP/1.0",
-                    Version::Http11 => "HTTP/1.1",
-                },
+                protocol: peer.protocol(head.version),
                 request_bytes: request_bytes as u64,
             })
         });

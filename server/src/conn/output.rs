@@ -11,9 +11,9 @@ use thalweg_proto::response::Response;
 
 use super::Meta;
 use super::deadlines::{Guard, Phase};
+use super::transport::Transport;
 use crate::config::limits::{LINGER_BYTES, MIN_ANSWER_BYTES_PER_SECOND};
 use crate::core::Core;
-use crate::rt::Socket;
 
 /// The writing half of a connection.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Output {
     pub(super) async fn write(
         &mut self,
         core: &Rc<Core>,
-        socket: &mut Socket,
+        transport: &mut Transport,
         deadline: &Guard,
         mut response: Response,
         meta: &Meta,
@@ -45,12 +45,12 @@ impl Output {
         }
         deadline.set(core.clock.about(), time_to_take(core, len), Phase::Writing);
         let written = if pieces.is_empty() {
-            let (result, head) = socket.write_buf(std::mem::take(&mut self.head)).await;
+            let (result, head) = transport.write_buf(std::mem::take(&mut self.head)).await;
             self.head = head;
             result
         } else {
             pieces.insert(0, Bytes::copy_from_slice(&self.head));
-            socket.write_all(pieces).await
+            transport.write_all(pieces).await
         };
         deadline.clear();
         written.is_ok()
@@ -81,12 +81,13 @@ pub(super) fn encode(
     write_head(out, response, &options);
 }
 
-impl Socket {
+impl Transport {
     /// Closes so that the peer gets to read the last answer: says that nothing more comes, then
     /// takes in for a moment what the peer still sends. Closing with unread data would reset the
     /// connection, and the answer with it.
     pub(super) async fn linger(&mut self, core: &Rc<Core>, deadline: &Guard, time: Duration) {
-        if self.finish().is_err() {
+        deadline.set(core.clock.instant(), time, Phase::Writing);
+        if self.finish().await.is_err() {
             return;
         }
         deadline.set(core.clock.instant(), time, Phase::Reading);
@@ -95,7 +96,7 @@ impl Socket {
         while taken < LINGER_BYTES {
             buf.clear();
             buf.reserve(64 * 1024);
-            let (result, back) = self.read(buf).await;
+            let (result, back) = self.read_raw(buf).await;
             buf = back;
             match result {
                 Ok(read @ 1..) => taken += read,

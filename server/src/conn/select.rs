@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 /// Which came first.
-pub(super) enum Either<A, B> {
+pub(crate) enum Either<A, B> {
     /// The first.
     First(A),
     /// The second.
@@ -13,7 +13,7 @@ pub(super) enum Either<A, B> {
 }
 
 /// Waits for the first of two futures; the first one may be waited for again.
-pub(super) async fn either<A: Future, B: Future>(
+pub(crate) async fn either<A: Future, B: Future>(
     mut first: Pin<&mut A>,
     second: B,
 ) -> Either<A::Output, B::Output> {

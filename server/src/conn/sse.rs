@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use thalweg_proto::answer::event_stream;
 use thalweg_proto::cursor;
 use thalweg_proto::http1::Version;
@@ -14,16 +15,16 @@ use thalweg_proto::time::Timestamp;
 
 use super::deadlines::Guard;
 use super::output::encode;
+use super::transport::Transport;
 use crate::config::limits::SSE_LIFETIME_JITTER_PERCENT;
 use crate::core::Core;
-use crate::crowd::{Member, encode_page};
+use crate::crowd::{Member, Reading, encode_page};
 use crate::fanout::Follower;
 use crate::mailbox::message::{Answer, Op};
-use crate::rt::Socket;
 use crate::shard::page::Page;
 
 /// A live answer whose stream was found.
-pub(super) struct Start {
+pub(crate) struct Start {
     core: Rc<Core>,
     follower: Follower,
     /// The client's.
@@ -31,7 +32,24 @@ pub(super) struct Start {
     page: Page,
     version: Version,
     /// The head of the answer.
-    pub(super) head: Response,
+    pub(crate) head: Response,
+}
+
+impl Start {
+    /// The reader, and the first bytes: the page, with something before it.
+    pub(crate) fn begin(self, chunked: bool, before: &[u8]) -> (Reading, Bytes) {
+        let Start { core, follower, cursor, page, .. } = self;
+        let cursor = cursor::answer(core.clock.now(), cursor, core.random());
+        let first = encode_page(page, cursor, chunked, before);
+        let mut reading = Reading::new(follower, cursor, chunked);
+        let first = reading.take_answer(first);
+        (reading, first)
+    }
+
+    /// There will be no answer.
+    pub(crate) fn give_up(self) {
+        self.core.leave(self.follower);
+    }
 }
 
 /// Finds the stream and joins its readers, before anything is sent. The answer ends when the reader
@@ -59,16 +77,15 @@ pub(super) async fn open(
 }
 
 /// The crowd carries on.
-pub(super) fn go_live(start: Box<Start>, socket: Socket, deadline: Guard) {
-    let Start { core, follower, cursor, page, version, head: streamed } = *start;
-    let cursor = cursor::answer(core.clock.now(), cursor, core.random());
+pub(super) fn go_live(start: Box<Start>, transport: Transport, deadline: Guard) {
+    let core = Rc::clone(&start.core);
     let mut head = Vec::new();
-    encode(&core, &mut head, &streamed, version, false, HeadFraming::Streamed);
-    let chunked = version == Version::Http11;
-    let first = encode_page(page, cursor, chunked, &head);
-    let mut member = Member::new(socket, deadline, follower, cursor, chunked);
-    let first = member.take_answer(first);
-    core.crowd.join(&core, member, first);
+    encode(&core, &mut head, &start.head, start.version, false, HeadFraming::Streamed);
+    let chunked = start.version == Version::Http11;
+    let (reading, first) = start.begin(chunked, &head);
+    // What the client sent before its answer cannot be answered any more.
+    let (socket, session, _) = transport.into_parts();
+    core.crowd.join(&core, Member::new(socket, session, deadline, reading), first);
 }
 
 async fn read(core: &Rc<Core>, request: ReadRequest) -> Result<Page, Box<Response>> {

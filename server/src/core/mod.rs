@@ -32,6 +32,7 @@ use crate::conn::deadlines::Deadlines;
 use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
+use crate::http2::Links;
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
@@ -66,6 +67,8 @@ pub struct Core {
     pub fanout: Rc<Fanout>,
     /// The sockets of those that read by SSE.
     pub crowd: Crowd,
+    /// The connections that carry many requests.
+    pub http2: Links,
     /// When connections are given up.
     pub deadlines: Deadlines,
     /// Blocking disk work, on a thread of its own.
@@ -144,6 +147,7 @@ impl Core {
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
             crowd,
+            http2: Links::default(),
             deadlines: Deadlines::default(),
             helper,
             compactor,
@@ -286,6 +290,7 @@ impl Core {
             let instant = self.clock.tick();
             self.fanout.sweep(instant);
             self.deadlines.sweep(instant);
+            self.crowd.sweep_streams(&self, None);
             self.with_shard(|shard, now| shard.sweep(now));
             crate::subscriptions::tick(&self);
             self.trim_after_a_crowd();
@@ -399,6 +404,7 @@ impl Core {
     fn drain(self: &Rc<Core>) {
         self.draining.set(true);
         self.fanout.expire_all();
+        self.http2.drain();
         self.end_idle_connections();
         self.drain_begins.notify();
     }

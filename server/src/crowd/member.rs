@@ -1,5 +1,5 @@
-//! One SSE reader: a socket, a cursor, and what is under way. Small: there are as many as there
-//! are readers.
+//! One SSE reader with a socket of its own, and what is under way. Small: there are as many as
+//! there are readers.
 //!
 //! ```text
 //! Sending --sent--> Idle --news--> Sending        Idle --behind--> Fetching --page--> Sending
@@ -9,36 +9,24 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
-use thalweg_proto::http1::encode::LAST_CHUNK;
-use thalweg_proto::offset::Offset;
+use bytes::{Bytes, BytesMut};
 
+use super::reading::Reading;
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
-use crate::fanout::Follower;
 use crate::rt::{Socket, shutdown};
+use crate::tls::Session;
 
 /// See the module.
 pub struct Member {
     /// Before the socket: it leaves the deadlines' table before the socket closes.
     deadline: Guard,
     pub(super) socket: Socket,
-    /// Taken away when the answer is over.
-    pub(super) follower: Option<Follower>,
-    /// The token after the last byte that was sent or is being sent.
-    pub(super) next: Offset,
-    /// The least cursor that this reader may be told.
-    pub(super) cursor: u64,
-    /// HTTP/1.0 has no chunks.
-    pub(super) chunked: bool,
+    /// Encrypts what is sent.
+    tls: Option<Box<Session>>,
+    pub(super) reading: Reading,
     pub(super) state: State,
-    /// Look again after the write under way: it was called meanwhile, or there was more.
-    pub(super) look_again: bool,
-    /// The last page was not the last one.
-    pub(super) behind: bool,
-    /// Nothing follows the write under way.
-    pub(super) over: bool,
     /// The kernel tells when the peer leaves.
     pub(super) watched: bool,
     /// The peer has left.
@@ -67,65 +55,30 @@ pub(super) enum Step {
     Free,
 }
 
-/// An encoded page, and where it leaves the reader.
-pub struct Answer {
-    /// The bytes for the socket.
-    pub bytes: Bytes,
-    /// The token after them.
-    pub next: Offset,
-    /// There is more to read.
-    pub behind: bool,
-    /// The stream is closed.
-    pub closed: bool,
-}
-
 impl Member {
     /// A reader whose answer begins.
     #[must_use]
     pub fn new(
         socket: Socket,
+        tls: Option<Box<Session>>,
         deadline: Guard,
-        follower: Follower,
-        cursor: u64,
-        chunked: bool,
+        reading: Reading,
     ) -> Member {
-        Member {
-            deadline,
-            socket,
-            follower: Some(follower),
-            next: Offset { epoch: 0, position: 0 },
-            cursor,
-            chunked,
-            state: State::Idle,
-            look_again: false,
-            behind: false,
-            over: false,
-            watched: false,
-            gone: false,
+        let state = State::Idle;
+        Member { deadline, socket, tls, reading, state, watched: false, gone: false }
+    }
+
+    /// The bytes as they go over the wire; the last ones say that they are. `None`: the session
+    /// has failed.
+    pub(super) fn sealed(&mut self, bytes: Bytes) -> Option<Bytes> {
+        let Some(session) = &mut self.tls else { return Some(bytes) };
+        // Whatever the peer says now cannot be answered.
+        let mut ignored = BytesMut::new();
+        session.send(&bytes, &mut ignored).ok()?;
+        if self.reading.over {
+            session.close(&mut ignored).ok()?;
         }
-    }
-
-    /// Takes note of what is sent now and returns its bytes.
-    pub fn take_answer(&mut self, answer: Answer) -> Bytes {
-        self.next = answer.next;
-        self.behind = answer.behind;
-        self.over = answer.closed;
-        // While the page was read nobody called, or the call was for something else.
-        self.look_again = true;
-        answer.bytes
-    }
-
-    /// The answer ends without more data: what is left to send.
-    pub(super) fn end(&mut self) -> Bytes {
-        self.over = true;
-        Bytes::from_static(if self.chunked { LAST_CHUNK } else { b"" })
-    }
-
-    /// From now on news call this number.
-    pub(super) fn call_as(&self, number: u32) {
-        if let Some(follower) = &self.follower {
-            follower.call(number);
-        }
+        Some(Bytes::from(session.take_outgoing()))
     }
 
     /// A write begins: it has this long in all.
@@ -138,7 +91,7 @@ impl Member {
     pub(super) fn sent(&mut self, well: bool) {
         self.deadline.clear();
         self.state = State::Idle;
-        self.over |= !well;
+        self.reading.over |= !well;
     }
 
     /// The peer has closed its side. A write under way goes on: it may still read.
@@ -153,24 +106,17 @@ impl Member {
         match self.state {
             State::Sending | State::Fetching | State::Closing => Step::Wait,
             State::Idle if self.gone => Step::Free,
-            State::Idle if self.over => Step::Close,
-            State::Idle if std::mem::take(&mut self.look_again) => Step::Look,
+            State::Idle if self.reading.over => Step::Close,
+            State::Idle if std::mem::take(&mut self.reading.look_again) => Step::Look,
             State::Idle => Step::Wait,
         }
     }
 
     /// Ends both directions; the kernel then reports that the peer's side is closed too.
     pub(super) fn close(&mut self, core: &Rc<Core>) {
-        self.leave(core);
+        self.reading.leave(core);
         self.socket.discard_input();
         shutdown(self.socket.handle(), true);
         self.state = State::Closing;
-    }
-
-    /// Leaves the stream's readers.
-    pub(super) fn leave(&mut self, core: &Rc<Core>) {
-        if let Some(follower) = self.follower.take() {
-            core.leave(follower);
-        }
     }
 }

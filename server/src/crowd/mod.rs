@@ -1,4 +1,4 @@
-//! The crowd: owns the sockets of this core's SSE readers from the head of their answer to its
+//! The crowd: owns this core's SSE readers and their sockets from the head of their answer to its
 //! end. They are many and idle most of the time, so a member is a small entry in a table and not
 //! a task, and their writes leave in batches.
 //!
@@ -11,6 +11,8 @@
 
 mod member;
 mod page;
+mod reading;
+mod stream;
 mod sweep;
 mod table;
 mod watch;
@@ -24,11 +26,13 @@ use bytes::Bytes;
 use thalweg_proto::cursor;
 
 use crate::core::Core;
-use crate::fanout::{Cursors, Next};
 use crate::rt::{self, Completion, SENDS_PER_CALL, Sends, SendsReady};
-pub use member::{Answer, Member};
+pub use member::Member;
 use member::{State, Step};
 pub use page::encode as encode_page;
+use reading::Found;
+pub use reading::{Answer, Reading};
+pub use stream::StreamMember;
 use sweep::Sweep;
 use table::{Entry, Table};
 pub use watch::Watching;
@@ -65,7 +69,7 @@ impl Crowd {
         let mut inner = self.0.borrow_mut();
         let number = inner.table.add(Entry::Member(member));
         if let Some(member) = inner.table.member(number) {
-            member.call_as(number);
+            member.reading.call_as(number);
         }
         inner.begin(core, number, first);
         inner.submit(core);
@@ -115,12 +119,22 @@ impl Crowd {
     /// Sends the page that was read for a member; `None`: it could not be read.
     fn deliver(&self, core: &Rc<Core>, number: u32, answer: Option<Answer>) {
         let mut inner = self.0.borrow_mut();
-        let Some(member) = inner.table.member(number) else { return };
-        member.state = State::Idle;
-        let bytes = match answer {
-            Some(answer) => member.take_answer(answer),
-            None => member.end(),
+        let Inner { table, .. } = &mut *inner;
+        let (reading, is_stream) = match table.get(number) {
+            Some(Entry::Member(member)) => {
+                member.state = State::Idle;
+                (&mut member.reading, false)
+            }
+            Some(Entry::Stream(member)) => (&mut member.reading, true),
+            _ => return,
         };
+        let bytes = match answer {
+            Some(answer) => reading.take_answer(answer),
+            None => reading.end(),
+        };
+        if is_stream {
+            return stream::push(core, table, number, bytes);
+        }
         inner.begin(core, number, bytes);
         inner.submit(core);
     }
@@ -160,7 +174,8 @@ impl Inner {
                     }
                     return;
                 }
-                None => return,
+                // A stream has no operations of its own.
+                Some(Entry::Stream(_)) | None => return,
             };
             match completion {
                 Completion::Sent(Ok(rest)) if !rest.is_empty() => {
@@ -178,39 +193,35 @@ impl Inner {
 
     /// Looks whether a member has something to be sent, and begins to send it.
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
-        let Some(member) = self.table.member(number) else { return };
+        let Some(member) = self.table.member(number) else {
+            return stream::look(core, &mut self.table, number, current);
+        };
         if member.state != State::Idle {
-            member.look_again = true;
+            member.reading.look_again = true;
             return;
         }
-        let Some(follower) = &member.follower else { return };
-        let cursors = Cursors { current, own: member.cursor };
-        let bytes = match follower.take(member.next.position, cursors) {
-            Some(Next::Ended | Next::Expired) => member.end(),
-            Some(Next::Behind) => return page::fetch(core, number, member),
-            _ if member.behind => return page::fetch(core, number, member),
-            None => return,
-            Some(Next::News(frame)) => {
-                member.next = frame.next;
-                member.over = frame.closed;
-                member.look_again = !frame.all;
-                let bytes = frame.bytes(member.chunked);
-                core.metrics.frames.increment();
-                core.metrics.frame_bytes.add(bytes.len() as u64);
-                bytes
+        match member.reading.look(current) {
+            Found::Nothing => {}
+            Found::Page => {
+                member.state = State::Fetching;
+                page::fetch(core, number, &member.reading);
             }
-        };
-        self.begin(core, number, bytes);
+            Found::Bytes(bytes) => {
+                count(core, &bytes);
+                self.begin(core, number, bytes);
+            }
+        }
     }
 
     /// Begins a write; there is none under way. Without bytes there is nothing to wait for.
     fn begin(&mut self, core: &Rc<Core>, number: u32, bytes: Bytes) {
         let Inner { sends, table, .. } = self;
         let Some(member) = table.member(number) else { return };
-        if member.gone || bytes.is_empty() {
+        let bytes = if member.gone { None } else { member.sealed(bytes) };
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             member.state = State::Idle;
             return settle(core, table, number);
-        }
+        };
         if !std::mem::replace(&mut member.watched, true)
             && let Err(error) = sends.watch(number, member.socket.as_fd())
         {
@@ -244,6 +255,12 @@ impl Inner {
     }
 }
 
+/// A frame goes out.
+fn count(core: &Core, frame: &Bytes) {
+    core.metrics.frames.increment();
+    core.metrics.frame_bytes.add(frame.len() as u64);
+}
+
 /// A turn after a pause, whatever else happens.
 fn turn_after(core: &Rc<Core>, pause: Duration) {
     let core = Rc::clone(core);
@@ -261,7 +278,7 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
         Step::Look => core.fanout.ready.push(number),
         Step::Close => member.close(core),
         Step::Free => {
-            member.leave(core);
+            member.reading.leave(core);
             table.remove(number);
             core.connections.set(core.connections.get() - 1);
         }

@@ -6,11 +6,9 @@ use bytes::Bytes;
 use thalweg_proto::content_type::Framing;
 use thalweg_proto::cursor;
 use thalweg_proto::http1::encode::LAST_CHUNK;
-use thalweg_proto::offset::ReadFrom;
-use thalweg_proto::request::{LiveMode, ReadRequest};
 use thalweg_proto::sse::{Control, incomplete_utf8_tail};
 
-use super::member::{Answer, Member, State};
+use super::reading::{Answer, Reading};
 use crate::core::Core;
 use crate::fanout::batch::{encode_chunk, events_of};
 use crate::mailbox::message::{Answer as Reply, Op};
@@ -18,18 +16,10 @@ use crate::rt;
 use crate::shard::page::Page;
 
 /// Reads the next page of a member and has it sent. The member's entry waits for it.
-pub(super) fn fetch(core: &Rc<Core>, number: u32, member: &mut Member) {
-    let Some(follower) = &member.follower else { return };
-    member.state = State::Fetching;
+pub(super) fn fetch(core: &Rc<Core>, number: u32, reading: &Reading) {
+    let Some(request) = reading.request() else { return };
     core.metrics.fanout_pages.increment();
-    let request = ReadRequest {
-        path: follower.path().clone(),
-        from: ReadFrom::At(member.next),
-        live: LiveMode::Sse,
-        cursor: None,
-        if_none_match: None,
-    };
-    let (own, chunked) = (member.cursor, member.chunked);
+    let (own, chunked) = (reading.cursor, reading.chunked);
     let core = Rc::clone(core);
     rt::spawn(async move {
         let path = request.path.clone();

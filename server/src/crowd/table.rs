@@ -1,6 +1,7 @@
-//! Members, and the watches of other connections, by number. Numbers are used again.
+//! Members of both kinds, and the watches of other connections, by number. Numbers are used again.
 
 use super::Member;
+use super::stream::StreamMember;
 use super::watch::Watch;
 
 /// A slab.
@@ -13,6 +14,7 @@ pub(super) struct Table {
 /// What a number stands for.
 pub(super) enum Entry {
     Member(Member),
+    Stream(StreamMember),
     Watch(Watch),
 }
 
@@ -34,14 +36,34 @@ impl Table {
     pub(super) fn member(&mut self, number: u32) -> Option<&mut Member> {
         match self.get(number)? {
             Entry::Member(member) => Some(member),
-            Entry::Watch(_) => None,
+            _ => None,
         }
+    }
+
+    pub(super) fn stream(&mut self, number: u32) -> Option<&mut StreamMember> {
+        match self.get(number)? {
+            Entry::Stream(member) => Some(member),
+            _ => None,
+        }
+    }
+
+    /// The numbers of the streams for which something holds.
+    pub(super) fn streams_where(
+        &mut self,
+        mut holds: impl FnMut(&mut StreamMember) -> bool,
+    ) -> Vec<u32> {
+        let numbered = self.entries.iter_mut().enumerate();
+        let found = numbered.filter_map(|(number, entry)| match entry {
+            Some(Entry::Stream(member)) => holds(member).then_some(number as u32),
+            _ => None,
+        });
+        found.collect()
     }
 
     pub(super) fn watch(&mut self, number: u32) -> Option<&mut Watch> {
         match self.get(number)? {
             Entry::Watch(watch) => Some(watch),
-            Entry::Member(_) => None,
+            _ => None,
         }
     }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thalweg_proto::time::Timestamp;
 
 pub use file::{Opening, RingFile};
-pub use net::{Bell, BellRope, BellSeat, Listener, Socket, bell};
+pub use net::{Bell, BellRope, BellSeat, Listener, Socket, SocketReader, SocketWriter, bell};
 pub use sends::{SENDS_PER_CALL, Sends, SendsReady};
 pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
 pub use timer::Timer;

@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 
 use bytes::{Buf, BytesMut};
 use monoio::buf::IoBufMut;
-use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
+use monoio::io::{
+    AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
+};
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use socket2::{Domain, Protocol, Type};
 use thalweg_proto::response::Pieces;
@@ -102,6 +104,23 @@ impl Socket {
         }
     }
 
+    /// Takes what the peer has sent by now behind `buf`, without waiting. `None`: nothing has come,
+    /// or the connection is lost. 0 bytes: the peer is done.
+    pub fn read_now(&self, buf: &mut BytesMut) -> Option<usize> {
+        let mut chunk = [0; 4096];
+        let (read, _) =
+            rustix::net::recv(self, &mut chunk[..], rustix::net::RecvFlags::DONTWAIT).ok()?;
+        buf.extend_from_slice(&chunk[..read]);
+        Some(read)
+    }
+
+    /// Parts the socket, for two tasks: one that reads and one that writes.
+    #[must_use]
+    pub fn split(self) -> (SocketReader, SocketWriter) {
+        let (reader, writer) = self.0.into_split();
+        (SocketReader(reader), SocketWriter(writer))
+    }
+
     /// Takes what the peer has sent by now and throws it away, up to a bound: a socket that is
     /// closed with something unread resets the connection.
     pub fn discard_input(&self) {
@@ -118,6 +137,29 @@ impl Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         sys::fd(&self.0)
+    }
+}
+
+/// The reading half of a socket. The socket closes when both halves are gone.
+pub struct SocketReader(OwnedReadHalf<TcpStream>);
+
+impl SocketReader {
+    /// Reads what there is into the free capacity behind `buf`. 0 bytes: the peer is done.
+    pub async fn read(&mut self, buf: BytesMut) -> (io::Result<usize>, BytesMut) {
+        let start = buf.len();
+        let (result, slice) = self.0.read(buf.slice_mut(start..)).await;
+        (result, slice.into_inner())
+    }
+}
+
+/// The writing half of a socket. Dropping it ends the sending side.
+pub struct SocketWriter(OwnedWriteHalf<TcpStream>);
+
+impl SocketWriter {
+    /// Writes a whole buffer and gives it back.
+    pub async fn write_buf(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let (result, buf) = self.0.write_all(buf).await;
+        (result.map(drop), buf)
     }
 }
 

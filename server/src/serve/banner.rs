@@ -12,7 +12,8 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Opt
     let version = env!("CARGO_PKG_VERSION");
     let mut text = String::new();
     for address in &config.listen {
-        let url = format!("http://{address}{}", config.base_path);
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{address}{}", config.base_path);
         text.push_str(&format!("thalweg {version} ready: {url}\n"));
     }
     let cpus: Vec<String> = config.cores.iter().map(usize::to_string).collect();
@@ -51,13 +52,19 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Opt
         text.push_str("  access      by token or signature only\n");
     }
     if config.listen.iter().any(|address| !address.ip().is_loopback()) {
-        text.push_str(if config.auth.is_on() {
-            "  WARNING     plain HTTP on a public address: whoever is on the way can read data and \
-             tokens\n"
-        } else {
-            "  WARNING     plain HTTP without access control on a public address: anybody who \
-             reaches it can read, write and delete\n"
-        });
+        if config.tls.is_none() {
+            text.push_str(
+                "  WARNING     plain HTTP on a public address: whoever is on the way between a \
+                 client and this server can read and change everything, tokens too; use \
+                 --tls-cert and --tls-key, or a proxy that has TLS\n",
+            );
+        }
+        if !config.auth.is_on() {
+            text.push_str(
+                "  WARNING     no access control on a public address: anybody who reaches it can \
+                 read, write and delete\n",
+            );
+        }
     }
     // Nobody may be listening; the server runs all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());

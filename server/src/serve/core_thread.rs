@@ -14,6 +14,7 @@ use super::start::{Running, Start, drain};
 use crate::conn;
 use crate::core::Core;
 use crate::rt::{self, Listener};
+use crate::tls::Keeper;
 
 /// How long a core waits before it accepts again, when it has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -21,6 +22,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct CoreThread {
     pub(super) start: Start,
     pub(super) running: Arc<Running>,
+    /// Connections begin with a handshake.
+    pub(super) tls: Option<Arc<Keeper>>,
 }
 
 type Ready = Sender<Result<(), StartError>>;
@@ -52,7 +55,7 @@ impl CoreThread {
     }
 
     async fn run(self, ready: Ready) {
-        let CoreThread { start, running } = self;
+        let CoreThread { start, running, tls } = self;
         let config = Arc::clone(&start.config);
         let mut listeners = Vec::with_capacity(config.listen.len());
         for address in &config.listen {
@@ -69,7 +72,7 @@ impl CoreThread {
             Err(error) => return drop(ready.send(Err(error))),
         };
         for (listener, address) in listeners {
-            rt::spawn(accept(Rc::clone(&core), listener, address));
+            rt::spawn(accept(Rc::clone(&core), listener, address, tls.clone()));
         }
         let _ = ready.send(Ok(()));
         drop(ready);
@@ -77,18 +80,18 @@ impl CoreThread {
     }
 }
 
-async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr) {
+async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr, tls: Option<Arc<Keeper>>) {
     let is_full =
         || core.connections.get() >= core.limits.get().max_connections.div_ceil(core.cores());
     loop {
         match listener.accept().await {
             Ok((socket, _)) if is_full() => {
                 core.metrics.turned_away.increment();
-                rt::spawn(conn::turn_away(Rc::clone(&core), socket));
+                rt::spawn(conn::turn_away(Rc::clone(&core), socket, tls.is_some()));
             }
             Ok((socket, _)) => {
                 core.metrics.accepted.increment();
-                rt::spawn(conn::serve(Rc::clone(&core), socket));
+                rt::spawn(conn::serve(Rc::clone(&core), socket, tls.clone()));
             }
             Err(error) => {
                 core.metrics.accept_errors.increment();

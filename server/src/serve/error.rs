@@ -9,6 +9,7 @@ use thalweg_storage::RecoveryError;
 use thalweg_storage::data_dir::DataDirError;
 
 use crate::access_log::Target;
+use crate::tls::TlsError;
 
 /// See the module.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The certificates are not usable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// What is stored cannot be read back.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),

@@ -29,6 +29,7 @@ use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
 use crate::shared::Shared;
 use crate::subscriptions::Control;
+use crate::tls::Keeper;
 use core_thread::CoreThread;
 use operator::Operator;
 use start::{Running, Start};
@@ -38,10 +39,18 @@ use start::{Running, Start};
 pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
     let driver = choose_driver(config.io)?;
+    let tls = config.tls.as_ref().map(Keeper::start).transpose()?;
     let mut shared = Shared::new(config.durability, config.cores.len());
     let (authority, keeper) = auth::load(&config.auth).map_err(StartError::Auth)?.unzip();
     shared.authority = authority;
     let mut operator = Operator::start(&config, args, driver, &shared)?;
+    if let Some(certificates) = tls.clone() {
+        let reload = move |_: &Arc<Config>| {
+            certificates.reload();
+            Ok(())
+        };
+        operator.reload.hook("certificates", Box::new(reload));
+    }
     let config = Arc::new(open::resolve_addresses(config)?);
     let cores = config.cores.len();
     let lock = open::lock(&config)?;
@@ -80,7 +89,7 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
             shared: shared.clone(),
             seed: random.random(),
         };
-        let thread = CoreThread { start, running: Arc::clone(&running) };
+        let thread = CoreThread { start, running: Arc::clone(&running), tls: tls.clone() };
         threads.push(thread.spawn(ready.clone())?);
     }
     drop(ready);

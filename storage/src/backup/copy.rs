@@ -107,7 +107,7 @@ impl<'a> Copier<'a> {
 
     fn parent(&mut self, name: &Path) -> Result<(), IoFailure> {
         match name.parent() {
-            Some(parent) => self.dir(&parent.to_owned()),
+            Some(parent) => self.dir(parent),
             None => Ok(()),
         }
     }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use thalweg_proto::stream::record::Record;
 
-use super::Look;
 use super::finding::Finding;
 use super::groups::{Broken, End, Group, Groups, Step, read_group, salvage};
 use super::lost::LOST_MAGIC;
 use super::view::View;
+use super::{Look, sealed};
 use crate::error::IoFailure;
 use crate::group::GroupHeader;
 use crate::location::{Location, LogId, LogPosition, Lsn, SegmentRef};
@@ -26,6 +26,10 @@ pub trait Visitor {
     fn group(&mut self, _segment: SegmentRef, _at: u64, _header: &GroupHeader) {}
     /// A record.
     fn record(&mut self, _record: LoggedRecord) {}
+    /// Whether records of sealed segments are wanted too; they take another read.
+    fn wants_sealed(&self) -> bool {
+        false
+    }
     /// Something that was found before what comes next.
     fn finding(&mut self, _finding: &Finding) {}
 }
@@ -82,6 +86,8 @@ pub enum SegmentState {
     Begun,
     /// It was made ahead, or is free.
     NotBegun,
+    /// Sorted by stream, out of earlier ones.
+    Sealed,
     /// A stand-in for bytes that were lost.
     Lost,
 }
@@ -100,7 +106,11 @@ pub(super) fn walk(
         walk.file(number)?;
     }
     walk.finish();
-    Ok(walk.report)
+    let mut report = walk.report;
+    for segment in look.sealed(log)? {
+        report.segments.push(sealed::check(look, segment, findings, visitor)?);
+    }
+    Ok(report)
 }
 
 struct Walk<'a, 'b> {

@@ -10,7 +10,7 @@ use crate::record::RECORD_HEADER_BYTES;
 use crate::segment::SEGMENT_HEADER_BYTES;
 
 /// The first bytes of the file; zeros follow.
-pub const LOST_MAGIC: [u8; 8] = *b"THALWEGX";
+pub const LOST_MAGIC: [u8; 8] = *b"THALWEGV";
 
 /// A lost range is cut into pieces, so that no read takes much memory before it fails.
 const PIECE_BYTES: u64 = 256 * 1024;

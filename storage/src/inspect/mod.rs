@@ -19,6 +19,7 @@ mod lost;
 mod references;
 mod relations;
 mod replay;
+mod sealed;
 mod single;
 mod stats;
 mod view;
@@ -224,7 +225,7 @@ impl Inspection {
         let report = log::walk(look, core.log, Some(start), &mut Vec::new(), &mut replay)?;
         let end = report.end.unwrap_or(start);
         let end_file = SegmentRef { log: core.log, number: end.segment }.to_string();
-        for found in replay.finish((PathBuf::from(end_file), end.file_offset)) {
+        for found in replay.finish((Path::new(&end_file), end.file_offset)) {
             let id = found.stream.state.id;
             if let Some(other) = self.streams.insert(id, found) {
                 self.duplicates.push(other);
@@ -280,6 +281,18 @@ impl Inspection {
     }
 
     fn name_streams(&mut self) {
+        // A record that is damaged was found twice, if a stream names it: that one says more.
+        let telling: BTreeSet<(PathBuf, u64)> = self
+            .findings
+            .iter()
+            .filter(|finding| !finding.affected.is_empty())
+            .map(|finding| (finding.file.clone(), finding.offset))
+            .collect();
+        self.findings.retain(|finding| {
+            !finding.affected.is_empty()
+                || finding.kind != "record"
+                || !telling.contains(&(finding.file.clone(), finding.offset))
+        });
         for affected in self.findings.iter_mut().flat_map(|finding| &mut finding.affected) {
             let found = self.streams.get(&affected.id);
             affected.path = found.map(|found| found.stream.state.path.clone());
@@ -305,6 +318,15 @@ impl<'a> Look<'a> {
             names.iter().filter_map(|name| SegmentRef::number_of(name)).collect();
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// The sealed segments of a log, ascending.
+    pub(crate) fn sealed(self, log: LogId) -> Result<Vec<SegmentRef>, IoFailure> {
+        let names = self.list(&log.dir(self.dir))?;
+        let segments = names.iter().filter_map(|name| SegmentRef::of_file_name(log, name));
+        let mut sealed: Vec<SegmentRef> = segments.filter(|name| name.is_sealed()).collect();
+        sealed.sort_unstable();
+        Ok(sealed)
     }
 
     /// The logs that have a directory, ascending.

@@ -4,7 +4,7 @@
 //! is missing and goes on: a stream whose bytes have a gap keeps what lies behind it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use thalweg_proto::stream::StreamState;
@@ -215,7 +215,7 @@ impl Replay {
     }
 
     /// The streams; what is left over is a finding. `end` is where the log ends.
-    pub(super) fn finish(&mut self, end: (PathBuf, u64)) -> Vec<FoundStream> {
+    pub(super) fn finish(&mut self, end: (&Path, u64)) -> Vec<FoundStream> {
         for (id, unknown) in std::mem::take(&mut self.unknown) {
             let what = format!("the record is about stream {}, which was never created", id.0);
             let (file, offset) = (file_of(unknown.first), offset_of(unknown.first));
@@ -233,7 +233,7 @@ impl Replay {
             if let Some(last) = lost.last().filter(|(_, to)| *to == stream.state.tail) {
                 if self.missing.is_none() {
                     let what = "bytes of the stream have no place";
-                    self.found(Finding::damage("gap", end.0.clone(), end.1, what));
+                    self.found(Finding::damage("gap", end.0, end.1, what));
                     self.missing = Some(self.findings.len() - 1);
                 }
                 if let Some(index) = self.missing {

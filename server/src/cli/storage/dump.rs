@@ -145,6 +145,10 @@ impl Visitor for Printer<'_> {
         self.print(&text);
     }
 
+    fn wants_sealed(&self) -> bool {
+        true
+    }
+
     fn finding(&mut self, finding: &Finding) {
         self.is_damaged |= finding.severity == Severity::Damage;
         let text = match self.json {

@@ -159,6 +159,7 @@ fn state(state: SegmentState) -> &'static str {
     match state {
         SegmentState::Begun => "log",
         SegmentState::NotBegun => "not begun",
+        SegmentState::Sealed => "sealed",
         SegmentState::Lost => "lost",
     }
 }

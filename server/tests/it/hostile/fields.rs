@@ -144,7 +144,8 @@ fn versions() {
         let request = format!("GET /v1/stream/kept HTTP/{version}\r\nhost: t\r\n\r\n");
         target.check_refused(request, 505, "unsupported-version");
     }
-    target.check_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "unsupported-version");
+    // Nearly the preface of HTTP/2.
+    target.check_refused("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", 505, "unsupported-version");
 }
 
 #[test]

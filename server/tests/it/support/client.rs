@@ -4,6 +4,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use rustls::{ClientConnection, Stream};
+
 use super::{BASE, PATIENCE};
 
 /// A request for a stream.
@@ -27,6 +29,8 @@ pub(crate) struct Response {
 /// One connection.
 pub(crate) struct Client {
     socket: TcpStream,
+    /// Over the socket, if there is any.
+    tls: Option<Box<ClientConnection>>,
     /// What has come beyond the last answer.
     buffer: Vec<u8>,
 }
@@ -148,7 +152,35 @@ impl Client {
         socket.set_nodelay(true).expect("no delay");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-        Client { socket, buffer: Vec::new() }
+        Client { socket, tls: None, buffer: Vec::new() }
+    }
+
+    /// Connects, and shakes hands.
+    pub(crate) fn secure(address: SocketAddr, tls: ClientConnection) -> Client {
+        let mut client = Client::connect(address);
+        client.tls = Some(Box::new(tls));
+        client.shake_hands().expect("a handshake");
+        client
+    }
+
+    /// Connects; the error is what the handshake ended with.
+    pub(crate) fn try_secure(address: SocketAddr, tls: ClientConnection) -> Result<Client, String> {
+        let mut client = Client::connect(address);
+        client.tls = Some(Box::new(tls));
+        client.shake_hands().map(|()| client).map_err(|error| error.to_string())
+    }
+
+    fn shake_hands(&mut self) -> std::io::Result<()> {
+        let Client { socket, tls: Some(tls), .. } = self else { return Ok(()) };
+        while tls.is_handshaking() {
+            tls.complete_io(socket)?;
+        }
+        Ok(())
+    }
+
+    /// What the handshake came to.
+    pub(crate) fn tls(&self) -> &ClientConnection {
+        self.tls.as_ref().expect("TLS")
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {
@@ -156,12 +188,16 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.socket.write_all(bytes.as_ref()).expect("sent");
+        assert!(self.try_send(bytes), "sent");
     }
 
     /// Sends what the server may not want any more: it may have closed the connection.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.socket.write_all(bytes.as_ref()).is_ok()
+        let Client { socket, tls, .. } = self;
+        match tls {
+            None => socket.write_all(bytes.as_ref()).is_ok(),
+            Some(tls) => Stream::new(&mut **tls, socket).write_all(bytes.as_ref()).is_ok(),
+        }
     }
 
     /// Says that no more requests come.
@@ -309,7 +345,12 @@ impl Client {
     fn fill(&mut self) -> Result<bool, String> {
         let mut chunk = [0; 16 * 1024];
         loop {
-            match self.socket.read(&mut chunk) {
+            let Client { socket, tls, .. } = self;
+            let read = match tls {
+                None => socket.read(&mut chunk),
+                Some(tls) => Stream::new(&mut **tls, socket).read(&mut chunk),
+            };
+            match read {
                 Ok(0) => return Ok(false),
                 Ok(read) => {
                     self.buffer.extend_from_slice(&chunk[..read]);

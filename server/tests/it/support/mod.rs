@@ -1,6 +1,7 @@
 //! What the tests stand on: a server process of their own, a strict HTTP/1.1 client, a receiver
 //! for webhooks. Nothing here sleeps and hopes: whoever waits, polls for a condition.
 
+mod certs;
 mod client;
 mod events;
 mod receiver;
@@ -9,6 +10,7 @@ mod server;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use certs::{Authority, Pair, connection};
 pub(crate) use client::{Client, Request, Response};
 pub(crate) use events::{Event, Events};
 pub(crate) use receiver::{Delivery, Receiver};

@@ -113,6 +113,12 @@ impl Server {
         status
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let (child, _) = self.process.as_ref().expect("it runs");
+        kill_process(Pid::from_child(child), Signal::HUP).expect("signalled");
+    }
+
     /// SIGTERM, and the end: it must be a good one.
     pub(crate) fn stop(&mut self) {
         self.terminate();
@@ -130,7 +136,7 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut banner = String::new();
         stdout.read_line(&mut banner).expect("a banner");
-        let url = banner.trim_end().split(" ready: http://").nth(1);
+        let url = banner.trim_end().split("://").nth(1);
         let address = url.and_then(|url| url.strip_suffix(BASE)).map(str::parse);
         let Some(Ok(address)) = address else {
             panic!("no banner but {banner:?}; the log:\n{}", self.log());

@@ -1,0 +1,159 @@
+//! From a whole request to its answer, whatever it came over: HTTP/1.1 and HTTP/2 meet here.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use thalweg_proto::http1::{RequestHead, Version};
+use thalweg_proto::problem::Problem;
+use thalweg_proto::request::{self, LiveMode, Request};
+use thalweg_proto::response::Response;
+use thalweg_proto::time::Timestamp;
+
+use super::observe::Exchange;
+use super::sse::{self, Start};
+use super::transport::Transport;
+use super::{answer, health, long_poll};
+use crate::auth;
+use crate::core::Core;
+use crate::crowd::{Watching, ensure_watched};
+use crate::metrics::Operation;
+
+/// What a request leads to.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
+pub(crate) enum Dispatched {
+    /// An answer.
+    Answer(Response),
+    /// An answer that goes on for a while.
+    Live(Box<Start>),
+}
+
+/// Whoever waits for a long-poll.
+pub(crate) enum Peer<'a> {
+    /// A connection of its own.
+    Connection {
+        transport: &'a mut Transport,
+        /// Kept for the next long-poll of the connection.
+        watching: &'a mut Option<Watching>,
+    },
+    /// A stream of an HTTP/2 connection.
+    Stream {
+        respond: &'a mut SendResponse<Bytes>,
+        /// The connection's client.
+        address: Option<SocketAddr>,
+    },
+}
+
+/// Answers a request. `late`: it came over a connection that was made after the server began to
+/// stop. `None`: nobody waits for an answer any more, or the server stops.
+pub(crate) async fn dispatch(
+    core: &Rc<Core>,
+    head: &RequestHead,
+    body: Bytes,
+    late: bool,
+    peer: Peer<'_>,
+) -> Option<Dispatched> {
+    if let Some(response) = health::answer(core, head) {
+        core.metrics.answered(Operation::Health, &response);
+        return Some(Dispatched::Answer(response));
+    }
+    if late {
+        let response = crate::stopping().into_response();
+        core.metrics.answered(Operation::of_method(&head.method), &response);
+        return Some(Dispatched::Answer(response));
+    }
+    let body_len = body.len();
+    let (request, until) = parse(core, head, body);
+    let operation = Operation::of(&request, &head.method);
+    let exchange = Exchange::begin(core, operation, head, body_len, &peer);
+    let mut response = match request {
+        Err(problem) => problem.into_response(),
+        Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
+            match sse::open(core, request, head.version, until).await {
+                Ok(mut start) => {
+                    exchange.end(core, &mut start.head);
+                    return Some(Dispatched::Live(start));
+                }
+                Err(response) => *response,
+            }
+        }
+        Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
+            long_poll::poll(core, request, until, peer).await?
+        }
+        Ok(request) => answer::answer(core, request, head).await?,
+    };
+    exchange.end(core, &mut response);
+    Some(Dispatched::Answer(response))
+}
+
+/// What is asked for, if whoever asks may, and until when they may.
+fn parse(
+    core: &Core,
+    head: &RequestHead,
+    body: Bytes,
+) -> (Result<Request, Problem>, Option<Timestamp>) {
+    let grant = match core.admit(head) {
+        Ok(grant) => grant,
+        Err(problem) => return (Err(problem), None),
+    };
+    let request = request::parse(head, body, &core.parse);
+    let Some(grant) = grant else { return (request, None) };
+    let request = request.and_then(|request| {
+        auth::check_fork(&grant, &request)?;
+        Ok(request)
+    });
+    (request, grant.expires)
+}
+
+impl Peer<'_> {
+    /// Where it is.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Peer::Connection { transport, .. } => transport.socket().peer(),
+            Peer::Stream { address, .. } => *address,
+        }
+    }
+
+    /// What it speaks.
+    pub(super) fn protocol(&self, version: Version) -> &'static str {
+        match (self, version) {
+            (Peer::Stream { .. }, _) => "HTTP/2.0",
+            (_, Version::Http10) => "HTTP/1.0",
+            (_, Version::Http11) => "HTTP/1.1",
+        }
+    }
+
+    /// Makes sure that it is noticed when the peer leaves.
+    pub(super) fn watch(&mut self, core: &Rc<Core>) {
+        if let Peer::Connection { transport, watching } = self {
+            ensure_watched(watching, core, transport.socket());
+        }
+    }
+
+    /// Waits until the peer has left, once.
+    pub(super) async fn gone(&mut self, core: &Rc<Core>, has_left: &mut bool) {
+        if *has_left {
+            return std::future::pending().await;
+        }
+        match self {
+            Peer::Connection { watching: Some(watching), .. } => core.crowd.gone(watching).await,
+            Peer::Connection { watching: None, .. } => std::future::pending().await,
+            // A lost connection resets its streams too.
+            Peer::Stream { respond, .. } => {
+                drop(poll_fn(|context| respond.poll_reset(context)).await);
+            }
+        }
+        *has_left = true;
+    }
+
+    /// Whether a peer that has left has nothing more to say. One that has only closed its sending
+    /// side, and before that has sent more requests, is answered.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        match self {
+            Peer::Connection { transport, .. } => transport.is_at_end(),
+            Peer::Stream { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Takes in the body of a request, under the same limits and with the same refusals as HTTP/1.1.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::StatusCode;
+use thalweg_proto::http1::{BodyDecoder, BodyLength, RequestHead};
+use thalweg_proto::problem::Problem;
+use thalweg_proto::request::precheck;
+
+use super::link::{Link, Permit};
+use crate::conn::{Either, either, timeout, too_slow};
+use crate::core::Core;
+use crate::rt;
+
+/// `Err(None)`: the client has taken the request back.
+pub(super) async fn receive(
+    core: &Core,
+    permit: &Permit,
+    head: &RequestHead,
+    mut stream: RecvStream,
+    respond: &mut SendResponse<Bytes>,
+) -> Result<Bytes, Option<Problem>> {
+    if stream.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    precheck(head, &core.parse).map_err(Some)?;
+    let limit = core.limits.get().max_body_bytes;
+    check_length(head.body, limit)?;
+    if head.expect_continue {
+        let mut go_on = http::Response::new(());
+        *go_on.status_mut() = StatusCode::CONTINUE;
+        respond.send_informational(go_on).map_err(|_| None)?;
+    }
+    let started = core.clock.instant();
+    let mut taken = Taken { link: Rc::clone(&permit.0), bytes: 0 };
+    let mut body = BytesMut::new();
+    loop {
+        let Some(data) = next(core, &mut stream, started).await? else { return Ok(body.freeze()) };
+        let len = data.len();
+        check_length(BodyLength::Length((body.len() + len) as u64), limit)?;
+        if !taken.takes(len) {
+            return Err(Some(too_many()));
+        }
+        body.extend_from_slice(&data);
+        // It is ours now: the client may send as much again. An error is the connection's.
+        let _ = stream.flow_control().release_capacity(len);
+        if too_slow(started, core.clock.about(), body.len(), core.limits.get().body_stall_timeout) {
+            return Err(Some(timeout("the request body")));
+        }
+    }
+}
+
+async fn next(
+    core: &Core,
+    stream: &mut RecvStream,
+    started: std::time::Instant,
+) -> Result<Option<Bytes>, Option<Problem>> {
+    let limits = core.limits.get();
+    let elapsed = core.clock.about().saturating_duration_since(started);
+    let whole = limits.body_timeout.saturating_sub(elapsed);
+    let patience = rt::sleep(limits.body_stall_timeout.min(whole));
+    let data = pin!(stream.data());
+    match either(data, patience).await {
+        Either::First(None) => Ok(None),
+        Either::First(Some(Ok(data))) => Ok(Some(data)),
+        Either::First(Some(Err(_))) => Err(None),
+        Either::Second(()) => Err(Some(timeout("the request body"))),
+    }
+}
+
+fn check_length(length: BodyLength, limit: usize) -> Result<(), Option<Problem>> {
+    match BodyDecoder::new(length, limit as u64) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Some(error.into())),
+    }
+}
+
+/// Streams share a connection's memory: one that begins many large bodies gets them in turn.
+fn too_many() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too-many-bodies",
+        "the requests of this connection have too many bytes of bodies under way; send fewer at once",
+    )
+    .with("retry-after", 1)
+}
+
+/// Bytes of a body under way.
+struct Taken {
+    link: Rc<Link>,
+    bytes: usize,
+}
+
+impl Taken {
+    fn takes(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.link.takes_body(bytes)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.link.bodies.set(self.link.bodies.get() - self.bytes);
+    }
+}

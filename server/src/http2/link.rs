@@ -1,0 +1,308 @@
+//! What the parts of one HTTP/2 connection share: its pipe, its deadline, and what it has under
+//! way.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use bytes::BytesMut;
+
+use super::pipe::Pipe;
+use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES};
+use crate::conn::deadlines::{Guard, Phase};
+use crate::conn::time_to_take;
+use crate::core::Core;
+
+/// See the module.
+pub struct Link {
+    pub(super) pipe: Pipe,
+    /// Taken away before the socket closes.
+    deadline: RefCell<Option<Guard>>,
+    /// Where its client is.
+    pub(super) address: Option<SocketAddr>,
+    /// It has TLS.
+    pub(super) secure: bool,
+    /// Only health is answered.
+    pub(super) late: bool,
+    /// Requests under way, at most: twice as many as there may be at once. `h2` counts those that
+    /// the client has not taken back; the others take a moment to end.
+    most: usize,
+    /// Requests under way, live readers included.
+    active: Cell<usize>,
+    /// Bytes handed to `h2` since the socket was last done with everything.
+    queued: Cell<usize>,
+    /// Readers of the crowd that wait until it is.
+    readers: RefCell<Vec<u32>>,
+    /// Answers that wait for the same, and reads that wait for memory.
+    answers: RefCell<Vec<Waker>>,
+    /// Bytes of request bodies and of pages under way.
+    pub(super) bodies: Cell<usize>,
+    pages: Cell<usize>,
+    /// `h2`'s task.
+    driver: RefCell<Option<Waker>>,
+    state: Cell<State>,
+    /// A write is under way.
+    writing: Cell<bool>,
+    /// Told to finish what is under way; `h2` does not know yet.
+    drains: Cell<bool>,
+    /// It was idle for too long; `h2` does not know yet.
+    idled: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// `h2` waits for the peer's settings.
+    New,
+    /// Requests are under way.
+    Busy,
+    /// None is.
+    Quiet,
+    Closed,
+}
+
+/// One request's place among those at once.
+pub(super) struct Permit(pub(super) Rc<Link>);
+
+/// Bytes of pages that a request may hold.
+pub(super) struct Pages {
+    link: Rc<Link>,
+    bytes: usize,
+}
+
+impl Link {
+    pub(super) fn new(
+        core: &Core,
+        address: Option<SocketAddr>,
+        deadline: Guard,
+        secure: bool,
+        late: bool,
+        first: BytesMut,
+    ) -> Rc<Link> {
+        Rc::new(Link {
+            pipe: Pipe::new(first),
+            deadline: RefCell::new(Some(deadline)),
+            address,
+            secure,
+            late,
+            most: 2 * core.limits.get().http2_streams as usize,
+            active: Cell::new(0),
+            queued: Cell::new(0),
+            readers: RefCell::default(),
+            answers: RefCell::default(),
+            bodies: Cell::new(0),
+            pages: Cell::new(0),
+            driver: RefCell::new(None),
+            state: Cell::new(State::New),
+            writing: Cell::new(false),
+            drains: Cell::new(false),
+            idled: Cell::new(false),
+        })
+    }
+
+    /// Whether nothing can be sent any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.get() == State::Closed
+    }
+
+    /// `h2` has the peer's settings.
+    pub(super) fn opens(&self, core: &Core) {
+        self.state.set(State::Busy);
+        if !self.writing.get() {
+            self.set_deadline(core);
+        }
+    }
+
+    /// Whether no request is under way, as far as `h2` knows.
+    pub(super) fn is_quiet(&self, core: &Core, no_streams: bool) {
+        let quiet = no_streams && self.active.get() == 0;
+        let state = if quiet { State::Quiet } else { State::Busy };
+        if self.state.replace(state) != state && !self.writing.get() {
+            self.set_deadline(core);
+        }
+    }
+
+    /// A write of so many bytes begins, or all of it is over.
+    pub(super) fn writes(&self, core: &Core, len: Option<usize>) {
+        self.writing.set(len.is_some());
+        match (len, &*self.deadline.borrow()) {
+            (Some(len), Some(deadline)) => {
+                deadline.set(core.clock.about(), time_to_take(core, len), Phase::Writing);
+            }
+            _ => self.set_deadline(core),
+        }
+    }
+
+    fn set_deadline(&self, core: &Core) {
+        let limits = core.limits.get();
+        let Some(deadline) = &*self.deadline.borrow() else { return };
+        match self.state.get() {
+            State::New => {
+                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Reading);
+            }
+            State::Quiet => {
+                deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
+            }
+            State::Busy | State::Closed => deadline.clear(),
+        }
+    }
+
+    /// The end of the peer's bytes: its own, or that of our patience.
+    pub(super) fn reading_ended(&self) {
+        let passed = self.deadline.borrow().as_ref().is_some_and(Guard::passed);
+        if passed && self.state.get() == State::Quiet {
+            self.idled.set(true);
+            self.wake();
+        } else {
+            self.pipe.end();
+        }
+    }
+
+    /// The last bit of patience.
+    pub(super) fn lingers(&self, core: &Core, time: std::time::Duration) {
+        if let Some(deadline) = &*self.deadline.borrow() {
+            deadline.set(core.clock.instant(), time, Phase::Reading);
+        }
+    }
+
+    /// The socket closes.
+    pub(super) fn forget_deadline(&self) {
+        self.deadline.borrow_mut().take();
+    }
+
+    /// The server drains.
+    pub(super) fn drain(&self) {
+        self.drains.set(true);
+        self.wake();
+    }
+
+    pub(super) fn should_drain(&self) -> bool {
+        self.drains.take()
+    }
+
+    pub(super) fn has_been_idle(&self) -> bool {
+        self.idled.take()
+    }
+
+    pub(super) fn driven_by(&self, waker: &Waker) {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(driver) = &*self.driver.borrow() {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// A place for one more request.
+    pub(super) fn permit(self: &Rc<Link>, core: &Rc<Core>) -> Option<Permit> {
+        if self.active.get() >= self.most {
+            // Readers that have left may not have been noticed yet.
+            core.crowd.sweep_streams(core, None);
+            if self.active.get() >= self.most {
+                return None;
+            }
+        }
+        self.active.set(self.active.get() + 1);
+        Some(Permit(Rc::clone(self)))
+    }
+
+    /// So much was handed to `h2`.
+    pub(super) fn queue(&self, bytes: usize) {
+        self.queued.set(self.queued.get() + bytes);
+    }
+
+    /// Whether the socket has enough to do.
+    pub(super) fn is_full(&self) -> bool {
+        self.queued.get() >= HTTP2_SEND_BYTES
+    }
+
+    /// A reader of the crowd waits until the socket is done.
+    pub(super) fn park(&self, reader: u32) {
+        self.readers.borrow_mut().push(reader);
+    }
+
+    /// The socket is done with everything.
+    pub(super) fn flushed(&self, core: &Rc<Core>) {
+        self.queued.set(0);
+        let readers = self.readers.take();
+        if !readers.is_empty() {
+            core.crowd.make_room(core, readers);
+        }
+        self.wake_answers();
+    }
+
+    /// Waits until the socket has not enough to do.
+    pub(super) async fn room(&self) {
+        self.wait_until(|| !self.is_full() || self.is_closed()).await;
+    }
+
+    /// Waits until another page fits.
+    pub(super) async fn page(self: &Rc<Link>, bytes: usize) -> Pages {
+        let fits = || self.pages.get() + bytes <= HTTP2_PAGE_BYTES || self.is_closed();
+        self.wait_until(fits).await;
+        self.pages.set(self.pages.get() + bytes);
+        Pages { link: Rc::clone(self), bytes }
+    }
+
+    /// Room for so much more of a request body, if there is.
+    pub(super) fn takes_body(&self, bytes: usize) -> bool {
+        self.bodies.set(self.bodies.get() + bytes);
+        self.bodies.get() <= HTTP2_BODY_BYTES
+    }
+
+    async fn wait_until(&self, holds: impl Fn() -> bool) {
+        poll_fn(|context| {
+            if holds() {
+                return Poll::Ready(());
+            }
+            self.answers.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn wake_answers(&self) {
+        for waker in self.answers.take() {
+            waker.wake();
+        }
+    }
+
+    /// `h2` is gone: nothing can be sent any more.
+    pub(super) fn close(self: &Rc<Link>, core: &Rc<Core>) {
+        self.state.set(State::Closed);
+        self.driver.take();
+        self.pipe.close();
+        core.crowd.sweep_streams(core, Some(self));
+        self.flushed(core);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let link = &self.0;
+        link.active.set(link.active.get() - 1);
+        if link.active.get() == 0 {
+            link.wake();
+        }
+    }
+}
+
+impl Pages {
+    /// It turned out to be so many bytes.
+    pub(super) fn are(&mut self, bytes: usize) {
+        self.link.pages.set(self.link.pages.get() - self.bytes + bytes);
+        self.bytes = bytes;
+        self.link.wake_answers();
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        self.are(0);
+    }
+}

@@ -1,0 +1,41 @@
+//! The HTTP/2 connections of a core, to tell them that the server stops.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::link::Link;
+
+/// See the module.
+#[derive(Default)]
+pub struct Links(RefCell<Slab>);
+
+#[derive(Default)]
+struct Slab {
+    entries: Vec<Option<Rc<Link>>>,
+    free: Vec<usize>,
+}
+
+impl Links {
+    /// Adds a connection; its place, for the end of it.
+    pub(super) fn add(&self, link: &Rc<Link>) -> usize {
+        let mut slab = self.0.borrow_mut();
+        let entry = Some(Rc::clone(link));
+        if let Some(place) = slab.free.pop() {
+            slab.entries[place] = entry;
+            return place;
+        }
+        slab.entries.push(entry);
+        slab.entries.len() - 1
+    }
+
+    pub(super) fn remove(&self, place: usize) {
+        let mut slab = self.0.borrow_mut();
+        slab.entries[place] = None;
+        slab.free.push(place);
+    }
+
+    /// Tells them all to finish what is under way and to take nothing new (GOAWAY).
+    pub fn drain(&self) {
+        self.0.borrow().entries.iter().flatten().for_each(|link| link.drain());
+    }
+}
