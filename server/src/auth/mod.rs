@@ -121,7 +121,7 @@ impl Authority {
                 Unsigned::Expired => Refusal::SignatureExpired,
             })?;
             let mut grant =
-                Grant::new("signed-url".to_owned(), Vec::new(), Some(Timestamp(expires * 1000)));
+                Grant::new("signed-url".to_owned(), Vec::new(), Some(Timestamp(expires.saturating_mul(1000))));
             grant.signed = true;
             return Ok(grant);
         }
