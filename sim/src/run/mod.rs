@@ -199,7 +199,7 @@ impl Run {
             schedule,
             trouble: Random::of(seed, "trouble"),
             delays: Rc::new(RefCell::new(Random::of(seed, "delays"))),
-            model: Model::new(paths.collect()),
+            model: Model { steady: !plan.jumps, ..Model::new(paths.collect()) },
             clients: Clients::new(Random::of(seed, "clients"), plan.clients, plan.largest_append),
             process: None,
             cores: plan.cores,
@@ -243,6 +243,7 @@ impl Run {
     fn step(&mut self) {
         self.step += 1;
         self.model.now = self.step;
+        self.model.wall_ms = self.time.wall().0;
         let now = self.time.now();
         let due = self.actions.keys().next().is_some_and(|(at, _)| *at <= now);
         let ready = self.process.as_ref().is_some_and(|process| process.executor.has_ready());
