@@ -80,7 +80,6 @@ impl Core {
             let durable = shard.log().durable();
             shard.committed(durable, &placements, now);
         });
-        self.count_appended(group_bytes);
         self.checkpoint_if_due(group_bytes);
     }
 
