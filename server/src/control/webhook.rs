@@ -83,6 +83,7 @@ impl Deliverer {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
+            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
             .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)

@@ -141,7 +141,6 @@ families! {
     CHECKPOINT_SECONDS = Gauge 1.0 "thalweg_checkpoint_last_duration_seconds"
         "How long the newest checkpoint took";
 
-
     MESSAGES = Counter 1.0 "thalweg_mailbox_messages"
         "Messages received from other cores and helper threads";
     MAILBOX_DEPTH = Gauge 1.0 "thalweg_mailbox_depth" "Messages that wait in the mailbox";

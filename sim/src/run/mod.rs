@@ -139,6 +139,7 @@ pub(crate) struct Run {
     /// The step at which the log failed.
     poisoned: Option<u64>,
     refused: bool,
+    tolerance: Tolerance,
     totals: Totals,
 }
 
@@ -217,6 +218,7 @@ impl Run {
             errors_before: 0,
             poisoned: None,
             refused: false,
+            tolerance: plan.tolerance(),
             totals: Totals::default(),
             plan,
         }
@@ -328,12 +330,6 @@ impl Run {
         if self.is_sound() {
             self.come_up();
         }
-    }
-
-    fn tolerance(&self) -> Tolerance {
-        // A segment that cannot be made for whatever reason is answered as a full disk.
-        let full = self.plan.fills || self.plan.faults.write_error > 0;
-        Tolerance { unreadable: self.plan.is_unreadable(), full }
     }
 
     fn after(&mut self, pause: Duration, action: Action) {

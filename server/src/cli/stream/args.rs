@@ -28,6 +28,18 @@ pub(super) struct ConnectionArgs {
     #[arg(long, global = true, env = "STREAM_AUTH", value_name = "AUTH", hide_env_values = true)]
     pub(super) auth: Option<String>,
 
+    /// Trust the authorities in this PEM file instead of the system's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+
+    /// Talk to any server over TLS, whatever its certificate says: for tests only
+    #[arg(long, global = true, conflicts_with = "ca")]
+    pub(super) insecure_skip_verify: bool,
+
+    /// Speak HTTP/2 from the first byte on; over TLS it is chosen without this
+    #[arg(long, global = true)]
+    pub(super) http2: bool,
+
     /// Say on stderr what happens, offsets included
     #[arg(long, short, global = true)]
     pub(super) verbose: bool,

@@ -1,10 +1,11 @@
 //! One HTTP client for all commands: TLS, authorization, time limits, and answers as results.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 
 use super::args::ConnectionArgs;
@@ -24,7 +25,15 @@ impl Http {
         if let Some(auth) = connection.auth.as_deref().filter(|auth| !auth.is_empty()) {
             headers.insert(AUTHORIZATION, authorization(auth)?);
         }
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        if let Some(file) = &connection.ca {
+            builder = builder.tls_certs_only(authorities(file)?);
+        }
+        if connection.http2 {
+            builder = builder.http2_prior_knowledge();
+        }
+        let client = builder
+            .tls_danger_accept_invalid_certs(connection.insecure_skip_verify)
             .user_agent(concat!("thalweg/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -94,6 +103,16 @@ fn authorization(auth: &str) -> Result<HeaderValue, Failure> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+fn authorities(file: &Path) -> Result<Vec<Certificate>, Failure> {
+    let local = |error| Failure::Local { what: file.display().to_string(), error };
+    let text = std::fs::read(file).map_err(local)?;
+    match Certificate::from_pem_bundle(&text) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Failure::Usage(format!("--ca {} has no PEM certificate", file.display()))),
+        Err(error) => Err(Failure::Usage(format!("--ca {}: {}", file.display(), chain(&error)))),
+    }
 }
 
 async fn refusal(request: String, mut response: Response) -> Failure {
