@@ -120,8 +120,11 @@ impl Authority {
                 Unsigned::Invalid => Refusal::Signature,
                 Unsigned::Expired => Refusal::SignatureExpired,
             })?;
-            let mut grant =
-                Grant::new("signed-url".to_owned(), Vec::new(), Some(Timestamp(expires.saturating_mul(1000))));
+            let mut grant = Grant::new(
+                "signed-url".to_owned(),
+                Vec::new(),
+                Some(Timestamp(expires.saturating_mul(1000))),
+            );
             grant.signed = true;
             return Ok(grant);
         }
