@@ -34,6 +34,8 @@ const SHARED_STREAMS: usize = 2;
 const KILLS_PER_SERVER: usize = 5;
 /// On average at least: some ends come with the first appends.
 const APPENDS_PER_END: u64 = 20;
+/// Each new log begins with two segments full of zeros, on a disk that many tests share.
+const SEGMENTS: &str = "--segment-bytes=9MiB";
 /// Segments that are soon full, and bodies that fit into them.
 const SMALL: [&str; 2] = ["--segment-bytes=1MiB", "--max-body-bytes=256KiB"];
 /// When the end comes.
@@ -59,7 +61,7 @@ pub(crate) struct World {
 
 impl World {
     fn start(cores: usize) -> World {
-        World::on(Server::start(&[&format!("--cores={cores}")]))
+        World::on(Server::start(&[&format!("--cores={cores}"), SEGMENTS]))
     }
 
     /// Writers that fill segments: every third record is a large one.
@@ -80,7 +82,7 @@ impl World {
 
     /// Load, the end, a restart on so many cores, and the check.
     fn round(&mut self, seed: u64, end: End, cores_after: usize) {
-        self.round_with(seed, end, &[&format!("--cores={cores_after}")]);
+        self.round_with(seed, end, &[&format!("--cores={cores_after}"), SEGMENTS]);
     }
 
     fn round_with(&mut self, seed: u64, end: End, arguments_after: &[&str]) {
