@@ -1,5 +1,8 @@
-//! Index decoding: the places of a stream's bytes, as a checkpoint stores them. What is accepted
-//! must be an index: ascending, without overlaps, and its look-ups agree with a plain search.
+//! Index decoding: the places of a stream's bytes, as a checkpoint stores them, and the index of a
+//! sealed segment. What is accepted must be an index: ascending, without overlaps, and its look-ups
+//! agree with a plain search.
+
+use std::path::Path;
 
 use bytes::Bytes;
 use thalweg_proto::content_type::ContentType;
@@ -10,7 +13,14 @@ use thalweg_proto::stream::record::{Payload, Record, StreamId};
 use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::checkpoint::{CHUNK_HEADER_BYTES, decode};
-use thalweg_storage::{CheckpointEncoder, CheckpointStart, Extents, LogId, LogPosition, Lsn};
+use thalweg_storage::sealed::{
+    FOOTER_BYTES, FOOTER_MAGIC, INDEX_ENTRY_BYTES, IndexEntry, SEALED_MAGIC, SEALED_VERSION,
+    SealedFile,
+};
+use thalweg_storage::{
+    CheckpointEncoder, CheckpointStart, Disk, Extents, LogId, LogPosition, Lsn, MemoryDisk,
+    SegmentRef,
+};
 
 use super::checkpoint::{chunk, round_trip};
 use super::input::Input;
@@ -20,6 +30,7 @@ const KIND_STREAMS: u32 = 2;
 const NO_EXTENTS: usize = 8;
 
 pub fn check(data: &[u8]) {
+    sealed(&mut Input(data));
     let mut input = Input(data);
     let (from, max) = (input.u64(), u64::from(input.u16()));
     let Ok(checkpoint) = decode(&with_extents(input.0)) else { return };
@@ -74,4 +85,41 @@ fn a_stream() -> StreamState {
         close: false,
     };
     StreamState::created_by(&record).expect("a creation")
+}
+
+/// A sealed segment with a good header and footer, whose records and index are any bytes.
+fn sealed(input: &mut Input<'_>) {
+    let record_bytes = usize::from(input.u16());
+    let mut file = sealed_block(&SEALED_MAGIC, &[]);
+    file.extend(input.bytes(record_bytes));
+    let (index_at, index) = (file.len() as u64, input.0);
+    let index = &index[..index.len() / INDEX_ENTRY_BYTES * INDEX_ENTRY_BYTES];
+    file.extend_from_slice(index);
+    file.resize(file.len().next_multiple_of(FOOTER_BYTES), 0);
+    let chunks = (index.len() / INDEX_ENTRY_BYTES) as u64;
+    let numbers = [index_at, chunks, chunks, chunks].map(u64::to_le_bytes).concat();
+    let crc = crc32c::crc32c(index).to_le_bytes();
+    file.extend(sealed_block(&FOOTER_MAGIC, &[&crc[..], &numbers].concat()));
+
+    let (disk, dir) = (MemoryDisk::new(), Path::new("/data"));
+    let segment = SegmentRef::sealed(LogId(0), 1);
+    let path = segment.path(dir);
+    disk.create(&path).and_then(|it| it.write_at(&file, 0)).expect("written");
+    let mut file = SealedFile::open(&disk, dir, segment).expect("a good header and footer");
+    let Ok(entries) = file.index(&mut |_| {}) else { return };
+    let place = |entry: &IndexEntry| (entry.stream, entry.position);
+    assert!(entries.is_sorted_by(|a, b| place(a) < place(b)));
+    let mut seen = 0;
+    let _ = file.verify(&mut |_, _| seen += 1);
+    assert_eq!(seen, entries.len());
+}
+
+/// Magic, version, log 0, number 1, these fields, zeros, CRC.
+fn sealed_block(magic: &[u8], fields: &[u8]) -> Vec<u8> {
+    let numbers = [SEALED_VERSION, 0, 1].map(u32::to_le_bytes).concat();
+    let mut block = [magic, &numbers, fields].concat();
+    block.resize(FOOTER_BYTES - 4, 0);
+    let crc = crc32c::crc32c(&block);
+    block.extend_from_slice(&crc.to_le_bytes());
+    block
 }

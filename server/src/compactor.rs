@@ -3,7 +3,7 @@
 //!
 //! Invariant: one job is under way at a time, whoever asked for it; the others wait in line. So
 //! its memory is that of one job: the window over its inputs (a segment of up to 64 MiB whole,
-//! 1 MiB for each sealed one), and 32 bytes for each chunk of its output.
+//! 256 KiB for each sealed one), and some 80 bytes for each chunk of its output.
 //!
 //! Deliberately absent: streams. A core says which bytes are worth copying, and its index is what
 //! changes. [`Desk`] has no thread and no clock: a simulation calls it.
@@ -204,5 +204,44 @@ impl Throttle {
         let time = Duration::from_secs(bytes).div_f64(self.bytes_per_second as f64);
         self.free_at = self.free_at.max(now) + time;
         std::thread::sleep(self.free_at - now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use thalweg_storage::MemoryDisk;
+    use thalweg_storage::sealed::Reason;
+
+    fn plan(log: u32, inputs: Vec<SegmentRef>) -> Plan {
+        Plan { inputs, output: SegmentRef::sealed(LogId(log), 1), reason: Reason::Full }
+    }
+
+    #[test]
+    fn one_job_at_a_time() {
+        let mut desk = Desk::new(Arc::new(MemoryDisk::new()), Path::new("/data"), 3);
+        let mut work = |core, task| {
+            let done = desk.work(core, task, &mut |_| {});
+            let name = |done| match done {
+                Done::Streams(ids) => format!("{} streams", ids.len()),
+                Done::Copied => "copied".to_owned(),
+                Done::Sealed(sealed) => format!("{} chunks", sealed.chunks.len()),
+                Done::Failed(error) => error.to_string(),
+            };
+            done.into_iter().map(|(core, done)| (core, name(done))).collect::<Vec<_>>()
+        };
+        let says = |core, text: &str| (core, text.to_owned());
+        assert_eq!(work(0, Task::Begin(plan(1, Vec::new()))), [says(0, "0 streams")]);
+        assert_eq!(work(1, Task::Begin(plan(2, Vec::new()))), [], "it waits for its turn");
+        let missing = SegmentRef { log: LogId(3), number: 1 };
+        assert_eq!(work(2, Task::Begin(plan(3, vec![missing]))), []);
+        assert_eq!(work(1, Task::Copy(Vec::new())), [], "not its turn");
+        assert_eq!(work(0, Task::Copy(Vec::new())), [says(0, "copied")]);
+        let ended = [says(0, "0 chunks"), says(1, "0 streams")];
+        assert_eq!(work(0, Task::Finish), ended);
+        let ended = work(1, Task::Finish);
+        assert_eq!(ended[0], says(1, "0 chunks"));
+        assert!(ended[1].1.starts_with("cannot open /data/log-3/segment-"), "{}", ended[1].1);
+        assert_eq!(work(0, Task::Begin(plan(1, Vec::new()))), [says(0, "0 streams")]);
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::access_log::AccessLog;
+use crate::auth::Authority;
 use crate::config::Durability;
 use crate::health::Health;
 
@@ -15,6 +16,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Where answered requests are noted.
     pub access_log: AccessLog,
+    /// Who decides at the start who may do what; `None`: everybody may do everything.
+    pub authority: Option<Arc<Authority>>,
 }
 
 impl Shared {
@@ -22,6 +25,6 @@ impl Shared {
     #[must_use]
     pub fn new(durability: Durability, cores: usize) -> Shared {
         let health = Arc::new(Health::new(durability, cores));
-        Shared { health, access_log: AccessLog::default() }
+        Shared { health, access_log: AccessLog::default(), authority: None }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thalweg::config::{Config, Durability, Machine};
 
 use crate::disk::Faults;
+use crate::model::Tolerance;
 use crate::random::Random;
 
 /// See the module.
@@ -90,9 +91,13 @@ impl Plan {
         }
     }
 
-    /// Whether reads may fail.
-    pub(crate) fn is_unreadable(&self) -> bool {
-        self.flips || self.faults.read_error > 0 || self.faults.misdirect > 0
+    /// Which refusals the trouble explains.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        Tolerance {
+            unreadable: self.flips || self.faults.read_error > 0 || self.faults.misdirect > 0,
+            // A segment that cannot be made for whatever reason is answered as a full disk.
+            full: self.fills || self.faults.write_error > 0,
+        }
     }
 
     /// What the server runs with.

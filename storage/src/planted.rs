@@ -21,10 +21,12 @@ pub enum Bug {
     IgnoreCrc,
     /// One fork is not counted after a restart.
     ForgetFork,
+    /// Sealed segments are written and not synced.
+    SkipSealSync,
 }
 
 /// Every mistake, with the name that the command line knows it by.
-pub const ALL: [(Bug, &str); 7] = [
+pub const ALL: [(Bug, &str); 8] = [
     (Bug::SkipSync, "skip-sync"),
     (Bug::AckBeforeSync, "ack-before-sync"),
     (Bug::ApplyBeforeDecide, "apply-before-decide"),
@@ -32,6 +34,7 @@ pub const ALL: [(Bug, &str); 7] = [
     (Bug::ReuseSegmentEarly, "reuse-segment-early"),
     (Bug::IgnoreCrc, "ignore-crc"),
     (Bug::ForgetFork, "forget-fork"),
+    (Bug::SkipSealSync, "skip-seal-sync"),
 ];
 
 #[cfg(feature = "planted-bugs")]

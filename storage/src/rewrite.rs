@@ -11,9 +11,8 @@ use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
 use crate::extents::ReadSpan;
 use crate::factory::{SegmentFactory, SegmentRequest};
-use crate::inspect::{FoundStream, Look};
+use crate::inspect::{FoundStream, Look, salvage};
 use crate::location::{LogId, LogPosition, Lsn, SegmentRef};
-use crate::record;
 use crate::writer::{Durability, Group, LogConfig, LogWriter, ResumePoint, TakeGroup};
 
 /// Where the records of streams now lie, by stream and position.
@@ -52,7 +51,7 @@ pub(crate) fn rewrite<'a>(
     for found in streams {
         for span in found.stream.extents.iter() {
             if is_meant(span.location.segment) && !found.is_lost(&span) {
-                work.span(&span)?;
+                work.span(found.stream.state.id, &span)?;
             }
         }
     }
@@ -71,17 +70,18 @@ struct Rewrite<'a> {
 }
 
 impl Rewrite<'_> {
-    fn span(&mut self, span: &ReadSpan) -> Result<(), IoFailure> {
+    fn span(&mut self, stream: StreamId, span: &ReadSpan) -> Result<(), IoFailure> {
         let location = span.location;
         let path = location.segment.path(self.from.dir);
         let Some(mut view) = self.from.view(&path)? else { return Ok(()) };
         let bytes = view.bytes(location.file_offset.into(), location.record_len.into())?;
-        let mut at = 0;
-        // All of it was good a moment ago; what is not any more becomes a gap.
-        while at < bytes.len() {
-            let Ok((record, len)) = record::decode_at(&bytes.slice(at..)) else { break };
-            self.writer.append(&(self.change)(record));
-            at += len;
+        let range = span.position..span.position + u64::from(span.len);
+        for found in salvage(&bytes) {
+            let of = found.record.stream_id();
+            let is_meant = found.record.payload().is_some_and(|(at, _)| range.contains(&at));
+            if of == Some(stream) && is_meant {
+                self.writer.append(&(self.change)(found.record));
+            }
         }
         if self.writer.pending_bytes() >= GROUP_BYTES {
             self.write_groups()?;

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::extents::{Extents, ReadSpan, Resealed};
+use crate::extents::{Extents, Resealed};
 use crate::location::{LogId, SegmentRef};
 use crate::planted::{self, Bug};
 use crate::sealed::Footer;
@@ -93,13 +93,14 @@ impl SegmentTable {
         }
     }
 
-    /// A stream had bytes there at the start.
-    pub(crate) fn found_live(&mut self, span: &ReadSpan) {
-        let segment = span.location.segment;
+    /// Streams had so many bytes there at the start, in so many places.
+    pub(crate) fn found_live(&mut self, segment: SegmentRef, bytes: u64, spans: u64) {
         let file = self.files.entry(segment).or_default();
-        file.live += u64::from(span.len);
+        file.live += bytes;
         file.written = file.written.max(file.live);
-        file.spans += u64::from(!segment.is_sealed());
+        if !segment.is_sealed() {
+            file.spans += spans;
+        }
     }
 
     /// A segment of the log of so many bytes came to be: there may be some that end up without any
@@ -227,6 +228,7 @@ impl SegmentTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::extents::ReadSpan;
     use crate::location::Location;
 
     fn segment(log: u32, number: u32) -> SegmentRef {

@@ -4,7 +4,7 @@
 mod parse;
 mod query;
 
-pub use parse::{ParseContext, parse, precheck};
+pub use parse::{ParseContext, Resource, parse, precheck, resource};
 
 use bytes::Bytes;
 

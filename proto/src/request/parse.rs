@@ -22,6 +22,7 @@ use crate::headers;
 use crate::http1::{BodyLength, RequestHead};
 use crate::json;
 use crate::limits::MAX_SUBSCRIPTION_BODY_BYTES;
+use crate::path::StreamPath;
 use crate::problem::Problem;
 
 /// What parsing needs to know about the server.
@@ -33,6 +34,30 @@ pub struct ParseContext {
     /// `scheme://host{base_path}` as clients address it; absent: how the request came and what
     /// `Host` says.
     pub public_base: Option<String>,
+}
+
+/// What a request is about, for whoever decides who may ask for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Resource {
+    /// A stream.
+    Stream(StreamPath),
+    /// The listing of streams.
+    Listing,
+    /// A control API: the path after `__ds/`, percent-encoded.
+    Control(Box<str>),
+    /// Nothing that there is: [`parse`] refuses it.
+    Nothing,
+}
+
+/// What a head names.
+#[must_use]
+pub fn resource(head: &RequestHead, context: &ParseContext) -> Resource {
+    match route::route(head.path(), context) {
+        Ok(Route::Stream(path)) => Resource::Stream(path),
+        Ok(Route::Streams) => Resource::Listing,
+        Ok(Route::Control { tail }) => Resource::Control(tail.into()),
+        Err(_) => Resource::Nothing,
+    }
 }
 
 /// Refuses what the head alone shows to be wrong (404, 405, 413, 414), so that a large body need

@@ -1,5 +1,6 @@
 //! The command line: what the words mean. Each command's work is in its own module.
 
+pub mod auth;
 pub mod config;
 pub mod exit;
 pub mod load;
@@ -27,6 +28,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Serve(Box<ServeArgs>),
+    /// Make tokens and signed URLs for access control
+    Auth(auth::AuthArgs),
     /// Check a configuration, or print what is in effect and where it comes from
     Config(config::ConfigArgs),
     /// Create, write and read streams on any Durable Streams server
@@ -42,6 +45,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::main(&args),
+        Command::Auth(args) => auth::main(&args),
         Command::Config(args) => config::main(&args),
         Command::Stream(args) => stream::main(&args),
         Command::Load(args) => load::main(&args),

@@ -106,6 +106,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "COUNT")]
     pub max_connections: Option<String>,
 
+    /// File of static bearer tokens, made by `thalweg auth token new`
+    #[arg(long, value_name = "FILE")]
+    pub auth_tokens: Option<String>,
+
+    /// File of keys for signed URLs, one a line
+    #[arg(long, value_name = "FILE")]
+    pub auth_signing_keys: Option<String>,
+
+    /// Serve a public address without access control
+    #[arg(long)]
+    pub insecure: bool,
+
     /// How long a stopping server waits for requests under way [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub drain_timeout: Option<String>,
@@ -159,6 +171,9 @@ impl ServeArgs {
             max_body_bytes: text(&self.max_body_bytes),
             max_connections: text(&self.max_connections),
             drain_timeout: text(&self.drain_timeout),
+            auth_tokens: text(&self.auth_tokens),
+            auth_signing_keys: text(&self.auth_signing_keys),
+            auth_insecure: self.insecure.then(|| "true".into()),
             log_level: text(&self.log_level),
             log_format: text(&self.log_format),
             log_access: text(&self.access_log),

@@ -157,6 +157,18 @@ pub const CHECK_QUEUE: usize = 256;
 pub const RESOLVER_THREADS: usize = 16;
 /// How long a shutdown waits for deliveries under way.
 pub const SHUTDOWN_GRACE: Duration = secs(5);
+/// Checked tokens that a core remembers; beyond them it forgets all and begins anew.
+pub const MAX_CACHED_TOKENS: usize = 4096;
+/// How often published keys are fetched.
+pub const JWKS_REFRESH: Duration = secs(300);
+/// How long after a fetch the next one may be, because it failed or a token names another key.
+pub const JWKS_RETRY: Duration = secs(5);
+/// For a whole fetch.
+pub const JWKS_TIMEOUT: Duration = secs(10);
+/// Bytes of published keys.
+pub const JWKS_MAX_BYTES: usize = 256 * 1024;
+/// Refusals of access that a core logs in a second; all are counted.
+pub const REFUSALS_LOGGED_PER_SECOND: u32 = 10;
 /// Lines of the access log that may wait to be written, over all cores; more are dropped.
 pub const ACCESS_LOG_QUEUE: usize = 16 * 1024;
 /// Connections to the admin listener at once; more wait.

@@ -6,6 +6,7 @@
 //! file and asking the machine for its CPUs and descriptors.
 
 pub mod args;
+mod auth;
 pub mod error;
 pub mod limits;
 mod limits_now;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::ServeArgs;
+pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use limits_now::Limits;
 pub use network::{BasePath, DEFAULT_ADMIN};
@@ -63,6 +65,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// What one client may take.
     pub limits: LimitsConfig,
+    /// Who may do what.
+    pub auth: AuthConfig,
     /// Logging.
     pub log: LogConfig,
 }
@@ -127,6 +131,12 @@ pub struct LogConfig {
     pub access: Target,
     /// Which part of the requests it shows.
     pub access_sample: Share,
+}
+
+/// A duration as configurations write it: `"20s"`, `"500ms"`, `"5m"`, `"1h"`.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    value::duration(&text.into())
 }
 
 impl Config {

@@ -55,6 +55,25 @@ impl fmt::Display for Config {
         timeout(f, "tls_handshake_timeout", limits.tls_handshake_timeout)?;
         writeln!(f, "http2_streams = {}", limits.http2_streams)?;
 
+        writeln!(f, "\n[auth]")?;
+        let auth = &self.auth;
+        let some = |f: &mut fmt::Formatter<'_>, name: &str, value: Option<String>| match value {
+            Some(value) => writeln!(f, "{name} = {}", quoted(value)),
+            None => Ok(()),
+        };
+        let path = |path: &Option<std::path::PathBuf>| {
+            path.as_ref().map(|path| path.display().to_string())
+        };
+        let list = |items: &[String]| items.iter().map(quoted).collect::<Vec<_>>().join(", ");
+        some(f, "tokens", path(&auth.tokens))?;
+        some(f, "signing_keys", path(&auth.signing_keys))?;
+        writeln!(f, "anonymous = [{}]", list(&auth.anonymous))?;
+        some(f, "jwt_keys", auth.jwt_keys.clone())?;
+        writeln!(f, "jwt_algorithms = [{}]", list(&auth.jwt_algorithms))?;
+        some(f, "jwt_issuer", auth.jwt_issuer.clone())?;
+        some(f, "jwt_audience", auth.jwt_audience.clone())?;
+        writeln!(f, "insecure = {}", auth.insecure)?;
+
         writeln!(f, "\n[log]")?;
         writeln!(f, "level = {}", quoted(&self.log.level))?;
         writeln!(f, "format = {}", quoted(self.log.format))?;

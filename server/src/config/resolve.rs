@@ -39,6 +39,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
         tls: tls::resolve(raw)?,
         live: live(raw)?,
+        auth: super::auth::auth(raw)?,
         storage: storage(raw)?,
         limits: limits_table(raw, machine, cores.len())?,
         cores,
@@ -52,6 +53,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         },
     };
     check_relations(&config)?;
+    super::auth::check(&config.auth, &config.listen)?;
     Ok(config)
 }
 

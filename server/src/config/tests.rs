@@ -55,8 +55,12 @@ fn accepted() {
     check("--cores 2", |c| format!("{:?}", c.cores), "[0, 2]");
     check("--cores 3,0", |c| format!("{:?}", c.cores), "[3, 0]");
     check("--cores 2,", |c| format!("{:?}", c.cores), "[2]");
-    check("--listen [::1]:80,0.0.0.0:0", |c| format!("{:?}", c.listen), "[[::1]:80, 0.0.0.0:0]");
-    check("-l 1.2.3.4:1 -l 1.2.3.4:2", |c| c.listen.len().to_string(), "2");
+    check(
+        "--insecure --listen [::1]:80,0.0.0.0:0",
+        |c| format!("{:?}", c.listen),
+        "[[::1]:80, 0.0.0.0:0]",
+    );
+    check("--insecure -l 1.2.3.4:1 -l 1.2.3.4:2", |c| c.listen.len().to_string(), "2");
     check("", |c| format!("{:?}", c.admin), "Some(127.0.0.1:9437)");
     check("--admin off", |c| format!("{:?}", c.admin), "None");
     check("--admin [::1]:0", |c| format!("{:?}", c.admin), "Some([::1]:0)");
@@ -94,6 +98,7 @@ fn refused_with_field_value_and_what_would_be_right() {
     check("--segment-bytes 16777217", "storage.segment_bytes = 16777217B: expected a multiple");
     check("--max-connections 1001", "limits.max_connections = \"1001\": expected 1 to 1000: the");
     check("--admin 9437", "admin = \"9437\": expected an IP address with a port");
+    check("--listen 1.2.3.4:1", "listen = 1.2.3.4:1: expected a loopback address, because there");
     check("--log-level loud", "log.level = \"loud\": expected a level");
     check("--log-level info,=", "log.level = \"info,=\": expected a level");
     check("--public-url s.example.com", "public_url = \"s.example.com\": expected an http");
@@ -121,6 +126,12 @@ fn file_values_of_the_wrong_type() {
         let error = Config::from_toml(text, &machine()).expect_err(text).to_string();
         assert!(error.starts_with(want), "{text}: {error}");
     };
+    check("[auth]\ninsecure = 1", "auth.insecure = 1: expected true or false");
+    check("[auth]\nanonymous = ['read']", "auth.anonymous = [\"read\"]: expected scope \"read\"");
+    check("[auth]\nanonymous = ['read:**']", "auth.anonymous = [\"read:**\"]: expected none");
+    check("[auth]\njwt_algorithms = ['none']", "auth.jwt_algorithms = [\"none\"]: expected a list");
+    check("[auth]\njwt_keys = 'http://a/b'", "auth.jwt_keys = \"http://a/b\": expected a file, or");
+    check("[auth]\njwt_keys = 'https://a/b'", "auth.jwt_issuer = \"\": expected a value, because");
     check("listen = 4437", "listen = 4437: expected IP addresses");
     check("listen = []", "listen = []: expected 1 to 16 addresses");
     check("cores = [0, -1]", "cores = [0, -1]: expected a count");

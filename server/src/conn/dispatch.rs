@@ -7,13 +7,16 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use thalweg_proto::http1::{RequestHead, Version};
+use thalweg_proto::problem::Problem;
 use thalweg_proto::request::{self, LiveMode, Request};
 use thalweg_proto::response::Response;
+use thalweg_proto::time::Timestamp;
 
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
 use super::{answer, health, long_poll};
+use crate::auth;
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
 use crate::metrics::Operation;
@@ -62,12 +65,13 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let request = request::parse(head, body, &core.parse);
-    let exchange = Exchange::begin(core, Operation::of(&request), head, body_len, &peer);
+    let (request, until) = parse(core, head, body);
+    let operation = Operation::of(&request, &head.method);
+    let exchange = Exchange::begin(core, operation, head, body_len, &peer);
     let mut response = match request {
         Err(problem) => problem.into_response(),
         Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
-            match sse::open(core, request, head.version).await {
+            match sse::open(core, request, head.version, until).await {
                 Ok(mut start) => {
                     exchange.end(core, &mut start.head);
                     return Some(Dispatched::Live(start));
@@ -76,12 +80,31 @@ pub(crate) async fn dispatch(
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, peer).await?
+            long_poll::poll(core, request, until, peer).await?
         }
         Ok(request) => answer::answer(core, request, head).await?,
     };
     exchange.end(core, &mut response);
     Some(Dispatched::Answer(response))
+}
+
+/// What is asked for, if whoever asks may, and until when they may.
+fn parse(
+    core: &Core,
+    head: &RequestHead,
+    body: Bytes,
+) -> (Result<Request, Problem>, Option<Timestamp>) {
+    let grant = match core.admit(head) {
+        Ok(grant) => grant,
+        Err(problem) => return (Err(problem), None),
+    };
+    let request = request::parse(head, body, &core.parse);
+    let Some(grant) = grant else { return (request, None) };
+    let request = request.and_then(|request| {
+        auth::check_fork(&grant, &request)?;
+        Ok(request)
+    });
+    (request, grant.expires)
 }
 
 impl Peer<'_> {

@@ -9,6 +9,7 @@ use thalweg_proto::cursor;
 use thalweg_proto::offset::ReadFrom;
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
+use thalweg_proto::time::Timestamp;
 
 use super::dispatch::Peer;
 use super::select::{Either, either};
@@ -22,9 +23,11 @@ use crate::shard::page::Page;
 pub(super) async fn poll(
     core: &Rc<Core>,
     request: ReadRequest,
+    until: Option<Timestamp>,
     peer: Peer<'_>,
 ) -> Option<Response> {
-    let follower = core.follow(&request.path, core.limits.live().long_poll_timeout);
+    let timeout = core.at_most_until(core.limits.live().long_poll_timeout, until);
+    let follower = core.follow(&request.path, timeout);
     let waiting = core.metrics.long_poll();
     let response = wait(core, request, &follower, peer).await;
     drop(waiting);

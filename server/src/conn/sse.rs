@@ -11,6 +11,7 @@ use thalweg_proto::http1::Version;
 use thalweg_proto::http1::encode::Framing as HeadFraming;
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::Response;
+use thalweg_proto::time::Timestamp;
 
 use super::deadlines::Guard;
 use super::output::encode;
@@ -51,14 +52,16 @@ impl Start {
     }
 }
 
-/// Finds the stream and joins its readers, before anything is sent.
+/// Finds the stream and joins its readers, before anything is sent. The answer ends when the reader
+/// may not read any more.
 pub(super) async fn open(
     core: &Rc<Core>,
     request: ReadRequest,
     version: Version,
+    until: Option<Timestamp>,
 ) -> Result<Box<Start>, Box<Response>> {
     let lifetime = jittered(core.limits.live().sse_lifetime, core.random());
-    let follower = core.follow(&request.path, lifetime);
+    let follower = core.follow(&request.path, core.at_most_until(lifetime, until));
     let cursor = request.cursor;
     match read(core, request).await {
         Ok(page) => {

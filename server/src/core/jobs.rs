@@ -83,7 +83,12 @@ async fn read_page(core: &Rc<Core>, plan: PagePlan) -> Result<Page, Box<Problem>
         while end < run.to {
             let budget = plan.max_bytes - taken;
             let request = RangeRequest { from: end, max_bytes: budget, ..run.clone() };
-            let range = ask_range(core, request).await?;
+            let range = match ask_range(core, request).await {
+                Ok(range) => range,
+                // What is readable before it is a page. The next one begins with it and says so.
+                Err(_) if taken > 0 => break 'runs,
+                Err(problem) => return Err(problem),
+            };
             let len: usize = range.pieces.iter().map(Bytes::len).sum();
             // A JSON message that does not fit any more is left for the next page, unless it is
             // the first: that one is always given.
@@ -151,17 +156,37 @@ async fn read_range(
     }
 }
 
+/// Ends before the first record that cannot be had, unless there is nothing before it: damage costs
+/// a reader what is damaged, and nothing else.
 async fn read_spans(
     core: &Rc<Core>,
     request: &RangeRequest,
     spans: &[ReadSpan],
 ) -> Result<Range, Failure> {
     let mut collector = Collector::new(request);
+    match collect(core, request, spans, &mut collector).await {
+        Err(failure) if collector.is_empty() => Err(failure),
+        Err(_) | Ok(()) => Ok(collector.finish()),
+    }
+}
+
+async fn collect(
+    core: &Rc<Core>,
+    request: &RangeRequest,
+    spans: &[ReadSpan],
+    collector: &mut Collector<'_>,
+) -> Result<(), Failure> {
     let mut rest = spans;
     while !rest.is_empty() {
-        let (group, later) = rest.split_at(worth_one_read(rest));
-        rest = later;
-        let (bytes, start) = read_group(core, group).await?;
+        let mut group = &rest[..worth_one_read(rest)];
+        let mut read = read_group(core, group).await;
+        if read.is_err() && group.len() > 1 {
+            // One block that cannot be read should not take its neighbours with it.
+            group = &rest[..1];
+            read = read_group(core, group).await;
+        }
+        rest = &rest[group.len()..];
+        let (bytes, start) = read?;
         for span in group {
             let from = span.location.file_offset as usize - start;
             let records = bytes.slice(from..from + span.location.record_len as usize);
@@ -170,12 +195,12 @@ async fn read_spans(
                 let record = record.map_err(|damage| Failure::Damaged(span.location, damage))?;
                 let more = collector.take(record.position, &record.payload);
                 if !more.map_err(Failure::Problem)? {
-                    return Ok(collector.finish());
+                    return Ok(());
                 }
             }
         }
     }
-    Ok(collector.finish())
+    Ok(())
 }
 
 /// How many of the first records are near enough to each other to be read together: what lies

@@ -3,6 +3,7 @@
 //! This is the thin coordinator that carries messages between them. Invariant: no borrow of the
 //! shard outlives a call into it; everything it puts out is acted on after the borrow ends.
 
+mod admission;
 mod checkpoint;
 mod files;
 mod freeze;
@@ -89,6 +90,7 @@ pub struct Core {
     /// As many as there were at the last tick.
     last_connections: Cell<usize>,
     cores: usize,
+    admission: admission::Admission,
     shard: RefCell<Shard>,
     subscriptions: RefCell<Option<Subscriptions>>,
     outbox: Outbox,
@@ -153,6 +155,7 @@ impl Core {
             draining: Cell::new(false),
             connections: Cell::new(0),
             metrics: Metrics::default(),
+            admission: admission::Admission::new(parts.shared.authority.clone()),
             shared: parts.shared,
             most_connections: Cell::new(0),
             last_connections: Cell::new(0),
@@ -349,6 +352,7 @@ impl Core {
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
             Note::Settings(config) => self.limits.set(&config),
+            Note::Authority(authority) => self.admission.replace(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }

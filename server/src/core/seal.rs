@@ -5,7 +5,7 @@
 //! when both retained checkpoints began later. A crash at any moment leaves files that the next
 //! start can do without, and none that it misses.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use thalweg_storage::{Plan, SealError, Sealed};
 use super::Core;
 use crate::compactor::{Done, Task};
 use crate::local::{Sender, oneshot};
+use crate::metrics::Counter;
 use crate::rt;
 use crate::shard::SealCursor;
 
@@ -36,31 +37,17 @@ pub struct Compaction {
 #[derive(Default)]
 pub struct CompactionCounters {
     /// Full segments of the log that were sealed.
-    pub segments_sealed: Cell<u64>,
+    pub segments_sealed: Counter,
     /// Sealed segments that were rewritten or merged.
-    pub segments_compacted: Cell<u64>,
+    pub segments_compacted: Counter,
     /// Jobs that came to nothing.
-    pub failures: Cell<u64>,
+    pub failures: Counter,
     /// Bytes read.
-    pub bytes_read: Cell<u64>,
-    /// Bytes written.
-    pub bytes_written: Cell<u64>,
+    pub bytes_read: Counter,
+    /// Bytes written. Over the bytes of groups it says how often a byte is written once more.
+    pub bytes_written: Counter,
     /// Bytes of files given back.
-    pub bytes_reclaimed: Cell<u64>,
-    /// Bytes of groups written to the log.
-    pub bytes_appended: Cell<u64>,
-}
-
-impl CompactionCounters {
-    /// Bytes written in all for each byte written to the log: 1 without any sealing.
-    #[must_use]
-    pub fn write_amplification(&self) -> f64 {
-        let appended = self.bytes_appended.get();
-        match appended {
-            0 => 1.0,
-            _ => 1.0 + self.bytes_written.get() as f64 / appended as f64,
-        }
-    }
+    pub bytes_reclaimed: Counter,
 }
 
 impl Core {
@@ -87,6 +74,12 @@ impl Core {
             rt::sleep(LOOK_PAUSE).await;
             self.give_back();
         }
+    }
+
+    /// How many files wait to be sealed, rewritten or merged; for metrics.
+    pub fn compaction_queue(&self) -> usize {
+        let mut shard = self.shard.borrow_mut();
+        shard.log().segment_table().map_or(0, |segments| segments.queue())
     }
 
     /// The compactor has answered.
@@ -144,10 +137,10 @@ impl Core {
     fn count(&self, plan: &Plan, sealed: &Sealed) {
         let counters = &self.compaction.counters;
         let full = plan.inputs.iter().filter(|input| !input.is_sealed()).count() as u64;
-        add(&counters.segments_sealed, full);
-        add(&counters.segments_compacted, plan.inputs.len() as u64 - full);
-        add(&counters.bytes_read, sealed.bytes_read);
-        add(&counters.bytes_written, sealed.bytes_written);
+        counters.segments_sealed.add(full);
+        counters.segments_compacted.add(plan.inputs.len() as u64 - full);
+        counters.bytes_read.add(sealed.bytes_read);
+        counters.bytes_written.add(sealed.bytes_written);
         tracing::debug!(
             core = self.id,
             inputs = plan.inputs.len(),
@@ -161,7 +154,7 @@ impl Core {
 
     fn sealing_failed(&self, plan: &Plan, error: &SealError) {
         tracing::error!(core = self.id, output = %plan.output, %error, "sealing failed");
-        add(&self.compaction.counters.failures, 1);
+        self.compaction.counters.failures.add(1);
         let unreadable = match error {
             SealError::Damaged { segment, .. } => Some(*segment),
             SealError::TooLarge { .. } => plan.inputs.first().copied(),
@@ -182,7 +175,7 @@ impl Core {
         });
         for (segment, used) in &obsolete {
             self.files.close(*segment);
-            add(&self.compaction.counters.bytes_reclaimed, used.file_bytes);
+            self.compaction.counters.bytes_reclaimed.add(used.file_bytes);
         }
         if let Some(log) = log.filter(|_| !obsolete.is_empty()) {
             let files = obsolete.into_iter().map(|(segment, _)| segment).collect();
@@ -213,17 +206,8 @@ impl Core {
         }
     }
 
-    /// A group of so many bytes was written to the log.
-    pub(super) fn count_appended(&self, bytes: usize) {
-        add(&self.compaction.counters.bytes_appended, bytes as u64);
-    }
-
     /// A free segment of the log was removed.
     pub(super) fn count_reclaimed(&self, bytes: u64) {
-        add(&self.compaction.counters.bytes_reclaimed, bytes);
+        self.compaction.counters.bytes_reclaimed.add(bytes);
     }
-}
-
-fn add(counter: &Cell<u64>, more: u64) {
-    counter.set(counter.get() + more);
 }

@@ -16,6 +16,7 @@ use thalweg_proto::subscription::Interest;
 use thalweg_storage::{IoFailure, LogPosition, PreparedSegment, SegmentRef, StorageError};
 
 use super::CoreId;
+use crate::auth::Authority;
 use crate::compactor::Done;
 use crate::config::Config;
 use crate::control::ControlEvent;
@@ -145,6 +146,8 @@ pub enum Note {
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
+    /// Other keys, tokens or rules: from now on they decide.
+    Authority(Arc<Authority>),
     /// Write a checkpoint, unless one is being written.
     CheckpointNow,
     /// Begin no more writes, and say where the log ends once none is under way.

@@ -108,7 +108,8 @@ families! {
     PENDING_BYTES = Gauge 1.0 "thalweg_log_pending_bytes"
         "Bytes of records that wait to be written";
 
-    SEGMENTS = Gauge 1.0 "thalweg_segments" "Segments of the log that hold something";
+    SEGMENTS = Gauge 1.0 "thalweg_segments"
+        "Segments that hold something, of the log and sealed ones";
     SEGMENTS_LIVE_BYTES = Gauge 1.0 "thalweg_segments_live_bytes"
         "Bytes of data in these segments that some stream still has";
     SEGMENTS_FREE = Gauge 1.0 "thalweg_segments_free" "Segments kept to be used again";
@@ -118,6 +119,20 @@ families! {
     SEGMENTS_REMOVED = Counter 1.0 "thalweg_segments_removed" "Free segments removed";
     SEGMENT_FAILURES = Counter 1.0 "thalweg_segment_failures"
         "Segments that could not be made, mostly for want of space";
+    SEGMENTS_SEALED = Counter 1.0 "thalweg_segments_sealed"
+        "Full segments of the log that were sealed";
+    SEGMENTS_COMPACTED = Counter 1.0 "thalweg_segments_compacted"
+        "Sealed segments that were rewritten or merged";
+    COMPACTION_QUEUE = Gauge 1.0 "thalweg_compaction_queue"
+        "Segments that wait to be sealed or rewritten";
+    COMPACTION_READ = Counter 1.0 "thalweg_compaction_read_bytes"
+        "Bytes read by sealing and compaction";
+    COMPACTION_WRITTEN = Counter 1.0 "thalweg_compaction_written_bytes"
+        "Bytes written by sealing and compaction";
+    COMPACTION_RECLAIMED = Counter 1.0 "thalweg_compaction_reclaimed_bytes"
+        "Bytes of files that were given back";
+    COMPACTION_FAILURES = Counter 1.0 "thalweg_compaction_failures"
+        "Sealings that came to nothing, for want of space or because of damage";
     DISK_FULL = Gauge 1.0 "thalweg_disk_full"
         "1 while appends are refused because no segment can be made";
     CHECKPOINTS = Counter 1.0 "thalweg_checkpoints" "Checkpoints installed";

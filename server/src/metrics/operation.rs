@@ -53,9 +53,10 @@ impl Operation {
         Operation::Invalid,
     ];
 
-    /// Of a parsed request, or of one that was refused.
+    /// Of a parsed request, or of one that was refused: for want of permission it is what its
+    /// method says.
     #[must_use]
-    pub fn of(request: &Result<Request, Problem>) -> Operation {
+    pub fn of(request: &Result<Request, Problem>, method: &Method) -> Operation {
         match request {
             Ok(Request::Create(_)) => Operation::Create,
             Ok(Request::Append(_)) => Operation::Append,
@@ -69,6 +70,9 @@ impl Operation {
             Ok(Request::List(_)) => Operation::List,
             Ok(Request::Control(_)) => Operation::Control,
             Ok(Request::Options) => Operation::Options,
+            Err(problem) if matches!(problem.status.as_u16(), 401 | 403) => {
+                Operation::of_method(method)
+            }
             Err(_) => Operation::Invalid,
         }
     }

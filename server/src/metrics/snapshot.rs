@@ -62,6 +62,7 @@ impl Snapshot {
         let mut samples = Vec::with_capacity(96);
         requests(&core.metrics, &mut samples);
         counters(&core.metrics, &mut samples);
+        compaction(core, &mut samples);
         histograms(&core.metrics, &mut samples);
         core_gauges(core, &mut samples);
         shard(core, &mut samples);
@@ -108,6 +109,22 @@ fn counters(metrics: &Metrics, samples: &mut Vec<Sample>) {
         (families::CHECKPOINTS, &metrics.checkpoints),
         (families::CHECKPOINT_FAILURES, &metrics.checkpoint_failures),
         (families::MESSAGES, &metrics.messages),
+    ] {
+        samples.push(Sample::new(family, Labels::new(), counter.get() as f64));
+    }
+}
+
+fn compaction(core: &Core, samples: &mut Vec<Sample>) {
+    let counters = &core.compaction.counters;
+    let queue = core.compaction_queue() as f64;
+    samples.push(Sample::new(families::COMPACTION_QUEUE, Labels::new(), queue));
+    for (family, counter) in [
+        (families::SEGMENTS_SEALED, &counters.segments_sealed),
+        (families::SEGMENTS_COMPACTED, &counters.segments_compacted),
+        (families::COMPACTION_READ, &counters.bytes_read),
+        (families::COMPACTION_WRITTEN, &counters.bytes_written),
+        (families::COMPACTION_RECLAIMED, &counters.bytes_reclaimed),
+        (families::COMPACTION_FAILURES, &counters.failures),
     ] {
         samples.push(Sample::new(family, Labels::new(), counter.get() as f64));
     }

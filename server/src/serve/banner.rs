@@ -48,18 +48,23 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Opt
     if let Some(admin) = admin {
         text.push_str(&format!("  admin       http://{admin}/metrics, /healthz, /readyz\n"));
     }
+    if config.auth.is_on() {
+        text.push_str("  access      by token or signature only\n");
+    }
     if config.listen.iter().any(|address| !address.ip().is_loopback()) {
         if config.tls.is_none() {
             text.push_str(
                 "  WARNING     plain HTTP on a public address: whoever is on the way between a \
-                 client and this server can read and change everything; use --tls-cert and \
-                 --tls-key, or a proxy that has TLS\n",
+                 client and this server can read and change everything, tokens too; use \
+                 --tls-cert and --tls-key, or a proxy that has TLS\n",
             );
         }
-        text.push_str(
-            "  WARNING     no access control on a public address: anybody who reaches it can \
-             read, write and delete\n",
-        );
+        if !config.auth.is_on() {
+            text.push_str(
+                "  WARNING     no access control on a public address: anybody who reaches it can \
+                 read, write and delete\n",
+            );
+        }
     }
     // Nobody may be listening; the server runs all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());

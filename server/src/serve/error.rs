@@ -44,6 +44,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// Tokens or keys cannot be read.
+    #[error("access control: {0}")]
+    Auth(String),
     /// The access log cannot be written.
     #[error("the access log {target} cannot be opened: {source}; see --access-log")]
     AccessLog {

@@ -20,6 +20,7 @@ pub use error::StartError;
 use rand::Rng;
 use thalweg_storage::{Disk, RealDisk};
 
+use crate::auth;
 use crate::compactor::{Compactor, Desk as SealDesk};
 use crate::config::{Config, IoDriver, ServeArgs};
 use crate::helper::{Desk, Helper};
@@ -39,11 +40,13 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     open::raise_descriptor_limit();
     let driver = choose_driver(config.io)?;
     let tls = config.tls.as_ref().map(Keeper::start).transpose()?;
-    let shared = Shared::new(config.durability, config.cores.len());
+    let mut shared = Shared::new(config.durability, config.cores.len());
+    let (authority, keeper) = auth::load(&config.auth).map_err(StartError::Auth)?.unzip();
+    shared.authority = authority;
     let mut operator = Operator::start(&config, args, driver, &shared)?;
-    if let Some(keeper) = tls.clone() {
+    if let Some(certificates) = tls.clone() {
         let reload = move |_: &Arc<Config>| {
-            keeper.reload();
+            certificates.reload();
             Ok(())
         };
         operator.reload.hook("certificates", Box::new(reload));
@@ -94,6 +97,7 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
         readiness.recv().map_err(|_| StartError::CoreEnded)??;
     }
     operator.serving(&post, &opened.summary);
+    operator.keep_authority(keeper, &post)?;
     let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();

@@ -13,6 +13,7 @@ use super::reload::Reload;
 use super::signals::{Event, Signals};
 use crate::access_log::Writer;
 use crate::admin::{self, Subject};
+use crate::auth::Keeper;
 use crate::config::{Config, ServeArgs};
 use crate::health::Phase;
 use crate::logging;
@@ -74,6 +75,19 @@ impl Operator {
         self.register(post);
         self.manager.ready("serving");
         self.manager.start_watchdog(post);
+    }
+
+    /// Tokens and keys are read again with the configuration, and fetched where they are published.
+    pub(super) fn keep_authority(
+        &mut self,
+        keeper: Option<Keeper>,
+        post: &Post,
+    ) -> Result<(), StartError> {
+        let Some(keeper) = keeper else { return Ok(()) };
+        keeper.watch(post).map_err(StartError::Thread)?;
+        let post = post.clone();
+        self.reload.hook("access control", Box::new(move |_| keeper.reload(&post)));
+        Ok(())
     }
 
     /// Returns when the server is to stop.

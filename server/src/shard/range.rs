@@ -114,6 +114,12 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Whether nothing was taken yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.taken == 0
+    }
+
     /// The range so far.
     #[must_use]
     pub fn finish(mut self) -> Range {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "test helpers read better by value")]
 
+mod access;
 mod cli;
 mod crash;
 mod extensions;

@@ -55,6 +55,8 @@ pub(crate) struct Call {
     pub(crate) purpose: Purpose,
     /// The step at which it was sent.
     pub(crate) sent: u64,
+    /// The wall clock when it was sent.
+    pub(crate) wall_ms: u64,
     /// The stream that was at the path when it was sent, and the tail that it had at least.
     pub(crate) floor: Option<(u64, u64)>,
     /// Nothing was under way that could end the stream of the path.

@@ -71,6 +71,7 @@ impl Clients {
             path,
             purpose,
             sent: model.now,
+            wall_ms: model.wall_ms,
             floor: state
                 .known
                 .and_then(|id| model.streams.get(&id).map(|stream| (id, stream.min_tail))),

@@ -83,6 +83,7 @@ impl Model {
             (200 | 201, _) => {
                 path.creating = false;
                 path.created_at = Some(self.now);
+                path.accessed_ms = path.accessed_ms.max(call.wall_ms);
                 path.stable_since = wish.ttl.is_none().then_some(self.now);
                 if answer.status == 200 && tries == 1 {
                     self.broken("I6", format!("{name} was free, and has a stream already"));
@@ -207,6 +208,9 @@ impl Model {
             return;
         }
         let is_new = producer.is_none() || answer.status == 200;
+        if is_new && self.paths[call.path].known == Some(id) {
+            self.accessed(call.path, call.wall_ms);
+        }
         let state = self.appends[number].state;
         if is_new {
             if matches!(state, AppendState::Stored { stream, .. } if stream == id) {
@@ -308,6 +312,9 @@ impl Model {
                 };
                 if !self.heard_of(id, call.path, call.sent) {
                     return;
+                }
+                if self.paths[call.path].known == Some(id) {
+                    self.accessed(call.path, call.wall_ms);
                 }
                 if from.is_none() {
                     self.begins_at(id, call.path, start);

@@ -36,6 +36,10 @@ pub(crate) struct Model {
     pub(crate) appends: Vec<Append>,
     /// Steps of the run: what was sent before something happened need not know of it.
     pub(crate) now: u64,
+    /// The wall clock.
+    pub(crate) wall_ms: u64,
+    /// It never jumps.
+    pub(crate) steady: bool,
     /// How often the server was started.
     pub(crate) life: u64,
     pub(crate) violation: Option<Violation>,
@@ -62,6 +66,8 @@ impl Model {
             paths,
             appends: Vec::new(),
             now: 0,
+            wall_ms: 0,
+            steady: false,
             life: 0,
             violation: None,
             checked: Checked::default(),
@@ -216,8 +222,27 @@ impl Model {
         }
         let expires = state.wish.as_ref().is_some_and(|wish| wish.ttl.is_some());
         if expires && state.created_at.is_some_and(|at| at < sent) && !state.creating {
+            self.check_age(path);
             self.gone(path);
         }
+    }
+
+    /// A stream that is not there any more must have had its time.
+    fn check_age(&mut self, path: usize) {
+        let state = &self.paths[path];
+        let ttl_ms = state.wish.as_ref().and_then(|wish| wish.ttl).unwrap_or(0) * 1000;
+        let lived_ms = self.wall_ms.saturating_sub(state.accessed_ms);
+        if self.steady && state.deleting == 0 && lived_ms < ttl_ms {
+            let name = state.name();
+            let what = format!("{name} is gone {lived_ms} ms after an access, not {ttl_ms} ms");
+            self.broken("I1", what);
+        }
+    }
+
+    /// The stream of a path was written or read.
+    pub(crate) fn accessed(&mut self, path: usize, wall_ms: u64) {
+        let state = &mut self.paths[path];
+        state.accessed_ms = state.accessed_ms.max(wall_ms);
     }
 
     /// The stream of a path is gone for good.

@@ -33,6 +33,8 @@ pub(crate) struct PathState {
     pub(crate) creating: bool,
     /// Times that it was sent.
     pub(crate) create_tries: u32,
+    /// The wall clock of the newest request that put its expiry off.
+    pub(crate) accessed_ms: u64,
     /// The step at which a create was acknowledged.
     pub(crate) created_at: Option<u64>,
     /// The same, while nothing has happened since that could end the stream.
@@ -59,6 +61,7 @@ impl PathState {
             wish: None,
             creating: false,
             create_tries: 0,
+            accessed_ms: 0,
             created_at: None,
             stable_since: None,
             deleting: 0,

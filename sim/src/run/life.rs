@@ -87,7 +87,7 @@ impl Run {
         self.actions.retain(|_, action| !matches!(action, Action::Work(_)));
         self.audit = None;
         let calls = std::mem::take(&mut self.calls);
-        let tolerance = self.tolerance();
+        let tolerance = self.tolerance;
         for call in calls.into_values() {
             self.model.judge(&call, None, tolerance);
             self.clients.answered(&self.model, &call, None);

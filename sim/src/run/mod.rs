@@ -139,6 +139,7 @@ pub(crate) struct Run {
     /// The step at which the log failed.
     poisoned: Option<u64>,
     refused: bool,
+    tolerance: Tolerance,
     totals: Totals,
 }
 
@@ -199,7 +200,7 @@ impl Run {
             schedule,
             trouble: Random::of(seed, "trouble"),
             delays: Rc::new(RefCell::new(Random::of(seed, "delays"))),
-            model: Model::new(paths.collect()),
+            model: Model { steady: !plan.jumps, ..Model::new(paths.collect()) },
             clients: Clients::new(Random::of(seed, "clients"), plan.clients, plan.largest_append),
             process: None,
             cores: plan.cores,
@@ -217,6 +218,7 @@ impl Run {
             errors_before: 0,
             poisoned: None,
             refused: false,
+            tolerance: plan.tolerance(),
             totals: Totals::default(),
             plan,
         }
@@ -243,6 +245,7 @@ impl Run {
     fn step(&mut self) {
         self.step += 1;
         self.model.now = self.step;
+        self.model.wall_ms = self.time.wall().0;
         let now = self.time.now();
         let due = self.actions.keys().next().is_some_and(|(at, _)| *at <= now);
         let ready = self.process.as_ref().is_some_and(|process| process.executor.has_ready());
@@ -327,12 +330,6 @@ impl Run {
         if self.is_sound() {
             self.come_up();
         }
-    }
-
-    fn tolerance(&self) -> Tolerance {
-        // A segment that cannot be made for whatever reason is answered as a full disk.
-        let full = self.plan.fills || self.plan.faults.write_error > 0;
-        Tolerance { unreadable: self.plan.is_unreadable(), full }
     }
 
     fn after(&mut self, pause: Duration, action: Action) {

@@ -154,7 +154,7 @@ impl Run {
 
     pub(super) fn take_answers(&mut self) {
         let answers = std::mem::take(&mut *self.answers.borrow_mut());
-        let tolerance = self.tolerance();
+        let tolerance = self.tolerance;
         for (number, answer) in answers {
             let Some(call) = self.calls.remove(&number) else { continue };
             match &answer {

@@ -69,7 +69,7 @@ impl Finding {
     /// nothing tells what they were.
     #[must_use]
     pub fn loses_records(&self) -> bool {
-        let kinds = ["group", "cut-off", "missing-records", "missing-file", "short-file"];
+        let kinds = ["header", "group", "cut-off", "missing-records", "missing-file", "short-file"];
         self.severity == Severity::Damage && kinds.contains(&self.kind)
     }
 

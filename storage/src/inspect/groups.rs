@@ -64,10 +64,10 @@ pub(super) struct End {
 }
 
 /// A record found among damaged bytes.
-pub(super) struct Salvaged {
-    pub(super) offset: usize,
-    pub(super) len: usize,
-    pub(super) record: Record,
+pub(crate) struct Salvaged {
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+    pub(crate) record: Record,
 }
 
 impl Groups {
@@ -204,7 +204,7 @@ pub(super) fn claimed_bytes(head: &[u8]) -> u64 {
 }
 
 /// Records whose own sums are good, among bytes that are not.
-pub(super) fn salvage(region: &Bytes) -> Vec<Salvaged> {
+pub(crate) fn salvage(region: &Bytes) -> Vec<Salvaged> {
     let mut found = Vec::new();
     let mut offset = 0;
     while offset + RECORD_HEADER_BYTES <= region.len() {

@@ -32,6 +32,7 @@ use thalweg_proto::stream::record::StreamId;
 pub use base::CheckpointReport;
 pub use directory::FormatFile;
 pub use finding::{Affected, Finding, Severity};
+pub(crate) use groups::salvage;
 pub use log::{LogReport, LoggedRecord, SegmentReport, SegmentState, Visitor};
 pub use lost::LOST_MAGIC;
 pub(crate) use lost::{LOST_FILE_BYTES, place_lost};

@@ -1,6 +1,7 @@
 //! Every place that a stream names: the record must be there, whole, and be the stream's.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -8,12 +9,13 @@ use thalweg_proto::stream::record::StreamId;
 
 use super::Look;
 use super::finding::Finding;
+use super::groups::salvage;
 use super::lost::LOST_MAGIC;
 use super::replay::FoundStream;
 use crate::error::{Damage, IoFailure};
 use crate::extents::ReadSpan;
 use crate::location::SegmentRef;
-use crate::record::{RECORD_HEADER_BYTES, payload_of};
+use crate::record::SpanRecords;
 
 /// A place and the stream that names it.
 struct Reference {
@@ -79,44 +81,75 @@ fn check_file(
         return Ok(());
     }
     for reference in references {
-        let ReadSpan { position, len, location } = reference.span;
+        let location = reference.span.location;
         let at = u64::from(location.file_offset);
         let bytes = view.bytes(at, location.record_len.into())?;
-        if let Err((offset, damage)) = check_span(&bytes, reference) {
-            let mut finding = Finding::damage("record", file.clone(), at + offset, damage);
-            finding.affects(reference.stream, position, position + u64::from(len));
+        for bad in check_span(&bytes, reference) {
+            let mut finding = Finding::damage("record", file.clone(), at + bad.offset, bad.damage);
+            finding.affects(reference.stream, bad.from, bad.to);
             findings.push(finding);
         }
     }
     Ok(())
 }
 
-/// A span holds one record, or several consecutive ones of the stream.
-fn check_span(bytes: &Bytes, reference: &Reference) -> Result<(), (u64, Damage)> {
-    let ReadSpan { position, len, location } = reference.span;
-    let needed = u64::from(location.record_len);
-    if (bytes.len() as u64) < needed {
-        return Err((0, Damage::Truncated { needed, found: bytes.len() as u64 }));
-    }
-    let (mut at, mut taken) = (0, 0);
-    while at < bytes.len() {
-        let record = bytes.slice(at..);
-        let payload = payload_of(&record, reference.stream, position + taken)
-            .map_err(|damage| (at as u64, damage))?;
-        taken += payload.bytes.len() as u64;
-        at += record_len(&record).max(RECORD_HEADER_BYTES);
-    }
-    if taken != u64::from(len) {
-        let what = "number of bytes of the stream in this place";
-        return Err((0, Damage::Field { what, found: taken }));
-    }
-    Ok(())
+/// Bytes of a span that cannot be read.
+struct Bad {
+    offset: u64,
+    from: u64,
+    to: u64,
+    damage: Damage,
 }
 
-/// The length that a verified record says it has.
-fn record_len(record: &[u8]) -> usize {
-    let len = record.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-    len.unwrap_or(0) as usize
+/// A span holds one record, or several consecutive ones of the stream. Those behind a damaged one
+/// are found again by what they say about themselves.
+fn check_span(bytes: &Bytes, reference: &Reference) -> Vec<Bad> {
+    let ReadSpan { position, len, location } = reference.span;
+    let end = position + u64::from(len);
+    let mut found = Vec::new();
+    let (mut offset, mut at) = (0, position);
+    while at < end {
+        let rest = bytes.slice(offset.min(bytes.len())..);
+        let needed = u64::from(location.record_len);
+        let mut records = SpanRecords::new(rest.clone(), reference.stream, at);
+        let damage = loop {
+            match records.next() {
+                Some(Ok(record)) => at += record.payload.bytes.len() as u64,
+                Some(Err(damage)) => break damage,
+                None if (bytes.len() as u64) < needed => {
+                    break Damage::Truncated { needed, found: bytes.len() as u64 };
+                }
+                None => {
+                    let what = "number of bytes of the stream in this place";
+                    break Damage::Field { what, found: at - position };
+                }
+            }
+            if at >= end {
+                return found;
+            }
+        };
+        let bad_at = offset + records.at();
+        let next = next_good(bytes, bad_at + 1, reference.stream, at..end);
+        let (to, next_offset) = next.unwrap_or((end, bytes.len()));
+        found.push(Bad { offset: bad_at as u64, from: at, to, damage });
+        (at, offset) = (to, next_offset);
+    }
+    found
+}
+
+/// The next record of a stream in damaged bytes: its position and its place.
+fn next_good(
+    bytes: &Bytes,
+    from: usize,
+    stream: StreamId,
+    range: Range<u64>,
+) -> Option<(u64, usize)> {
+    let rest = bytes.slice(from.min(bytes.len())..);
+    salvage(&rest).iter().find_map(|found| {
+        let (position, _) = found.record.payload()?;
+        let is_ours = found.record.stream_id() == Some(stream);
+        (is_ours && range.contains(&position)).then_some((position, from + found.offset))
+    })
 }
 
 fn affects_all(finding: &mut Finding, references: &[Reference]) {

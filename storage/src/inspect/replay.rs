@@ -29,11 +29,11 @@ pub struct FoundStream {
 }
 
 impl FoundStream {
-    /// Whether bytes of a place cannot be read.
+    /// Whether nothing in a place can be read.
     #[must_use]
     pub fn is_lost(&self, span: &ReadSpan) -> bool {
         let end = span.position + u64::from(span.len);
-        self.lost.iter().any(|(from, to)| *from < end && span.position < *to)
+        self.lost.iter().any(|(from, to)| *from <= span.position && end <= *to)
     }
 }
 

@@ -8,7 +8,7 @@ use super::log::{LoggedRecord, SegmentReport, SegmentState, Visitor};
 use crate::error::IoFailure;
 use crate::location::{Location, SegmentRef};
 use crate::record;
-use crate::sealed::{IndexEntry, SealError, SealedFile};
+use crate::sealed::{FOOTER_BYTES, Footer, IndexEntry, SealError, SealedFile};
 
 /// Reads a sealed segment.
 pub(super) fn check(
@@ -43,6 +43,7 @@ pub(super) fn check(
                 Err(error) => found.push(finding("record", segment, &error)),
             });
             found.extend(read.err().map(|error| finding("sealed", segment, &error)));
+            found.extend(padding(look, segment, file.footer())?);
         }
     }
     if visitor.wants_sealed() {
@@ -55,6 +56,23 @@ pub(super) fn check(
         findings.push(finding);
     }
     Ok(report)
+}
+
+/// What lies between the index and the footer is zero.
+fn padding(
+    look: Look<'_>,
+    segment: SegmentRef,
+    footer: &Footer,
+) -> Result<Option<Finding>, IoFailure> {
+    let Some(mut view) = look.view(&segment.path(look.dir))? else { return Ok(None) };
+    let from = footer.index_at.saturating_add(footer.index_bytes());
+    let to = view.len().saturating_sub(FOOTER_BYTES as u64);
+    let bytes = view.bytes(from, to.saturating_sub(from))?;
+    let wrong = bytes.iter().position(|byte| *byte != 0);
+    Ok(wrong.map(|at| {
+        let file = PathBuf::from(segment.to_string());
+        Finding::damage("sealed", file, from + at as u64, "zeros before the footer are not zero")
+    }))
 }
 
 /// Hands out the records of a good chunk.

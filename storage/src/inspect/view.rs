@@ -45,9 +45,11 @@ impl<'a> View<'a> {
     /// The bytes from `at` on: `len` of them, or fewer at the end of the file.
     pub(crate) fn bytes(&mut self, at: u64, len: u64) -> Result<Bytes, IoFailure> {
         let len = len.min(self.len.saturating_sub(at));
-        let in_window = at >= self.window_at
-            && at + len <= self.window_at + self.window.len() as u64
-            && !self.window.is_empty();
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let in_window =
+            at >= self.window_at && at + len <= self.window_at + self.window.len() as u64;
         if !in_window {
             let wanted = len.max(WINDOW_BYTES).min(self.len.saturating_sub(at));
             let wanted_bytes = usize::try_from(wanted).unwrap_or(usize::MAX);

@@ -1,8 +1,8 @@
 //! What every file is good for: streams' bytes must be there, leftovers must go.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::census::Usage;
 use super::error::{Corruption, Finding, RecoveryError};
 use super::files::logs;
 use super::log::RecoveredLog;
@@ -10,48 +10,30 @@ use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
 use crate::layout::{CHECKPOINTS_NAME, Layout, checkpoint_name};
 use crate::location::SegmentRef;
-use crate::parallel;
-
-/// For each segment in which a stream has bytes: how many bytes the file must have.
-pub(super) type Usage = BTreeMap<SegmentRef, u64>;
 
 /// Makes sure that every segment is there in which a stream has bytes.
 pub(super) fn check_segments(
     disk: &dyn Disk,
     data_dir: &Path,
-    threads: usize,
     logs: &[RecoveredLog],
 ) -> Result<Usage, RecoveryError> {
     let mut usage = Usage::new();
-    for part in parallel::each(threads, logs.iter().collect(), usage_of) {
-        for (segment, needed) in part {
-            let all = usage.entry(segment).or_default();
-            *all = needed.max(*all);
-        }
+    for (segment, live) in logs.iter().flat_map(|log| log.census.usage()) {
+        let all = usage.entry(segment).or_default();
+        all.needed = all.needed.max(live.needed);
     }
-    for (segment, needed) in &usage {
+    for (segment, live) in &usage {
         let path = segment.path(data_dir);
         let found = match disk.open(&path) {
             Ok(file) => file.len().context("measure", &path)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
             Err(source) => return Err(IoFailure { action: "open", path, source }.into()),
         };
-        if found < *needed {
+        if found < live.needed {
             return Err(Corruption::at(path, found, Finding::Missing));
         }
     }
     Ok(usage)
-}
-
-fn usage_of(log: &RecoveredLog) -> Usage {
-    let mut usage = Usage::new();
-    let spans = log.streams.iter().flat_map(|stream| stream.extents.iter());
-    for location in spans.map(|span| span.location) {
-        let end = u64::from(location.file_offset) + u64::from(location.record_len);
-        let needed = usage.entry(location.segment).or_default();
-        *needed = end.max(*needed);
-    }
-    usage
 }
 
 /// Removes what nothing refers to: unfinished files, checkpoints that are not named, and, if no

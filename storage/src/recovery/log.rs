@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::census::Census;
 use super::files::DataFile;
 use super::replay::Replay;
 use super::tail::{TailEnd, read_header, read_tail};
@@ -13,6 +14,7 @@ use crate::layout::{CheckpointProgress, CoreLayout, checkpoint_path};
 use crate::location::{LogId, LogPosition, Lsn, SegmentRef};
 use crate::segments::SegmentTable;
 use crate::writer::ResumePoint;
+use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::record::StreamId;
 
 /// What one log holds.
@@ -29,6 +31,7 @@ pub(super) struct RecoveredLog {
     /// First segments of the log tails of the older and the newer retained checkpoint.
     pub(super) older_start: u32,
     pub(super) newer_start: u32,
+    pub(super) census: Census,
     /// Whether a checkpoint is kept that was not read: it may name files that nothing else does.
     pub(super) keeps_older: bool,
 }
@@ -37,6 +40,7 @@ pub(super) fn recover_log(
     disk: &dyn Disk,
     data_dir: &Path,
     core: &CoreLayout,
+    is_here: &dyn Fn(&StreamPath) -> bool,
 ) -> Result<(RecoveredLog, RecoveryStats), RecoveryError> {
     let mut stats = RecoveryStats::default();
     let (used_checkpoint, checkpoint) = newest_good(disk, data_dir, core, &mut stats)?;
@@ -48,7 +52,7 @@ pub(super) fn recover_log(
     let end = read_tail((disk, data_dir), core.log, start, &mut |next| replay.record(next))?;
     add_to(&mut stats, &end, replay.records);
     let end_path = SegmentRef { log: core.log, number: end.position.segment }.path(data_dir);
-    let outcome = replay.finish((&end_path, end.position.file_offset))?;
+    let outcome = replay.finish((&end_path, end.position.file_offset), is_here)?;
     let fell_back = used_checkpoint != core.newest;
     let older = core.previous.filter(|_| !fell_back);
     let older_start = match older {
@@ -65,6 +69,7 @@ pub(super) fn recover_log(
         begun: begun_segments((disk, data_dir), core.log, older_start, &end)?,
         older_start,
         newer_start: start.segment,
+        census: outcome.census,
         keeps_older: older.is_some(),
     };
     Ok((log, stats))
@@ -89,8 +94,8 @@ impl RecoveredLog {
                 segments.found(*segment, *bytes, footer.as_ref(), self.keeps_older);
             }
         }
-        for span in self.streams.iter().flat_map(|stream| stream.extents.iter()) {
-            segments.found_live(&span);
+        for (segment, live) in self.census.usage() {
+            segments.found_live(segment, live.bytes, live.spans);
         }
         CoreRecovery { streams: self.streams, resume: self.resume, segments }
     }

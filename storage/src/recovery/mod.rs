@@ -11,6 +11,7 @@
 //! LAYOUT is durable, nothing that the old one needs is touched. Deliberately absent: fork
 //! references, which the server counts from the streams it gets.
 
+mod census;
 mod cleanup;
 mod error;
 mod files;
@@ -145,8 +146,10 @@ pub fn recover_on(
     assert!(cores > 0, "there is at least one core");
     let layout = load_layout(&**disk, data_dir, cores)?;
     let mut stats = RecoveryStats::default();
-    let recovered = parallel::each(threads, layout.cores.clone(), |core| {
-        log::recover_log(&**disk, data_dir, &core)
+    let in_order = layout.cores.iter().copied().enumerate().collect();
+    let recovered = parallel::each(threads, in_order, |(index, core)| {
+        let is_here = |path: &StreamPath| place(path) == index;
+        log::recover_log(&**disk, data_dir, &core, &is_here)
     });
     let mut logs = Vec::with_capacity(recovered.len());
     for log in recovered {
@@ -161,11 +164,11 @@ pub fn recover_on(
         subscriptions.events.append(&mut log.subscriptions.events);
     }
     trim::drop_trimmed(&mut logs);
-    let usage = cleanup::check_segments(&**disk, data_dir, threads, &logs)?;
+    let usage = cleanup::check_segments(&**disk, data_dir, &logs)?;
     let stored = layout.clone();
     // From here on, something may be written.
     crate::data_dir::upgrade_format(&**disk, data_dir)?;
-    let (layout, logs) = if is_in_place(threads, &logs, cores, place) {
+    let (layout, logs) = if logs.len() == cores && !logs.iter().any(|log| log.census.misplaced) {
         (fallen_back(layout, &logs), logs)
     } else {
         stats.relayout = true;
@@ -231,15 +234,6 @@ fn create_dirs(
         disk.create_dir(&dir).context("create", &dir)?;
     }
     disk.sync_dir(data_dir).context("sync", data_dir)
-}
-
-/// Whether every stream is where the server will look for it.
-fn is_in_place(threads: usize, logs: &[RecoveredLog], cores: usize, place: &Place<'_>) -> bool {
-    let in_place = |(core, log): (usize, &RecoveredLog)| {
-        log.streams.iter().all(|stream| place(&stream.state.path) == core)
-    };
-    let all = || parallel::each(threads, logs.iter().enumerate().collect(), in_place);
-    logs.len() == cores && all().into_iter().all(|here| here)
 }
 
 /// The layout with the checkpoints that were good: a damaged one must not become the one to fall

@@ -94,6 +94,7 @@ pub(crate) fn write(
 fn begin_log(start: CheckpointStart, streams: Vec<StoredStream>, last_lsn: Lsn) -> RecoveredLog {
     let position = LogPosition::origin(last_lsn);
     RecoveredLog {
+        census: streams.iter().collect(),
         streams,
         subscriptions: StoredSubscriptions::default(),
         max_stream_id: start.max_stream_id,

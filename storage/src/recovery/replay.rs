@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use foldhash::fast::FixedState;
+use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::StreamState;
 use thalweg_proto::stream::record::{Record, StreamId};
 
+use super::census::Census;
 use super::error::{Corruption, Finding, RecoveryError};
 use super::tail::TailRecord;
 use super::{StoredStream, StoredSubscriptions};
@@ -37,6 +39,7 @@ pub(super) struct Outcome {
     pub(super) streams: Vec<StoredStream>,
     pub(super) subscriptions: StoredSubscriptions,
     pub(super) max_stream_id: StreamId,
+    pub(super) census: Census,
 }
 
 impl<'a> Replay<'a> {
@@ -190,10 +193,15 @@ impl<'a> Replay<'a> {
 
     /// The streams, checked: each known, each with a place for every byte. `end` is the file and
     /// offset at which the log ends.
-    pub(super) fn finish(self, end: (&Path, u64)) -> Result<Outcome, RecoveryError> {
+    pub(super) fn finish(
+        self,
+        end: (&Path, u64),
+        is_here: &dyn Fn(&StreamPath) -> bool,
+    ) -> Result<Outcome, RecoveryError> {
         if let Some((id, location)) = self.unknown.iter().next() {
             return Err(self.corrupt(*location, Finding::UnknownStream { id: id.0 }));
         }
+        let mut census = Census::default();
         let mut streams = Vec::with_capacity(self.by_id.len());
         for CheckpointedStream { stream, .. } in self.streams.into_iter().flatten() {
             let state = &stream.state;
@@ -201,6 +209,8 @@ impl<'a> Replay<'a> {
                 let finding = Finding::Gap { id: state.id.0 };
                 return Err(Corruption::at(end.0.to_owned(), end.1, finding));
             }
+            census.misplaced |= !is_here(&state.path);
+            census.count(&stream);
             streams.push(stream);
         }
         // They nearly always are already: checkpoints have them so, and ids grow.
@@ -208,7 +218,7 @@ impl<'a> Replay<'a> {
             streams.sort_unstable_by_key(|stream| stream.state.id);
         }
         let Replay { subscriptions, max_stream_id, .. } = self;
-        Ok(Outcome { streams, subscriptions, max_stream_id })
+        Ok(Outcome { streams, subscriptions, max_stream_id, census })
     }
 
     fn corrupt(&self, location: Location, finding: Finding) -> RecoveryError {

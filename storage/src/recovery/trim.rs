@@ -13,11 +13,7 @@ use super::log::RecoveredLog;
 
 /// Drops the places of what no stream and no fork reads.
 pub(super) fn drop_trimmed(logs: &mut [RecoveredLog]) {
-    let is_trimmed = |stream: &StoredStream| {
-        stream.extents.first().is_some_and(|first| first < stream.state.earliest)
-    };
-    let mut trimmed = logs.iter().flat_map(|log| &log.streams).filter(|stream| is_trimmed(stream));
-    if trimmed.next().is_none() {
+    if !logs.iter().any(|log| log.census.trimmed) {
         return;
     }
     let sources: HashSet<StreamId> = logs
@@ -25,9 +21,13 @@ pub(super) fn drop_trimmed(logs: &mut [RecoveredLog]) {
         .flat_map(|log| &log.streams)
         .filter_map(|stream| stream.state.config.fork.as_ref().map(|fork| fork.source_id))
         .collect();
-    for stream in logs.iter_mut().flat_map(|log| &mut log.streams) {
-        if is_trimmed(stream) && !sources.contains(&stream.state.id) {
+    let is_read = |stream: &StoredStream| sources.contains(&stream.state.id);
+    for log in logs.iter_mut().filter(|log| log.census.trimmed) {
+        for stream in log.streams.iter_mut().filter(|stream| !is_read(stream)) {
             let _ = stream.extents.drop_before(stream.state.earliest);
         }
+        let misplaced = log.census.misplaced;
+        log.census = log.streams.iter().collect();
+        log.census.misplaced = misplaced;
     }
 }

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use thalweg_proto::stream::record::StreamId;
 
 use super::footer::Footer;
+use super::log_streams::log_streams;
 use super::reader::SealedFile;
 use super::source::Source;
 use super::writer::SealedWriter;
 use super::{Pace, SealError};
-use crate::buffer::BLOCK_BYTES;
 use crate::disk::Disk;
 use crate::error::Damage;
-use crate::group::{GROUP_HEADER_BYTES, GROUP_MAGIC, GroupHeader};
 use crate::location::SegmentRef;
-use crate::record::{SpanRecords, peek};
-use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::record::SpanRecords;
 use crate::writer::Placement;
 
 /// A sealed segment in the making.
@@ -179,54 +177,4 @@ impl SealJob {
         let path = path.map(|source| source.path.clone()).unwrap_or_default();
         SealError::Damaged { segment, path, offset, damage }
     }
-}
-
-/// Adds the streams whose records a segment of the log holds. Its groups end where the next one
-/// is not of this life of the file; one that is and cannot be read is returned as damage.
-fn log_streams(
-    source: &mut Source,
-    ids: &mut Vec<StreamId>,
-    pace: Pace<'_>,
-) -> Result<Option<SealError>, SealError> {
-    let block = source.slice(0, SEGMENT_HEADER_BYTES as u64, pace)?;
-    let header = SegmentHeader::decode(&block).map_err(|damage| source.damaged(0, damage))?;
-    if header.segment != source.segment {
-        let found = header.segment.number.into();
-        return Err(source.damaged(0, Damage::Field { what: "number of the segment", found }));
-    }
-    let mut at = SEGMENT_HEADER_BYTES as u64;
-    while at + BLOCK_BYTES as u64 <= source.file_bytes {
-        let block = source.slice(at, BLOCK_BYTES as u64, pace)?;
-        let Some(len) = group_bytes(&block, header.salt) else { break };
-        let group = match source.slice(at, len, pace) {
-            Ok(bytes) => GroupHeader::decode(&bytes).map(|(group, _)| (group, bytes)),
-            Err(SealError::Damaged { damage, .. }) => Err(damage),
-            Err(error) => return Err(error),
-        };
-        let (group, bytes) = match group {
-            Ok(found) => found,
-            Err(damage) => return Ok(Some(source.damaged(at, damage))),
-        };
-        let mut record_at = GROUP_HEADER_BYTES;
-        for _ in 0..group.records {
-            let Some(record) = bytes.get(record_at..).and_then(peek) else { break };
-            if record.data_len > 0
-                && record.stream != StreamId(0)
-                && ids.last() != Some(&record.stream)
-            {
-                ids.push(record.stream);
-            }
-            record_at += record.len;
-        }
-        at += len;
-    }
-    Ok(None)
-}
-
-/// What a block that begins like a group of this life of the segment says about its length.
-fn group_bytes(block: &[u8], salt: u64) -> Option<u64> {
-    let ours = block.starts_with(&GROUP_MAGIC) && block.get(8..16) == Some(&salt.to_le_bytes());
-    let len = u32::from_le_bytes(block.get(28..32)?.try_into().ok()?);
-    let content = GROUP_HEADER_BYTES as u64 + u64::from(len);
-    ours.then(|| content.next_multiple_of(BLOCK_BYTES as u64))
 }

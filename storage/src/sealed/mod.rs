@@ -20,6 +20,7 @@ mod footer;
 mod header;
 mod index;
 mod job;
+mod log_streams;
 pub mod plan;
 mod reader;
 mod releases;

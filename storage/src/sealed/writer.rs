@@ -17,6 +17,7 @@ use crate::buffer::{AlignedBuf, BLOCK_BYTES};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{IoContext, IoFailure};
 use crate::location::SegmentRef;
+use crate::planted::{self, Bug};
 use crate::wire::Put;
 
 /// A sealed segment that is being written.
@@ -160,7 +161,9 @@ impl SealedWriter {
             result => result,
         };
         written.context("write", &self.temporary)?;
-        self.file.sync().context("sync", &self.temporary)?;
+        if !planted::is(Bug::SkipSealSync) {
+            self.file.sync().context("sync", &self.temporary)?;
+        }
         let bytes = self.piece.len() as u64;
         self.written += bytes;
         self.piece.clear();

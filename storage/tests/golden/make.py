@@ -2,7 +2,7 @@
 
 Needs nothing but Python. A directory that was made once is kept for ever: see README.md.
 """
-import http.client, json, os, shutil, signal, subprocess, sys, tempfile, time, urllib.parse
+import glob, http.client, json, os, shutil, signal, subprocess, sys, tempfile, time, urllib.parse
 binary, version = sys.argv[1], int(sys.argv[2])
 out = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"v{version}")
 assert not os.path.exists(out), f"{out} is there already"
@@ -24,6 +24,7 @@ def ok(want, *a, **k):
     s, h, b = ask(*a, **k); assert s in want, (a, s, b); return h, b
 TEXT, JSON = {"content_type": "text/plain"}, {"content_type": "application/json"}
 def fork(src, dst, **k): ok((201,), "PUT", dst, stream_forked_from="/v1/stream/"+src, **k)
+def sealed(): return glob.glob(data + "/log-*/sealed-*.seg")
 server = start()
 ok((201,), "PUT", "text/plain", "first ", **TEXT)
 ok((204,), "POST", "text/plain", "second ", **TEXT)
@@ -59,9 +60,25 @@ if version >= 2:
     ok((201,), "PUT", "kept/bytes", "0123456789", stream_retention_bytes=20, **TEXT)
     for n in range(5): ok((204,), "POST", "kept/bytes", f"<append {n}>", **TEXT)
     ok((201,), "PUT", "kept/seconds", "kept for ever, nearly", stream_retention_seconds=3153600000, **TEXT)
+    # Full segments, to be sealed: zeros, which the archive leaves out.
+    ok((201,), "PUT", "zeros", b"", content_type="application/octet-stream")
+    for n in range(16): ok((204,), "POST", "zeros", bytes(250_000), content_type="application/octet-stream")
     time.sleep(1)
 server.send_signal(signal.SIGTERM); server.wait()
 server = start()
+if version >= 2:
+    # Sealed is what both checkpoints have behind them; then a checkpoint names it.
+    for turn in range(4):
+        if sealed(): break
+        ok((204,), "POST", "zeros", bytes(10), content_type="application/octet-stream")
+        server.send_signal(signal.SIGTERM); server.wait()
+        server = start()
+        deadline = time.time() + 20
+        while not sealed() and time.time() < deadline: time.sleep(0.2)
+    assert sealed(), "nothing was sealed"
+    time.sleep(2)
+    server.send_signal(signal.SIGTERM); server.wait()
+    server = start()
 # The tail behind the checkpoint.
 ok((204,), "POST", "text/plain", "third", **TEXT)
 ok((204,), "POST", "json/list", '[5]', **JSON)
@@ -77,7 +94,8 @@ expected = []
 for entry in json.loads(body)["streams"]:
     path = entry["path"]
     h, content = ok((200,), "GET", urllib.parse.quote(path))
-    expected.append({"path": path, "content_type": entry["content_type"], "next_offset": entry["next_offset"], "closed": entry["closed"], "content": content.decode()})
+    zeros = {"zeros": len(content)} if path == "zeros" else {"content": content.decode()}
+    expected.append({"path": path, "content_type": entry["content_type"], "next_offset": entry["next_offset"], "closed": entry["closed"], **zeros})
 server.kill(); server.wait()
 os.makedirs(out, exist_ok=True)
 with open(out + "/expected.json", "w") as f: json.dump(expected, f, ensure_ascii=False, indent=1, sort_keys=True); f.write("\n")

@@ -16,7 +16,7 @@ use thalweg_proto::stream::retention::Retention;
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::data_dir::check_format;
 use thalweg_storage::inspect::{Inspection, Severity, inspect};
-use thalweg_storage::record::payload_of;
+use thalweg_storage::record::SpanRecords;
 use thalweg_storage::repair::{Plan, apply, plan};
 use thalweg_storage::{Disk, Durability, MemoryDisk, StoredStream, recover};
 
@@ -156,12 +156,14 @@ fn read(disk: &dyn Disk, stream: &StoredStream) -> Vec<Option<u8>> {
         let file = disk.open(&span.location.segment.path(Path::new(DIR))).unwrap();
         let mut bytes = vec![0; span.location.record_len as usize];
         let read = file.read_at(&mut bytes, span.location.file_offset.into());
-        let found =
-            read.ok().and_then(|()| payload_of(&bytes.into(), stream.state.id, span.position).ok());
-        match found {
-            Some(found) => content.extend(found.bytes.iter().copied().map(Some)),
-            None => content.extend(vec![None; span.len as usize]),
+        let mut records = SpanRecords::new(bytes.into(), stream.state.id, span.position);
+        let end = content.len() + span.len as usize;
+        while read.is_ok()
+            && let Some(Ok(record)) = records.next()
+        {
+            content.extend(record.payload.bytes.iter().copied().map(Some));
         }
+        content.resize(end, None);
     }
     content
 }
@@ -253,8 +255,8 @@ fn every_flipped_byte_is_found_and_repaired() {
         let end = ends.iter().find(|(file, _)| file == path).map(|(_, end)| *end);
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         // All of the small structures, and a sample of the rest; the step is odd on purpose.
-        let step = if bytes.len() < 1024 { 1 } else { 509 };
-        let heads = (0..used).filter(|at| at % 4096 < 48 && at % 4096 % 7 == 0);
+        let step = if bytes.len() < 1024 { 1 } else { 701 };
+        let heads = (0..used).filter(|at| at % 4096 < 48 && at % 4096 % 11 == 0);
         let at: BTreeSet<usize> = (0..used).step_by(step).chain(heads).collect();
         for at in at {
             let mut files = files.clone();

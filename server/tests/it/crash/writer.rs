@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -41,6 +43,10 @@ pub(super) struct Writer {
     /// deletes those during the load, and their tokens count what the others append too.
     pub(super) shared: Vec<Log>,
     pub(super) counts: Counts,
+    /// The appends of all writers in this round.
+    pub(super) acknowledged: Arc<AtomicU64>,
+    /// How many of a hundred records are large.
+    pub(super) large_percent: u32,
     /// What should not have happened.
     pub(super) fault: Option<String>,
 }
@@ -197,6 +203,7 @@ impl Writer {
     /// Appends to a few streams, sent at once, then the answers.
     fn burst(&mut self, client: &mut Client, random: &mut StdRng) -> Result<(), Gone> {
         let count = if random.random_bool(0.3) { 1 } else { random.random_range(2..MAX_PIPELINED) };
+        let large_percent = self.large_percent;
         let mut targets = VecDeque::new();
         let mut bytes = Vec::new();
         for _ in 0..count {
@@ -207,7 +214,7 @@ impl Writer {
             }
             let size = if log.json { random.random_range(1..5) } else { 1 };
             let padding = match random.random_range(0..100) {
-                0 => 20_000,
+                percent if percent < large_percent => 20_000,
                 _ => random.random_range(0..200),
             };
             let frames = log.new_frames(size, padding);
@@ -221,7 +228,10 @@ impl Writer {
             let response = answer(client, "POST")?;
             let Some(log) = self.log(target) else { unreachable!("it was there") };
             match log.acknowledge(&response) {
-                Ok(()) => self.counts.appends += 1,
+                Ok(()) => {
+                    self.counts.appends += 1;
+                    self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(fault) => self.fault = Some(fault),
             }
         }

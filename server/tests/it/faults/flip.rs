@@ -3,18 +3,25 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::SMALL;
-use crate::support::{Request, Server};
+use crate::support::{Request, Server, wait_for};
 
 /// Of each stream.
 const APPENDS: usize = 60;
 const BODY_BYTES: usize = 20_000;
+/// The append that is hit.
+const HIT: usize = APPENDS / 2;
 
 /// Text that says where it belongs.
 fn body(stream: &str, index: usize) -> String {
     let line = format!("{stream} {index:04}\n");
     line.repeat(BODY_BYTES / line.len())
+}
+
+fn bodies(stream: &str, range: std::ops::Range<usize>) -> String {
+    range.map(|index| body(stream, index)).collect()
 }
 
 /// The offsets before each append, and the tail.
@@ -30,31 +37,69 @@ fn fill(server: &Server, stream: &str) -> Vec<String> {
     offsets
 }
 
-/// Flips a bit in the one place where a segment has this text.
-fn flip(data_dir: &Path, text: &str) -> PathBuf {
-    for entry in fs::read_dir(data_dir.join("log-0")).expect("a log") {
-        let path = entry.expect("an entry").path();
-        let mut bytes = fs::read(&path).expect("a file");
-        let found = bytes.windows(text.len()).position(|window| window == text.as_bytes());
-        if let Some(at) = found {
-            bytes[at + text.len() / 2] ^= 0x10;
-            fs::write(&path, bytes).expect("written");
-            return path;
-        }
-    }
-    panic!("no segment has {text:?}");
+/// The files of the log that have this text, and where.
+fn find(data_dir: &Path, text: &[u8]) -> Vec<(PathBuf, usize)> {
+    let files = fs::read_dir(data_dir.join("log-0")).expect("a log");
+    let place = |path: PathBuf| {
+        // Files come and go while a server runs.
+        let bytes = fs::read(&path).unwrap_or_default();
+        let at = bytes.windows(text.len()).position(|window| window == text)?;
+        Some((path, at))
+    };
+    files.flatten().filter_map(|entry| place(entry.path())).collect()
+}
+
+/// Flips a bit in the middle of a text.
+fn flip(path: &Path, at: usize, text: &[u8]) {
+    let mut bytes = fs::read(path).expect("a file");
+    bytes[at + text.len() / 2] ^= 0x10;
+    fs::write(path, bytes).expect("written");
 }
 
 #[test]
-fn a_flipped_bit_costs_its_record_alone() {
-    const HIT: usize = APPENDS / 2;
-    let mut server = Server::start(&SMALL);
+fn a_flipped_bit_in_the_log_costs_its_record_alone() {
+    check("[storage]\ncompaction = false\n", |server, text| {
+        let found = find(&server.data_dir(), text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found
+    });
+}
+
+#[test]
+fn a_flipped_bit_in_a_sealed_segment_costs_its_record_alone() {
+    check("", |server, text| {
+        let is_sealed = |path: &Path| path.extension().is_some_and(|end| end == "seg");
+        // A segment of the log is sealed when both checkpoints began after it. Each stop makes one.
+        restart(server);
+        let found = wait_for("the bytes to be sealed", || {
+            let mut found = find(&server.data_dir(), text);
+            found.retain(|(path, _)| is_sealed(path));
+            (!found.is_empty()).then_some(found)
+        });
+        // What is in the log stays for a while, but the next checkpoint names the sealed segment.
+        restart(server);
+        found
+    });
+}
+
+fn restart(server: &mut Server) {
+    server.stop();
+    server.launch();
+}
+
+/// `hit` says which files have the bytes of a record, and where.
+fn check(configuration: &str, hit: impl Fn(&mut Server, &[u8]) -> Vec<(PathBuf, usize)>) {
+    let mut server = Server::start_configured(configuration, &SMALL);
     let damaged = fill(&server, "damaged");
     let sound = fill(&server, "sound");
-    let want: String = (0..APPENDS).map(|index| body("sound", index)).collect();
+    let text = body("damaged", HIT).into_bytes();
     // With a checkpoint, so that the next start has no reason to read the record.
+    restart(&mut server);
+    let found = hit(&mut server, &text);
     server.stop();
-    let path = flip(&server.data_dir(), &body("damaged", HIT));
+    for (path, at) in &found {
+        flip(path, *at, &text);
+    }
     server.launch();
 
     let from = |index: usize| format!("damaged?offset={}", damaged[index]);
@@ -62,28 +107,40 @@ fn a_flipped_bit_costs_its_record_alone() {
     assert!(refused.text().contains("damaged"), "{}", refused.text());
     let log = server.log();
     assert!(log.contains("damaged record") && log.contains("stream=damaged"), "{log}");
-    let rest: String = (HIT + 1..APPENDS).map(|index| body("damaged", index)).collect();
-    assert_eq!(server.get(&from(HIT + 1)).expect_status(200).text(), rest);
+    // A reader gets everything before it, and may go on behind it.
+    let before = server.get("damaged").expect_status(200);
+    assert_eq!(before.text(), bodies("damaged", 0..HIT));
+    assert_eq!(before.next_offset(), damaged[HIT]);
+    assert_eq!(server.get(&from(HIT - 2)).text(), bodies("damaged", HIT - 2..HIT));
+    assert_eq!(server.get(&from(HIT + 1)).text(), bodies("damaged", HIT + 1..APPENDS));
     assert_eq!(server.tail("damaged").as_ref(), damaged.last());
 
     let page = server.get(&format!("sound?offset={}", sound[0])).expect_status(200);
-    assert_eq!(page.text(), want);
+    assert_eq!(page.text(), bodies("sound", 0..APPENDS));
     server.post("damaged", "text/plain", "more").expect_status(204);
     assert_eq!(server.get(&from(APPENDS)).expect_status(200).text(), "more");
     assert!(server.is_alive());
-    // The bit is back: nothing was made worse, nothing was forgotten.
     server.stop();
-    flip_back(&path, &body("damaged", HIT));
+    check_reported(&server, &found);
+    // The bit is back: nothing was made worse, nothing was forgotten.
+    for (path, at) in &found {
+        flip(path, *at, &text);
+    }
     server.launch();
-    let whole: String = (0..APPENDS).map(|index| body("damaged", index)).collect();
-    assert_eq!(server.get("damaged").expect_status(200).text(), format!("{whole}more"));
+    let whole = bodies("damaged", 0..APPENDS) + "more";
+    assert_eq!(server.get("damaged").expect_status(200).text(), whole);
+    server.stop();
 }
 
-fn flip_back(path: &Path, text: &str) {
-    let mut bytes = fs::read(path).expect("a file");
-    let mut broken = text.as_bytes().to_vec();
-    broken[text.len() / 2] ^= 0x10;
-    let at = bytes.windows(broken.len()).position(|window| window == broken).expect("there");
-    bytes[at + text.len() / 2] ^= 0x10;
-    fs::write(path, bytes).expect("written");
+/// `thalweg storage verify` names the files.
+fn check_reported(server: &Server, found: &[(PathBuf, usize)]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    command.args(["storage", "verify"]).arg(server.data_dir());
+    let output = command.output().expect("the binary");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for (path, _) in found {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(said.contains(name), "{name} is not in {said}");
+    }
 }

@@ -51,6 +51,7 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
     fs::remove_file(&ballast).expect("removed");
     wait_until("appends go on", || server.post("b", "text/plain", "y").status == 204);
     assert_eq!(reader.next_of("data").data, "y", "the live reader is still there");
+    server.get("/readyz").expect_status(200);
     server.delete("unwanted").expect_status(204);
     server.put("new", "text/plain", "").expect_status(201);
     let text = server.get("a").expect_status(200).text();
@@ -85,7 +86,8 @@ fn check_refusals(server: &Server, stored: usize) {
     assert!(text.len() >= stored * BODY.len(), "{} bytes of {stored} appends", text.len());
     server.head("unwanted").expect_status(200);
     assert_eq!(server.head("new").status, 404);
-    server.get("/readyz").expect_status(200);
+    server.get("/healthz").expect_status(200);
+    assert!(server.get("/readyz").expect_status(503).text().contains("disk-full"));
     assert!(server.log().contains("no segment could be made"), "{}", server.log());
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::SMALL;
 use super::disk::Disk;
 use super::machine::{alone, wait_for_segment_ahead};
 use super::shim;
@@ -14,9 +15,12 @@ use crate::support::Server;
 
 const CUTS_PER_DISK: usize = 5;
 const SEGMENTS: &str = "--segment-bytes=12MiB";
-/// One after the other.
-const SERVERS: [&[&str]; 3] =
-    [&["--cores=2", SEGMENTS], &["--cores=1", "--io=epoll", SEGMENTS], &["--cores=1", SEGMENTS]];
+/// One after the other; the small segments of the last are sealed and recycled all the time.
+const SERVERS: [&[&str]; 3] = [
+    &["--cores=2", SEGMENTS],
+    &["--cores=1", "--io=epoll", SEGMENTS],
+    &["--cores=1", SMALL[0], SMALL[1]],
+];
 
 /// Load, a power cut, and a start on what is left.
 fn cut(disk: &mut Disk, world: &mut World, random: &mut StdRng) {
@@ -36,6 +40,9 @@ fn a_power_cut_takes_nothing_that_was_acknowledged() {
     for (seeds, arguments) in seeds.chunks(CUTS_PER_DISK).zip(SERVERS.into_iter().cycle()) {
         let Some(mut disk) = Disk::new() else { return };
         let mut world = World::on(Server::start_in(&disk.data_dir(), &[], arguments));
+        if arguments.contains(&SMALL[0]) {
+            world = world.with_large_records();
+        }
         for seed in seeds {
             eprintln!("seed {seed}, {arguments:?}");
             let mut random = StdRng::seed_from_u64(*seed);
@@ -56,7 +63,7 @@ fn without_the_sync_a_power_cut_takes_something() {
     let environment = [("LD_PRELOAD", library), ("THALWEG_SHIM_NO_SYNC", Path::new("1"))];
     for seed in ATTEMPTS {
         let Some(mut disk) = Disk::new() else { return };
-        let server = Server::start_in(&disk.data_dir(), &environment, SERVERS[2]);
+        let server = Server::start_in(&disk.data_dir(), &environment, &["--cores=1", SEGMENTS]);
         let mut world = World::on(server);
         // The syncs of what is made ahead would flush the appends too.
         wait_for_segment_ahead(&world.server, "log-0/segment-0000000000000002.log", 12 << 20);
