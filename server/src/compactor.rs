@@ -3,7 +3,7 @@
 //!
 //! Invariant: one job is under way at a time, whoever asked for it; the others wait in line. So
 //! its memory is that of one job: the window over its inputs (a segment of up to 64 MiB whole,
-//! 1 MiB for each sealed one), and some 80 bytes for each chunk of its output.
+//! 256 KiB for each sealed one), and some 80 bytes for each chunk of its output.
 //!
 //! Deliberately absent: streams. A core says which bytes are worth copying, and its index is what
 //! changes. [`Desk`] has no thread and no clock: a simulation calls it.

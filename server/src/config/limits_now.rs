@@ -30,18 +30,21 @@ impl Limits {
 
     /// `[limits]`
     #[must_use]
+    #[inline]
     pub fn get(&self) -> LimitsConfig {
         self.0.get().limits
     }
 
     /// `[live]`
     #[must_use]
+    #[inline]
     pub fn live(&self) -> LiveConfig {
         self.0.get().live
     }
 
     /// Which requests the access log shows; `None`: it is off.
     #[must_use]
+    #[inline]
     pub fn access(&self) -> Option<Share> {
         self.0.get().access
     }

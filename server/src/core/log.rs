@@ -6,7 +6,7 @@
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thalweg_storage::{Group, SegmentRef, TakeGroup};
 
@@ -69,7 +69,7 @@ impl Core {
             }
         }
         let group_bytes = group.bytes.len();
-        self.count_group(&group, self.clock.instant() - began);
+        self.count_group(&group, began);
         self.pace_next(&group, timer);
         self.with_shard(|shard, now| {
             let placements = std::mem::take(&mut group.placements);
@@ -83,9 +83,11 @@ impl Core {
         self.checkpoint_if_due(group_bytes);
     }
 
-    fn count_group(&self, group: &Group, took: Duration) {
+    fn count_group(&self, group: &Group, began: Instant) {
+        let now = self.clock.instant();
+        self.metrics.group_written.set(Some(now));
         let durable = self.shard.borrow_mut().log().durable();
-        self.metrics.group_write.record_time(took);
+        self.metrics.group_write.record_time(now - began);
         self.metrics.group_bytes.record(group.bytes.len() as u64);
         self.metrics.group_records.record(group.last_lsn.0.saturating_sub(durable.0));
     }

@@ -46,6 +46,7 @@ impl<const FIRST: u32, const SUB: u32, const BUCKETS: usize> Default
 
 impl<const FIRST: u32, const SUB: u32, const BUCKETS: usize> Histogram<FIRST, SUB, BUCKETS> {
     /// Counts a value.
+    #[inline]
     pub fn record(&self, value: u64) {
         let count = self.counts.get(Self::bucket_of(value)).unwrap_or(&self.above);
         count.set(count.get() + 1);
@@ -53,6 +54,7 @@ impl<const FIRST: u32, const SUB: u32, const BUCKETS: usize> Histogram<FIRST, SU
     }
 
     /// Counts a time, in microseconds.
+    #[inline]
     pub fn record_time(&self, time: Duration) {
         self.record(time.as_secs() * 1_000_000 + u64::from(time.subsec_micros()));
     }

@@ -16,7 +16,7 @@ pub mod render;
 mod snapshot;
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thalweg_proto::response::Response;
 
@@ -32,11 +32,13 @@ pub struct Counter(Cell<u64>);
 
 impl Counter {
     /// One more.
+    #[inline]
     pub fn increment(&self) {
         self.add(1);
     }
 
     /// So many more.
+    #[inline]
     pub fn add(&self, more: u64) {
         self.0.set(self.0.get() + more);
     }
@@ -81,6 +83,8 @@ pub struct Metrics {
     pub fanout_rests: Counter,
     /// Writes of groups.
     pub group_write: Times,
+    /// When the newest group was written: the clock is read for all that it acknowledges at once.
+    pub group_written: Cell<Option<Instant>>,
     /// Syncs apart from writes.
     pub sync: Times,
     /// Records of groups.
@@ -109,6 +113,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// A request was answered.
+    #[inline]
     pub fn answered(&self, operation: Operation, response: &Response) {
         self.count(operation, response.status.as_u16());
         self.response_bytes.add(response.body_len() as u64);
@@ -118,6 +123,7 @@ impl Metrics {
     }
 
     /// A request was answered with a status and a body that is sent bit by bit.
+    #[inline]
     pub fn count(&self, operation: Operation, status: u16) {
         let class = usize::from(status / 100).clamp(2, 5) - 2;
         self.requests[operation as usize][class].increment();

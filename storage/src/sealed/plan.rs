@@ -2,8 +2,8 @@
 //!
 //! Three things are worth I/O, in this order:
 //!
-//! - a sealed segment of which most is dead: what lives is rewritten, at most as many bytes as
-//!   come free;
+//! - a sealed segment of which 40 % is dead or more: what lives is rewritten, at most 1.5 bytes for
+//!   each that comes free;
 //! - a full segment of the log that no retained checkpoint replays: once, unless it gains nothing
 //!   (few long records, most of them alive);
 //! - many files of about the same size, if they are small or hold small chunks: merging eight of
@@ -33,14 +33,14 @@ pub struct Plan {
 pub enum Reason {
     /// A segment of the log is full.
     Full,
-    /// Most of a sealed segment is dead.
+    /// Too much of a sealed segment is dead.
     Dead,
     /// There are many small ones.
     Small,
 }
 
 /// A sealed segment with less than this share of its bytes alive is rewritten.
-const LIVE_PERCENT: u64 = 50;
+const LIVE_PERCENT: u64 = 60;
 /// Full segments of the log whose records are this long on average stay as they are: reading them
 /// in order is as good, and their index is as small.
 const LONG_RECORD_BYTES: u64 = 64 * 1024;
@@ -235,11 +235,11 @@ mod tests {
     #[test]
     fn the_deadest_segment_is_rewritten() {
         let mut table = table(2);
-        sealed(&mut table, (2, 1), 50 * MIB, (100 * MIB, 1000));
-        let dead = sealed(&mut table, (2, 2), 49 * MIB, (100 * MIB, 1000));
+        sealed(&mut table, (2, 1), 60 * MIB, (100 * MIB, 1000));
+        let dead = sealed(&mut table, (2, 2), 59 * MIB, (100 * MIB, 1000));
         // Half of what lives in it belongs to the other core, as far as this one knows.
-        sealed(&mut table, (1, 1), 25 * MIB, (100 * MIB, 1000));
-        let shared = sealed(&mut table, (1, 2), 24 * MIB, (100 * MIB, 1000));
+        sealed(&mut table, (1, 1), 30 * MIB, (100 * MIB, 1000));
+        let shared = sealed(&mut table, (1, 2), 29 * MIB, (100 * MIB, 1000));
         assert_eq!(table.queue(), 2);
         assert_eq!(table.plan().unwrap().inputs, [shared]);
         let plan = table.plan().unwrap();

@@ -27,8 +27,9 @@ pub(super) struct Source {
 const WHOLE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of a larger one that are read around a record.
 const SCATTERED_BYTES: u64 = 32 * 1024;
-/// Bytes of a sealed segment that are read at once: its streams are in order.
-const SORTED_BYTES: u64 = 1024 * 1024;
+/// Bytes of a sealed segment that are read at once, a chunk: its streams are in order, and the dead
+/// ones between them need not be read.
+const SORTED_BYTES: u64 = 256 * 1024;
 /// Bytes of one read.
 const PIECE_BYTES: usize = 1024 * 1024;
 
