@@ -22,3 +22,8 @@ pub mod query;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../storage/tests/storage/world.rs"]
 pub mod world;
+
+/// Sealing in that server.
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../storage/tests/storage/sealing.rs"]
+pub mod sealing;

@@ -73,7 +73,8 @@ fn write_history(disk: &Arc<dyn Disk>, input: &mut Input<'_>) {
             }
             9 | 11 => world.pump(core),
             10 => trim(&mut world, core, input),
-            12 | 13 => world.checkpoint_step(core, 3),
+            12 => world.checkpoint_step(core, 3),
+            13 => world.seal_step(core, 3),
             14 => world = open(disk, input),
             _ => break,
         }
@@ -190,6 +191,13 @@ fn seal(path: &Path, bytes: &mut [u8], at: usize) {
         seal_at_end(bytes);
     } else if name.starts_with("segment-") && at < BLOCK && bytes.len() >= BLOCK {
         seal_at_end(&mut bytes[..BLOCK]);
+    } else if name.starts_with("sealed-") && bytes.len() >= 2 * BLOCK {
+        let footer = bytes.len() - BLOCK;
+        if at < BLOCK {
+            seal_at_end(&mut bytes[..BLOCK]);
+        } else if at >= footer {
+            seal_at_end(&mut bytes[footer..]);
+        }
     } else if name.starts_with("segment-") {
         seal_groups(bytes);
     } else if name.starts_with("checkpoint-") {
