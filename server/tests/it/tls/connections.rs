@@ -128,26 +128,25 @@ fn a_session_that_breaks_ends_alone() {
 #[test]
 fn a_reader_that_leaves_is_noticed() {
     let secure = Secure::start(&[]);
-    secure.connect().ask(&Request::put("a").with("content-type", "text/plain")).expect_status(201);
-    let descriptors = || {
+    let sockets = || {
         let dir = format!("/proc/{}/fd", secure.server.pid());
-        std::fs::read_dir(dir).expect("descriptors").count()
+        let entries = std::fs::read_dir(dir).expect("descriptors").flatten();
+        let targets = entries.flat_map(|entry| std::fs::read_link(entry.path()));
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
     };
-    let before = wait_for("a quiet server", || {
-        let first = descriptors();
-        thread::sleep(std::time::Duration::from_millis(50));
-        (descriptors() == first).then_some(first)
-    });
+    let before = sockets();
+    secure.connect().ask(&Request::put("a").with("content-type", "text/plain")).expect_status(201);
+    wait_for("the end of the first connection", || (sockets() <= before).then_some(()));
     let live = Request::get("a?offset=-1&live=sse");
     let mut reader = Events::open(secure.connect(), &live);
     reader.next_of("control");
     let mut poller = secure.connect();
     poller.send(Request::get("a?offset=now&live=long-poll").encode());
-    wait_for("two connections", || (descriptors() >= before + 2).then_some(()));
+    wait_for("two connections", || (sockets() >= before + 2).then_some(()));
     drop(reader);
     drop(poller);
     // Long before the long-poll is over.
-    wait_for("their end", || (descriptors() <= before).then_some(()));
+    wait_for("their end", || (sockets() <= before).then_some(()));
 }
 
 #[test]
