@@ -133,26 +133,28 @@ impl Reader<'_> {
         }
     }
 
-    /// A header is durable before its first group is written: with that group, it was damaged
-    /// later.
+    /// A header is durable before its first group is written: with a group that follows, whatever
+    /// became of those before it, the header was damaged later. Groups of an earlier life of the
+    /// file are older than the end.
     fn check_header_was_torn(
         &self,
         number: u32,
         bytes: &Bytes,
         damage: Damage,
     ) -> Result<(), RecoveryError> {
-        let Some(first) = bytes.get(SEGMENT_HEADER_BYTES..) else { return Ok(()) };
-        let position = self.end.position;
-        match GroupHeader::decode(first) {
-            Ok((group, _))
-                if group.first_lsn == position.lsn.next()
-                    && group.chain == position.chain
-                    && group.durability == Durability::Sync =>
-            {
-                Err(Corruption::at(self.name(number).path(self.data_dir), 0, damage))
+        let groups = bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
+        for (index, block) in groups.chunks(BLOCK_BYTES).enumerate() {
+            if !block.starts_with(&GROUP_MAGIC) {
+                continue;
             }
-            _ => Ok(()),
+            let Ok((group, _)) = GroupHeader::decode(&groups[index * BLOCK_BYTES..]) else {
+                continue;
+            };
+            if group.first_lsn > self.end.position.lsn && group.durability == Durability::Sync {
+                return Err(Corruption::at(self.name(number).path(self.data_dir), 0, damage));
+            }
         }
+        Ok(())
     }
 
     fn begun(&mut self, header: SegmentHeader, found: Bytes) -> Result<Segment, RecoveryError> {

@@ -294,6 +294,19 @@ fn a_flipped_bit_in_acknowledged_data_is_reported() {
 }
 
 #[test]
+fn a_damaged_header_is_noticed_by_any_later_group() {
+    let memory = MemoryDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+    one_stream(&disk, Path::new("/data"), &[&[1; 100][..]; 3]);
+    open(&disk, Path::new("/data"), 1);
+    // The header and the first group: each alone is found by the other.
+    memory.flip_bit(&segment(1), 478, 3).unwrap();
+    memory.flip_bit(&segment(1), 4096 + 500, 3).unwrap();
+    let error = try_open(&disk, Path::new("/data"), 1).err().expect("a refused start");
+    assert!(error.contains("acknowledged data is damaged"), "{error}");
+}
+
+#[test]
 fn missing_and_shortened_files_are_reported() {
     let check = |break_it: &dyn Fn(&Arc<dyn Disk>), want: &str| {
         let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
