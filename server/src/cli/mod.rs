@@ -7,6 +7,7 @@ pub mod load;
 pub mod serve;
 pub mod storage;
 pub mod stream;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -166,10 +166,7 @@ impl DiskFile for HandleFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.enter("sync", [0; 2])?;
         if let Err(error) = state.fail_sync() {
-            let mut random = state.random.clone();
-            let lost = state.content(self.file).settle(&mut random);
-            state.random = random;
-            state.counts.lost_sectors += lost;
+            state.lose_unsynced(self.file);
             return Err(error);
         }
         state.content(self.file).sync();

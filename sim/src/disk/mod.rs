@@ -166,6 +166,12 @@ impl State {
         self.files.entry(file).or_default()
     }
 
+    /// A sync has failed: of what it should have made durable, some is and some is not.
+    fn lose_unsynced(&mut self, file: u64) {
+        let State { files, random, counts, .. } = self;
+        counts.lost_sectors += files.entry(file).or_default().settle(random);
+    }
+
     /// The names in a directory.
     fn list(&self, dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();

@@ -139,10 +139,7 @@ impl RingFile {
         state.note("ring sync", &self.path, [0; 2]);
         if let Err(error) = state.fail_sync() {
             state.log_failed = true;
-            let mut random = state.random.clone();
-            let lost = state.content(self.file).settle(&mut random);
-            state.random = random;
-            state.counts.lost_sectors += lost;
+            state.lose_unsynced(self.file);
             return Err(error);
         }
         state.content(self.file).sync();

@@ -21,12 +21,12 @@ mod results;
 mod run;
 mod worker;
 
-use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use thalweg_loadgen::plan::toml;
 
+use super::terminal::tell;
 use exit::{EXIT_CODES, Exit, Failure};
 
 /// The arguments of `thalweg load`.
@@ -85,18 +85,7 @@ pub(super) fn main(args: &LoadArgs) -> ExitCode {
     }
 }
 
-/// To stderr, a line. If it cannot take it, nobody could be told.
-fn tell(message: &str) {
-    let _ = writeln!(std::io::stderr(), "thalweg: {message}");
-}
-
-/// To stdout. Who reads it may leave; that is no reason to fail.
+/// To stdout.
 fn say(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::not_made(format!("stdout: {error}")))
-        }
-        _ => Ok(()),
-    }
+    super::terminal::say(text).map_err(Failure::not_made)
 }

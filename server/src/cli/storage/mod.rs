@@ -18,11 +18,11 @@ mod stats;
 mod text;
 mod verify;
 
-use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::terminal::tell;
 use exit::{EXIT_CODES, Failure};
 
 /// The arguments of `thalweg storage`.
@@ -79,20 +79,9 @@ pub(super) fn main(args: &StorageArgs) -> ExitCode {
     }
 }
 
-/// To stderr, a line. If it cannot take it, nobody could be told.
-fn tell(message: &str) {
-    let _ = writeln!(std::io::stderr(), "thalweg: {message}");
-}
-
-/// To stdout. Who reads it may leave; that is no reason to fail.
+/// To stdout.
 fn say(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("stdout: {error}")))
-        }
-        _ => Ok(()),
-    }
+    super::terminal::say(text).map_err(Failure::failed)
 }
 
 /// What goes into files that this program writes.
