@@ -35,6 +35,8 @@ pub(crate) enum Peer<'a> {
     /// A connection of its own.
     Connection {
         transport: &'a mut Transport,
+        /// Its client.
+        client: Option<SocketAddr>,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
     },
@@ -42,7 +44,7 @@ pub(crate) enum Peer<'a> {
     Stream {
         respond: &'a mut SendResponse<Bytes>,
         /// The connection's client.
-        address: Option<SocketAddr>,
+        client: Option<SocketAddr>,
     },
 }
 
@@ -108,11 +110,10 @@ fn parse(
 }
 
 impl Peer<'_> {
-    /// Where it is.
+    /// Where the client is: the one place to ask, for limits and for the log.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Peer::Connection { transport, .. } => transport.socket().peer(),
-            Peer::Stream { address, .. } => *address,
+            Peer::Connection { client, .. } | Peer::Stream { client, .. } => *client,
         }
     }
 

@@ -21,7 +21,7 @@ pub struct Link {
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where its client is.
-    pub(super) address: Option<SocketAddr>,
+    pub(super) client: Option<SocketAddr>,
     /// It has TLS.
     pub(super) secure: bool,
     /// Only health is answered.
@@ -74,7 +74,7 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
-        address: Option<SocketAddr>,
+        client: Option<SocketAddr>,
         deadline: Guard,
         secure: bool,
         late: bool,
@@ -83,7 +83,7 @@ impl Link {
         Rc::new(Link {
             pipe: Pipe::new(first),
             deadline: RefCell::new(Some(deadline)),
-            address,
+            client,
             secure,
             late,
             most: 2 * core.limits.get().http2_streams as usize,

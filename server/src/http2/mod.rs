@@ -21,6 +21,7 @@ mod request;
 mod sink;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -47,6 +48,8 @@ pub use sink::{Offered, Sink};
 pub struct Opened {
     /// Its socket.
     pub socket: Socket,
+    /// Its client.
+    pub client: Option<SocketAddr>,
     /// Its TLS, if it has any.
     pub session: Option<Box<Session>>,
     /// What it has sent so far, decrypted.
@@ -59,9 +62,9 @@ pub struct Opened {
 
 /// Serves a connection until it ends.
 pub async fn serve(core: Rc<Core>, opened: Opened) {
-    let Opened { socket, session, first, deadline, late } = opened;
+    let Opened { socket, client, session, first, deadline, late } = opened;
     deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Reading);
-    let link = Link::new(&core, socket.peer(), deadline, session.is_some(), late, first);
+    let link = Link::new(&core, client, deadline, session.is_some(), late, first);
     let place = core.http2.add(&link);
     let pump = Pump::start(&core, &link, socket, session);
     let handshake = builder(&core).handshake(PipeEnd(Rc::clone(&link))).await;

@@ -54,7 +54,7 @@ pub(super) async fn handle(
         false => None,
     };
     let late = permit.0.late;
-    let peer = Peer::Stream { respond: &mut respond, address: permit.0.address };
+    let peer = Peer::Stream { respond: &mut respond, client: permit.0.client };
     match dispatch(&core, &head, body, late, peer).await {
         Some(Dispatched::Answer(response)) => {
             if let Some(pages) = &mut pages {
