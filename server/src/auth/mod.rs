@@ -63,6 +63,13 @@ impl Grant {
         Grant { name: name.into(), scopes: scopes.into(), expires, signed: false }
     }
 
+    /// Whoever has the limits of a token. A signed URL is for one stream, which has limits of its
+    /// own.
+    #[must_use]
+    pub fn principal(&self) -> Option<&str> {
+        (!self.signed && &*self.name != ANONYMOUS).then_some(&*self.name)
+    }
+
     /// Whether it allows an action on a stream.
     #[must_use]
     pub fn allows(&self, action: Action, path: &StreamPath) -> bool {

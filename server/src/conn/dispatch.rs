@@ -19,6 +19,7 @@ use super::{answer, health, long_poll};
 use crate::auth;
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
+use crate::limits::Bill;
 use crate::metrics::Operation;
 
 /// What a request leads to.
@@ -67,7 +68,7 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let (request, until) = parse(core, head, body);
+    let Asked { request, until, bill } = ask(core, head, body, peer.address());
     let operation = Operation::of(&request, &head.method);
     let exchange = Exchange::begin(core, operation, head, body_len, &peer);
     let mut response = match request {
@@ -76,6 +77,9 @@ pub(crate) async fn dispatch(
             match sse::open(core, request, head.version, until).await {
                 Ok(mut start) => {
                     exchange.end(core, &mut start.head);
+                    let bytes = start.first_bytes();
+                    core.gate.answers(bill.as_ref(), bytes, || core.clock.instant());
+                    start.charge_to(bill);
                     return Some(Dispatched::Live(start));
                 }
                 Err(response) => *response,
@@ -87,26 +91,39 @@ pub(crate) async fn dispatch(
         Ok(request) => answer::answer(core, request, head).await?,
     };
     exchange.end(core, &mut response);
+    core.gate.answers(bill.as_ref(), response.body_len(), || core.clock.instant());
     Some(Dispatched::Answer(response))
 }
 
-/// What is asked for, if whoever asks may, and until when they may.
-fn parse(
-    core: &Core,
-    head: &RequestHead,
-    body: Bytes,
-) -> (Result<Request, Problem>, Option<Timestamp>) {
+/// What is asked for, if whoever asks may.
+struct Asked {
+    request: Result<Request, Problem>,
+    /// Until when they may.
+    until: Option<Timestamp>,
+    /// Whom the answer is charged to.
+    bill: Option<Bill>,
+}
+
+fn ask(core: &Core, head: &RequestHead, body: Bytes, client: Option<SocketAddr>) -> Asked {
+    let refused = |problem| Asked { request: Err(problem), until: None, bill: None };
+    // Before anybody is identified: trying out tokens is limited too.
+    let bytes = body.len();
+    let mut bill = match core.gate.arrives(client, bytes, || core.clock.instant()) {
+        Ok(bill) => bill,
+        Err(problem) => return refused(problem),
+    };
     let grant = match core.admit(head) {
         Ok(grant) => grant,
-        Err(problem) => return (Err(problem), None),
+        Err(problem) => return refused(problem),
     };
-    let request = request::parse(head, body, &core.parse);
-    let Some(grant) = grant else { return (request, None) };
-    let request = request.and_then(|request| {
-        auth::check_fork(&grant, &request)?;
+    let request = request::parse(head, body, &core.parse).and_then(|request| {
+        core.gate.asks(&mut bill, grant.as_ref(), request.stream(), bytes)?;
+        if let Some(grant) = &grant {
+            auth::check_fork(grant, &request)?;
+        }
         Ok(request)
     });
-    (request, grant.expires)
+    Asked { request, until: grant.and_then(|grant| grant.expires), bill }
 }
 
 impl Peer<'_> {
@@ -128,7 +145,7 @@ impl Peer<'_> {
 
     /// Makes sure that it is noticed when the peer leaves.
     pub(super) fn watch(&mut self, core: &Rc<Core>) {
-        if let Peer::Connection { transport, watching } = self {
+        if let Peer::Connection { transport, watching, .. } = self {
             ensure_watched(watching, core, transport.socket());
         }
     }

@@ -4,17 +4,18 @@
 //! what they showed.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg_proto::http1::RequestHead;
+use thalweg_proto::http1::{BodyLength, RequestHead};
 use thalweg_proto::problem::Problem;
-use thalweg_proto::request::resource;
+use thalweg_proto::request::{Resource, resource};
 use thalweg_proto::time::Timestamp;
 
 use super::Core;
 use crate::auth::{Authority, Cache, Grant};
-use crate::config::limits::REFUSALS_LOGGED_PER_SECOND;
+use crate::config::limits::{RATE_EARLY_BYTES, REFUSALS_LOGGED_PER_SECOND};
 
 /// Who decides, and what was decided a moment ago.
 pub(super) struct Admission {
@@ -47,6 +48,25 @@ impl Core {
     pub fn at_most_until(&self, time: Duration, until: Option<Timestamp>) -> Duration {
         let left = until.map(|until| until.0.saturating_sub(self.clock.now().0));
         left.map_or(time, |left| time.min(Duration::from_millis(left)))
+    }
+
+    /// Whether a body is worth taking in, as far as its head says: also when it has come already,
+    /// because what a refusal looks like must not depend on how bytes arrive. Rates are looked at
+    /// only if it says that much comes: after this refusal an HTTP/1.1 connection has to close.
+    pub fn admit_body(
+        &self,
+        head: &RequestHead,
+        client: Option<SocketAddr>,
+    ) -> Result<(), Problem> {
+        let grant = self.admit(head)?;
+        if !matches!(head.body, BodyLength::Length(RATE_EARLY_BYTES..)) {
+            return Ok(());
+        }
+        let stream = || match resource(head, &self.parse) {
+            Resource::Stream(path) => Some(path),
+            _ => None,
+        };
+        self.gate.looks(client, grant.as_ref(), stream, || self.clock.instant())
     }
 
     /// Whether a request may be made, as far as its head says. `Ok(None)`: everybody may.

@@ -33,6 +33,7 @@ use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
 use crate::http2::Links;
+use crate::limits::Gate;
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
@@ -59,6 +60,8 @@ pub struct Core {
     pub config: Arc<Config>,
     /// What of it can change while the server runs, as it is now.
     pub limits: Limits,
+    /// What clients may do in how much time.
+    pub gate: Gate,
     /// For parsing requests.
     pub parse: ParseContext,
     /// Time.
@@ -81,6 +84,8 @@ pub struct Core {
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// Connections that are being told why they are not wanted.
+    pub turned_away: Cell<usize>,
     /// What this core counts.
     pub metrics: Metrics,
     /// Who watches the server.
@@ -143,6 +148,7 @@ impl Core {
         Rc::new(Core {
             id,
             limits: Limits::of(&config),
+            gate: Gate::new(parts.shared.limiting.get().rates),
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
@@ -154,6 +160,7 @@ impl Core {
             compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
+            turned_away: Cell::new(0),
             metrics: Metrics::default(),
             admission: admission::Admission::new(parts.shared.authority.clone()),
             shared: parts.shared,
@@ -352,6 +359,10 @@ impl Core {
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
             Note::Settings(config) => self.limits.set(&config),
+            Note::Limiting(limiting) => {
+                self.gate.set(limiting.rates);
+                self.with_shard(|shard, _| shard.set_quotas(limiting.quotas));
+            }
             Note::Authority(authority) => self.admission.replace(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),

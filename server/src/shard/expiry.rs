@@ -53,10 +53,11 @@ pub(super) fn touch_interval_ms(ttl_seconds: u64) -> u64 {
 }
 
 impl Shard {
-    /// Deletes what has expired and trims what is kept no longer. Called several times a second.
+    /// Deletes what has expired, trims what is kept no longer, counts what must be counted. Called several times a second.
     pub fn sweep(&mut self, now: Timestamp) {
         self.sweep_expired(now);
         self.sweep_retention(now);
+        self.sweep_quotas();
     }
 
     fn sweep_expired(&mut self, now: Timestamp) {

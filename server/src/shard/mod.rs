@@ -18,6 +18,7 @@ mod list;
 mod log;
 pub mod page;
 mod pending;
+mod quota;
 pub mod range;
 mod read;
 mod retention;
@@ -110,6 +111,7 @@ pub struct Shard {
     hot: commit::HotTail,
     expiries: expiry::Expiries,
     trims: retention::Trims,
+    counting: quota::Counting,
     /// Soft-deleted streams that were recovered.
     hidden: Vec<StreamId>,
     watch: Arc<Interest>,
@@ -183,6 +185,7 @@ impl Shard {
             outputs: VecDeque::new(),
             expiries,
             trims,
+            counting: quota::Counting::default(),
             hidden,
             watch: Arc::default(),
             disk_full: false,

@@ -156,6 +156,7 @@ impl Shard {
         if !self.log.is_durable() {
             slot.drop_hot_before_earliest();
         }
+        slot.give_back_trimmed();
         self.log.forget(dropped);
     }
 
