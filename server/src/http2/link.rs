@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 use bytes::BytesMut;
 
 use super::pipe::Pipe;
+use super::watch::{Flood, SentError, Watch};
 use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES};
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
@@ -18,6 +19,7 @@ use crate::core::Core;
 /// See the module.
 pub struct Link {
     pub(super) pipe: Pipe,
+    pub(super) watch: Watch,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where its client is.
@@ -49,6 +51,8 @@ pub struct Link {
     drains: Cell<bool>,
     /// It was idle for too long; `h2` does not know yet.
     idled: Cell<bool>,
+    /// It has sent more than it may; `h2` does not know yet.
+    flooded: Cell<Option<Flood>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,13 +84,17 @@ impl Link {
         late: bool,
         first: BytesMut,
     ) -> Rc<Link> {
+        let streams = core.limits.get().http2_streams;
+        let watch = Watch::new(core.clock.about(), streams);
+        let flooded = watch.came(&first, core.clock.about()).err();
         Rc::new(Link {
             pipe: Pipe::new(first),
+            watch,
             deadline: RefCell::new(Some(deadline)),
             address,
             secure,
             late,
-            most: 2 * core.limits.get().http2_streams as usize,
+            most: 2 * streams as usize,
             active: Cell::new(0),
             queued: Cell::new(0),
             readers: RefCell::default(),
@@ -98,6 +106,7 @@ impl Link {
             writing: Cell::new(false),
             drains: Cell::new(false),
             idled: Cell::new(false),
+            flooded: Cell::new(flooded),
         })
     }
 
@@ -145,6 +154,30 @@ impl Link {
                 deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
             }
             State::Busy | State::Closed => deadline.clear(),
+        }
+    }
+
+    /// Whether what has come may be handed to `h2`: the client may not send everything it likes.
+    pub(super) fn accepts(&self, core: &Core, bytes: &[u8]) -> bool {
+        let Err(flood) = self.watch.came(bytes, core.clock.about()) else { return true };
+        self.flooded.set(Some(flood));
+        self.wake();
+        false
+    }
+
+    pub(super) fn has_flooded(&self) -> Option<Flood> {
+        self.flooded.take()
+    }
+
+    /// Counts the errors that the client was told.
+    pub(super) fn count_errors(&self, core: &Core) {
+        for error in self.watch.take_errors() {
+            match error {
+                SentError::Stream(code) => core.metrics.http2_stream_errors.increment(code),
+                SentError::Connection(code) => {
+                    core.metrics.http2_connection_errors.increment(code);
+                }
+            }
         }
     }
 
@@ -275,6 +308,7 @@ impl Link {
     /// `h2` is gone: nothing can be sent any more.
     pub(super) fn close(self: &Rc<Link>, core: &Rc<Core>) {
         self.state.set(State::Closed);
+        self.count_errors(core);
         self.driver.take();
         self.pipe.close();
         core.crowd.sweep_streams(core, Some(self));

@@ -13,12 +13,14 @@
 
 mod answer;
 mod body;
+mod frames;
 mod link;
 mod links;
 mod pipe;
 mod pump;
 mod request;
 mod sink;
+mod watch;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -111,6 +113,10 @@ fn turn(
     if link.should_drain() {
         connection.graceful_shutdown();
     }
+    if let Some(flood) = link.has_flooded() {
+        core.metrics.refused(flood.code());
+        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
     if link.has_been_idle() {
         // Nothing is under way: the client may ask again elsewhere for what it sends now.
         connection.abrupt_shutdown(Reason::NO_ERROR);
@@ -131,6 +137,7 @@ fn turn(
             Poll::Pending => break,
         }
     }
+    link.count_errors(core);
     link.is_quiet(core, !connection.has_streams());
     Poll::Pending
 }

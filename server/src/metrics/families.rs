@@ -72,6 +72,10 @@ families! {
         "Connections refused because the server had as many as it may";
     ACCEPT_ERRORS = Counter 1.0 "thalweg_accept_errors"
         "Connections that could not be accepted, mostly for want of descriptors";
+    HTTP2_CONNECTION_ERRORS = Counter 1.0 "thalweg_http2_connection_errors"
+        "HTTP/2 connections ended with an error (GOAWAY), by its code";
+    HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
+        "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
 
     READERS = Gauge 1.0 "thalweg_readers" "Live readers, by kind";
     FANOUT_SECONDS = Histogram 1e6 "thalweg_fanout_duration_seconds"

@@ -89,6 +89,15 @@ fn requests(metrics: &Metrics, samples: &mut Vec<Sample>) {
         let labels = smallvec![("code", Cow::from(*code))];
         samples.push(Sample::new(families::REFUSALS, labels, *count as f64));
     }
+    for (family, codes) in [
+        (families::HTTP2_CONNECTION_ERRORS, &metrics.http2_connection_errors),
+        (families::HTTP2_STREAM_ERRORS, &metrics.http2_stream_errors),
+    ] {
+        for (code, count) in codes.counted() {
+            let labels = smallvec![("code", Cow::from(code))];
+            samples.push(Sample::new(family, labels, count as f64));
+        }
+    }
 }
 
 fn counters(metrics: &Metrics, samples: &mut Vec<Sample>) {
