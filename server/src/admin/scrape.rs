@@ -33,10 +33,8 @@ pub(super) async fn samples(inner: &Inner) -> Vec<Sample> {
 fn server(inner: &Inner) -> Vec<Sample> {
     let health = &inner.shared.health;
     let access_log = &inner.shared.access_log;
-    let version = smallvec![
-        ("version", Cow::from(version::NUMBER)),
-        ("commit", Cow::from(version::COMMIT)),
-    ];
+    let version =
+        smallvec![("version", Cow::from(version::NUMBER)), ("commit", Cow::from(version::COMMIT)),];
     let facts = smallvec![
         ("durability", Cow::from(health.durability().to_string())),
         ("io", Cow::from(health.driver().map_or("unknown", |driver| driver.name()))),

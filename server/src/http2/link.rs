@@ -26,7 +26,7 @@ pub struct Link {
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where its client is.
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) client: Option<SocketAddr>,
     /// It has TLS.
     pub(super) secure: bool,
     /// Who its client is by its certificate.
@@ -83,7 +83,7 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
-        address: Option<SocketAddr>,
+        client: Option<SocketAddr>,
         deadline: Guard,
         session: Option<&Session>,
         late: bool,
@@ -96,7 +96,7 @@ impl Link {
             pipe: Pipe::new(first),
             watch,
             deadline: RefCell::new(Some(deadline)),
-            address,
+            client,
             secure: session.is_some(),
             identity: session.and_then(|session| session.identity().cloned()),
             late,

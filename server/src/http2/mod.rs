@@ -23,6 +23,7 @@ mod sink;
 mod watch;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -50,6 +51,8 @@ pub use sink::{Offered, Sink};
 pub struct Opened {
     /// Its socket.
     pub socket: Socket,
+    /// Its client.
+    pub client: Option<SocketAddr>,
     /// Its TLS, if it has any.
     pub session: Option<Box<Session>>,
     /// What it has sent so far, decrypted.
@@ -62,9 +65,9 @@ pub struct Opened {
 
 /// Serves a connection until it ends.
 pub async fn serve(core: Rc<Core>, opened: Opened) {
-    let Opened { socket, session, first, deadline, late } = opened;
+    let Opened { socket, client, session, first, deadline, late } = opened;
     deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Reading);
-    let link = Link::new(&core, socket.peer(), deadline, session.as_deref(), late, first);
+    let link = Link::new(&core, client, deadline, session.as_deref(), late, first);
     let place = core.http2.add(&link);
     let counts = &core.metrics.http2;
     counts.opened.increment();

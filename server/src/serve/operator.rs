@@ -78,11 +78,7 @@ impl Operator {
     }
 
     /// Tokens and keys are read again with the configuration, and fetched where they are published.
-    pub(super) fn keep_authority(
-        &mut self,
-        keeper: Keeper,
-        post: &Post,
-    ) -> Result<(), StartError> {
+    pub(super) fn keep_authority(&mut self, keeper: Keeper, post: &Post) -> Result<(), StartError> {
         keeper.watch(post).map_err(StartError::Thread)?;
         let post = post.clone();
         let guard = move |config: &Arc<Config>| {
