@@ -9,6 +9,7 @@ use crate::auth::Authority;
 use crate::config::Durability;
 use crate::health::Health;
 use crate::limits::Newest;
+use crate::tls::Keeper;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct Shared {
     pub authority: Option<Arc<Authority>>,
     /// Rates and quotas.
     pub limiting: Newest,
+    /// The certificates.
+    pub tls: Option<Arc<Keeper>>,
 }
 
 impl Shared {
@@ -32,6 +35,7 @@ impl Shared {
             health,
             access_log: AccessLog::default(),
             authority: None,
+            tls: None,
             limiting: Newest::default(),
         }
     }

@@ -136,6 +136,7 @@ raw_config! {
         "token_requests" rate_token_requests, "token_bytes" rate_token_bytes,
         "stream_requests" rate_stream_requests, "stream_bytes" rate_stream_bytes;
     "auth" "auth.": "tokens" auth_tokens, "signing_keys" auth_signing_keys,
+        "certificates" auth_certificates,
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,
         "jwt_audience" auth_jwt_audience, "insecure" auth_insecure;

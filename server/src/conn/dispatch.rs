@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -16,9 +17,10 @@ use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
 use super::{answer, health, long_poll};
-use crate::auth;
+use crate::auth::{self, Identity, Pass, Shown};
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
+use crate::http2::Link;
 use crate::limits::Bill;
 use crate::metrics::Operation;
 
@@ -29,6 +31,17 @@ pub(crate) enum Dispatched {
     Answer(Response),
     /// An answer that goes on for a while.
     Live(Box<Start>),
+}
+
+/// Under which conditions a request may be made.
+#[derive(Default)]
+pub(super) struct Allowed {
+    /// By whom, for logs; `None`: nobody was asked.
+    pub(super) who: Option<Arc<str>>,
+    /// Until when.
+    pub(super) until: Option<Timestamp>,
+    /// For when a live reader is judged again.
+    pub(super) pass: Option<Box<Pass>>,
 }
 
 /// Whoever waits for a long-poll.
@@ -44,8 +57,8 @@ pub(crate) enum Peer<'a> {
     /// A stream of an HTTP/2 connection.
     Stream {
         respond: &'a mut SendResponse<Bytes>,
-        /// The connection's client.
-        client: Option<SocketAddr>,
+        /// Its connection.
+        link: &'a Rc<Link>,
     },
 }
 
@@ -68,13 +81,13 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let Asked { request, until, bill } = ask(core, head, body, peer.address());
+    let Asked { request, allowed, bill } = ask(core, head, body, &peer);
     let operation = Operation::of(&request, &head.method);
     let exchange = Exchange::begin(core, operation, head, body_len, &peer);
     let mut response = match request {
         Err(problem) => problem.into_response(),
         Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
-            match sse::open(core, request, head.version, until).await {
+            match sse::open(core, request, head.version, allowed).await {
                 Ok(mut start) => {
                     exchange.end(core, &mut start.head);
                     let bytes = start.first_bytes();
@@ -86,7 +99,7 @@ pub(crate) async fn dispatch(
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, until, peer).await?
+            long_poll::poll(core, request, allowed, peer).await?
         }
         Ok(request) => answer::answer(core, request, head).await?,
     };
@@ -98,21 +111,23 @@ pub(crate) async fn dispatch(
 /// What is asked for, if whoever asks may.
 struct Asked {
     request: Result<Request, Problem>,
-    /// Until when they may.
-    until: Option<Timestamp>,
+    /// For how long.
+    allowed: Allowed,
     /// Whom the answer is charged to.
     bill: Option<Bill>,
 }
 
-fn ask(core: &Core, head: &RequestHead, body: Bytes, client: Option<SocketAddr>) -> Asked {
-    let refused = |problem| Asked { request: Err(problem), until: None, bill: None };
+fn ask(core: &Core, head: &RequestHead, body: Bytes, peer: &Peer<'_>) -> Asked {
+    let refused =
+        |problem| Asked { request: Err(problem), allowed: Allowed::default(), bill: None };
     // Before anybody is identified: trying out tokens is limited too.
     let bytes = body.len();
-    let mut bill = match core.gate.arrives(client, bytes, || core.clock.instant()) {
+    let mut bill = match core.gate.arrives(peer.address(), bytes, || core.clock.instant()) {
         Ok(bill) => bill,
         Err(problem) => return refused(problem),
     };
-    let grant = match core.admit(head) {
+    let certificate = peer.identity();
+    let grant = match core.admit(head, certificate) {
         Ok(grant) => grant,
         Err(problem) => return refused(problem),
     };
@@ -123,14 +138,30 @@ fn ask(core: &Core, head: &RequestHead, body: Bytes, client: Option<SocketAddr>)
         }
         Ok(request)
     });
-    Asked { request, until: grant.and_then(|grant| grant.expires), bill }
+    let Some(grant) = grant else {
+        return Asked { request, allowed: Allowed::default(), bill };
+    };
+    let is_live =
+        matches!(&request, Ok(Request::Read(read)) if !matches!(read.live, LiveMode::CatchUp));
+    let pass = if is_live { Shown::of(head, certificate).keep() } else { None };
+    let allowed = Allowed { who: Some(grant.name), until: grant.expires, pass };
+    Asked { request, allowed, bill }
 }
 
 impl Peer<'_> {
     /// Where the client is: the one place to ask, for limits and for the log.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Peer::Connection { client, .. } | Peer::Stream { client, .. } => *client,
+            Peer::Connection { client, .. } => *client,
+            Peer::Stream { link, .. } => link.client,
+        }
+    }
+
+    /// Who it is by its certificate.
+    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+        match self {
+            Peer::Connection { transport, .. } => transport.identity(),
+            Peer::Stream { link, .. } => link.identity.as_ref(),
         }
     }
 

@@ -363,7 +363,7 @@ impl Core {
                 self.gate.set(limiting.rates);
                 self.with_shard(|shard, _| shard.set_quotas(limiting.quotas));
             }
-            Note::Authority(authority) => self.admission.replace(authority),
+            Note::Authority(authority) => self.judge_by(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }

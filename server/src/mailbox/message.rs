@@ -149,8 +149,8 @@ pub enum Note {
     Settings(Arc<Config>),
     /// From now on these rates and quotas hold.
     Limiting(Limiting),
-    /// Other keys, tokens or rules: from now on they decide.
-    Authority(Arc<Authority>),
+    /// Other keys, tokens or rules: from now on they decide. `None`: everybody may do everything.
+    Authority(Option<Arc<Authority>>),
     /// Write a checkpoint, unless one is being written.
     CheckpointNow,
     /// Begin no more writes, and say where the log ends once none is under way.
