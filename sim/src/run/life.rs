@@ -1,5 +1,6 @@
 //! Lives of the server: how they end, and how the next one begins.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -74,6 +75,9 @@ impl Run {
     /// Drops the process; nobody gets an answer any more.
     fn forget_process(&mut self) {
         for core in self.process.iter().flat_map(|process| &process.cores) {
+            for id in core.unlogged_reads() {
+                self.model.access_lost(id.0);
+            }
             let counters = &core.compaction.counters;
             self.totals.sealed +=
                 counters.segments_sealed.get() + counters.segments_compacted.get();
@@ -190,11 +194,21 @@ impl Run {
             self.disk.lock().faults.full = false;
             // What the sync that failed should have kept may be gone.
             self.start_over_if_asynchronous(counts.errors > before.errors);
-        } else if counts.flipped > 0 && error.contains("/data/") {
+        } else if self.explains(error) {
             self.totals.refusals += 1;
             self.refused = true;
         } else {
             self.model.broken("I1", format!("the server does not start: {error}"));
         }
+    }
+
+    /// Whether flipped bits are reason enough for a refusal: it names damage, and if it is about
+    /// `FORMAT` that is the file that was hit.
+    fn explains(&self, error: &str) -> bool {
+        let format = Path::new("/data/FORMAT");
+        if error.contains("/data/FORMAT") {
+            return self.flipped.contains(format) && error.contains("is damaged");
+        }
+        !self.flipped.is_empty() && error.contains("/data/")
     }
 }
