@@ -142,6 +142,12 @@ pub(crate) struct Run {
     refused: bool,
     /// Files of which a bit was flipped.
     flipped: BTreeSet<PathBuf>,
+    /// Starts that were tried for this life.
+    starts: u32,
+    /// A bit of the last group of a log was: a start may take it for torn.
+    tail_hit: bool,
+    /// A start has read other bytes than the disk has, and went on.
+    misled: bool,
     tolerance: Tolerance,
     totals: Totals,
 }
@@ -230,6 +236,9 @@ impl Run {
             poisoned: None,
             refused: false,
             flipped: BTreeSet::new(),
+            starts: 0,
+            tail_hit: false,
+            misled: false,
             tolerance: plan.tolerance(),
             totals: Totals::default(),
             plan,

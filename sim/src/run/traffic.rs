@@ -231,15 +231,17 @@ impl Run {
         }
     }
 
-    /// Flips a bit of something durable: not of the last group of a log, whose damage nobody can
-    /// tell from a torn write.
+    /// Flips a bit of something durable: seldom of the last group of a log, whose damage nobody
+    /// can tell from a torn write.
     fn flip(&mut self) {
         let last_writes = self.disk.lock().last_writes();
+        let any = self.plan.flips_tail && self.trouble.chance(1, 4);
+        let last = |path: &str| last_writes.get(path).copied().unwrap_or(usize::MAX);
         let hit = self.disk.flip_bit(&mut self.trouble, |path, len| {
-            let end = last_writes.get(path).copied().unwrap_or(len);
-            Some(0..end.min(len))
+            Some(0..if any { len } else { last(path).min(len) })
         });
         if let Some((path, byte)) = hit {
+            self.tail_hit |= path.to_str().is_some_and(|path| byte >= last(path));
             self.trace.line(format_args!("a bit of {} flips at {byte}", path.display()));
             self.flipped.insert(path);
         }

@@ -126,6 +126,11 @@ impl Reader<'_> {
                 self.end.position.file_offset = SEGMENT_HEADER_BYTES as u64;
                 self.begun(header, bytes).map(Opened::Begun)
             }
+            // A file has no header when it gets its name.
+            Ok(header) if header.segment != self.name(number) => {
+                let path = self.name(number).path(self.data_dir);
+                Err(Corruption::at(path, 0, Finding::OtherSegment { found: header.segment }))
+            }
             Ok(_) => Ok(Opened::NotBegun),
             Err(damage) => {
                 self.check_header_was_torn(number, &bytes, damage)?;
