@@ -355,7 +355,7 @@ impl Core {
                 self.limits.set(&config);
                 self.with_shard(|shard, _| shard.set_retention(config.storage.retention));
             }
-            Note::Authority(authority) => self.admission.replace(authority),
+            Note::Authority(authority) => self.judge_by(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }
