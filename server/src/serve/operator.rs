@@ -124,6 +124,6 @@ impl Operator {
             }
             Ok(())
         };
-        reload.hook("limits and live reads", Box::new(tell));
+        reload.hook("limits, live reads and retention", Box::new(tell));
     }
 }

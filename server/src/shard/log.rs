@@ -117,6 +117,15 @@ impl Log {
         }
     }
 
+    /// Whether a record can be written now without another segment.
+    #[must_use]
+    pub fn has_room(&self, record: &Record) -> bool {
+        match self {
+            Log::Durable { writer, .. } => writer.has_room(record),
+            Log::Memory { .. } => true,
+        }
+    }
+
     /// The next segment, unless it is at hand.
     #[must_use]
     pub fn wants_segment(&self) -> Option<SegmentRef> {

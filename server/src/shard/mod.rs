@@ -109,6 +109,7 @@ pub struct Shard {
     outputs: VecDeque<Output>,
     hot: commit::HotTail,
     expiries: expiry::Expiries,
+    owed: expiry::Owed,
     trims: retention::Trims,
     /// Soft-deleted streams that were recovered.
     hidden: Vec<StreamId>,
@@ -186,6 +187,7 @@ impl Shard {
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
+            owed: expiry::Owed::default(),
             trims,
             hidden,
             watch: Arc::default(),
