@@ -12,13 +12,14 @@ use thalweg_proto::request::{self, LiveMode, Request};
 use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
+use super::long_poll::{self, Polled};
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
-use super::{answer, health, long_poll};
+use super::{answer, health};
 use crate::auth;
 use crate::core::Core;
-use crate::crowd::{Watching, ensure_watched};
+use crate::crowd::{Waiting, Watching, ensure_watched};
 use crate::metrics::Operation;
 
 /// What a request leads to.
@@ -28,6 +29,8 @@ pub(crate) enum Dispatched {
     Answer(Response),
     /// An answer that goes on for a while.
     Live(Box<Start>),
+    /// No answer yet: the crowd may wait for it.
+    Waits(Waiting),
 }
 
 /// Whoever waits for a long-poll.
@@ -37,6 +40,8 @@ pub(crate) enum Peer<'a> {
         transport: &'a mut Transport,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
+        /// The crowd may take it while it waits.
+        parks: bool,
     },
     /// A stream of an HTTP/2 connection.
     Stream {
@@ -80,7 +85,11 @@ pub(crate) async fn dispatch(
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, until, peer).await?
+            match long_poll::poll(core, request, until, peer).await? {
+                Polled::Answer(response) => response,
+                // Counted when it is answered.
+                Polled::Waits(waiting) => return Some(Dispatched::Waits(waiting)),
+            }
         }
         Ok(request) => answer::answer(core, request, head).await?,
     };
@@ -116,6 +125,11 @@ impl Peer<'_> {
         }
     }
 
+    /// Whether the crowd may take it while it waits.
+    pub(super) fn parks(&self) -> bool {
+        matches!(self, Peer::Connection { parks: true, .. })
+    }
+
     /// What it speaks.
     pub(super) fn protocol(&self, version: Version) -> &'static str {
         match (self, version) {
@@ -127,7 +141,7 @@ impl Peer<'_> {
 
     /// Makes sure that it is noticed when the peer leaves.
     pub(super) fn watch(&mut self, core: &Rc<Core>) {
-        if let Peer::Connection { transport, watching } = self {
+        if let Peer::Connection { transport, watching, .. } = self {
             ensure_watched(watching, core, transport.socket());
         }
     }

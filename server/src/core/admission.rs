@@ -21,6 +21,8 @@ pub(super) struct Admission {
     /// `None`: there is no access control.
     authority: RefCell<Option<Arc<Authority>>>,
     cache: Cache,
+    /// Which rules are in force: a number that grows.
+    rules: Cell<u64>,
     /// A second, and how many refusals were logged in it.
     logged: Cell<(u64, u32)>,
 }
@@ -30,6 +32,7 @@ impl Admission {
         Admission {
             authority: RefCell::new(authority),
             cache: Cache::default(),
+            rules: Cell::new(0),
             logged: Cell::default(),
         }
     }
@@ -38,6 +41,7 @@ impl Admission {
     pub(super) fn replace(&self, authority: Arc<Authority>) {
         *self.authority.borrow_mut() = Some(authority);
         self.cache.clear();
+        self.rules.set(self.rules.get() + 1);
     }
 }
 
@@ -47,6 +51,13 @@ impl Core {
     pub fn at_most_until(&self, time: Duration, until: Option<Timestamp>) -> Duration {
         let left = until.map(|until| until.0.saturating_sub(self.clock.now().0));
         left.map_or(time, |left| time.min(Duration::from_millis(left)))
+    }
+
+    /// Which access rules are in force. While the number is the same, so is the decision on the same
+    /// head, until the permission ends.
+    #[must_use]
+    pub fn access_rules(&self) -> u64 {
+        self.admission.rules.get()
     }
 
     /// Whether a request may be made, as far as its head says. `Ok(None)`: everybody may.
