@@ -134,7 +134,8 @@ impl Input {
         match parse_head(&self.buf)? {
             HeadStatus::Complete(head, consumed) => {
                 let live = head.query().is_some_and(|query| query.contains("live=long-poll"));
-                self.asks = live.then(|| Template::of(&self.buf[..consumed])).flatten();
+                let plain = live && has_no_body(&head);
+                self.asks = plain.then(|| Template::of(&self.buf[..consumed])).flatten();
                 self.buf.advance(consumed);
                 Ok(Parsed::Head(Box::new(head)))
             }
@@ -150,7 +151,7 @@ impl Input {
         deadline: &Guard,
         head: &RequestHead,
     ) -> Result<Bytes, Option<Problem>> {
-        if matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
+        if has_no_body(head) {
             deadline.clear();
             return Ok(Bytes::new());
         }
@@ -220,6 +221,10 @@ enum Parsed {
     Nothing,
     Head(Box<RequestHead>),
     Http2,
+}
+
+fn has_no_body(head: &RequestHead) -> bool {
+    matches!(head.body, BodyLength::None | BodyLength::Length(0))
 }
 
 /// How a client that knows HTTP/2 begins.

@@ -1,6 +1,6 @@
 //! The crowd: owns this core's live readers and their sockets, by SSE from the head of their answer
-//! to its end. They are many and idle most of the time, so a member is a small entry in a table and not
-//! a task, and their writes leave in batches.
+//! to its end. They are many and idle most of the time, so a member is a small entry in a table and
+//! not a task, and their writes leave in batches.
 //!
 //! Invariants: a member has at most one write under way, and everything that came meanwhile goes
 //! out in the next one; an entry is used again only when nothing of its member is under way; a

@@ -122,8 +122,9 @@ impl Poller {
     /// Whether these bytes ask for what comes next, by who may.
     fn asks_again(&mut self, core: &Core, bytes: &[u8]) -> bool {
         let Waiting { next, until, rules, .. } = self.waiting;
-        let may =
-            rules == core.access_rules() && until.is_none_or(|until| core.clock.now() < until);
+        let may = rules == core.access_rules()
+            && core.limits.access().is_none()
+            && until.is_none_or(|until| core.clock.now() < until);
         let cursor = self.asks.matches(bytes, &next.token());
         match cursor {
             Some(cursor) if may && !self.closed && !core.draining.get() => {
@@ -165,6 +166,11 @@ impl Inner {
             Ok(()) => poller.watched = true,
             Err(error) => {
                 tracing::warn!(core = core.id, %error, "a long-poll could not be watched");
+                if poller.state == State::Sending {
+                    // What comes of the write ends it.
+                    (poller.readable, poller.lost) = (true, true);
+                    return;
+                }
                 let request = (poller.state == State::Waiting).then(|| poller.request());
                 self.release(core, number, request, false);
             }

@@ -3,8 +3,8 @@
 //! A sweep serves everybody who stood in the line when it began. If others came meanwhile, the
 //! core cannot send each message singly, and sending faster only means smaller frames: the same
 //! bytes in more writes, which cost both sides time. So the crowd then rests half as long as
-//! the sweep took, and what comes meanwhile leaves in fewer, larger frames. Without overload the line is
-//! empty when a sweep ends, and nobody waits.
+//! the sweep took, and what comes meanwhile leaves in fewer, larger frames. Without overload the
+//! line is empty when a sweep ends, and nobody waits.
 //!
 //! Deliberately absent: the clock and the timer. They are arguments.
 

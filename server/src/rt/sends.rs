@@ -83,8 +83,8 @@ impl Sends {
         }
     }
 
-    /// Completes whenever there is something to read, and once the peer has closed its side. Instead
-    /// of [`Sends::watch`]; asked for again only after it said that there will be no more.
+    /// Completes whenever there is something to read, and once the peer has closed its side.
+    /// Instead of [`Sends::watch`]; asked for again only after it said that no more will come.
     pub fn watch_input(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         match &mut self.0 {
             Backend::Ring(ring) => ring.watch_input(token, socket),
@@ -93,7 +93,7 @@ impl Sends {
         }
     }
 
-    /// Takes such a watch back. If it has not said that there will be no more, it does soon.
+    /// Takes such a watch back. If it has not said that no more will come, it does soon.
     pub fn unwatch_input(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         match &mut self.0 {
             Backend::Ring(ring) => ring.unwatch_input(token),
