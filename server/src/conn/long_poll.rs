@@ -9,9 +9,8 @@ use thalweg_proto::cursor;
 use thalweg_proto::offset::{Offset, ReadFrom};
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
-use thalweg_proto::time::Timestamp;
 
-use super::dispatch::Peer;
+use super::dispatch::{Allowed, Peer};
 use super::select::{Either, either};
 use crate::core::Core;
 use crate::crowd::Waiting;
@@ -31,11 +30,13 @@ pub(super) enum Polled {
 pub(super) async fn poll(
     core: &Rc<Core>,
     request: ReadRequest,
-    until: Option<Timestamp>,
+    allowed: Allowed,
     peer: Peer<'_>,
 ) -> Option<Polled> {
+    let until = allowed.until;
     let timeout = core.at_most_until(core.limits.live().long_poll_timeout, until);
     let follower = core.follow(&request.path, timeout);
+    follower.keep(allowed.pass);
     let (cursor, rules) = (request.cursor, core.access_rules());
     let waiting = core.metrics.long_poll();
     let waited = wait(core, request, &follower, peer).await;

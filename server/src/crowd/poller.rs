@@ -12,6 +12,7 @@
 //! with its stream between two requests, so nothing is missed; what comes while an answer is being
 //! awaited stays in the socket.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Poller {
     /// Before the socket: it leaves the deadlines' table before the socket closes.
     deadline: Guard,
     socket: Socket,
+    /// Who made the connection.
+    client: Option<SocketAddr>,
     asks: Rc<Template>,
     waiting: Waiting,
     /// Follows the write under way.
@@ -92,10 +95,17 @@ pub(super) struct Leaving {
 impl Poller {
     /// A connection whose request, `asks`, waits.
     #[must_use]
-    pub fn new(socket: Socket, deadline: Guard, asks: Template, waiting: Waiting) -> Poller {
+    pub fn new(
+        socket: Socket,
+        client: Option<SocketAddr>,
+        deadline: Guard,
+        asks: Template,
+        waiting: Waiting,
+    ) -> Poller {
         Poller {
             deadline,
             socket,
+            client,
             asks: Rc::new(asks),
             waiting,
             then: Bytes::new(),
@@ -331,13 +341,13 @@ impl Inner {
     /// Those that leave go, now that the kernel has been told.
     pub(super) fn let_go(&mut self, core: &Rc<Core>) {
         for Leaving { poller, bytes, parks } in self.leaving.drain(..) {
-            let Poller { deadline, socket, waiting, .. } = *poller;
+            let Poller { deadline, socket, client, waiting, .. } = *poller;
             core.metrics.long_polls.set(core.metrics.long_polls.get() - 1);
             core.leave(waiting.follower);
             match bytes {
                 Some(bytes) => {
                     deadline.clear();
-                    conn::go_on(core, socket, deadline, bytes, parks);
+                    conn::go_on(core, socket, client, deadline, bytes, parks);
                 }
                 None => {
                     drop(deadline);

@@ -1,9 +1,11 @@
 //! The readers of one live stream: who waits, and until when.
 
+use std::ops::Range;
 use std::task::Waker;
 use std::time::Instant;
 
 use super::Ready;
+use crate::auth::Pass;
 
 /// A slab of readers. Indexes are reused.
 #[derive(Default)]
@@ -20,6 +22,8 @@ struct Entry {
     waits: Waits,
     /// `None` once it is over, or when the entry is free.
     deadline: Option<Instant>,
+    /// What it has shown to be let in.
+    pass: Option<Box<Pass>>,
 }
 
 /// How a reader hears of news.
@@ -38,7 +42,7 @@ enum Waits {
 
 impl Readers {
     pub(super) fn add(&mut self, deadline: Instant) -> usize {
-        let entry = Entry { waits: Waits::Not, deadline: Some(deadline) };
+        let entry = Entry { waits: Waits::Not, deadline: Some(deadline), pass: None };
         match self.free.pop() {
             Some(index) => {
                 self.entries[index] = entry;
@@ -53,7 +57,7 @@ impl Readers {
 
     pub(super) fn remove(&mut self, index: usize) {
         self.answered(index);
-        self.entries[index] = Entry { waits: Waits::Not, deadline: None };
+        self.entries[index] = Entry { waits: Waits::Not, deadline: None, pass: None };
         self.free.push(index);
     }
 
@@ -117,6 +121,30 @@ impl Readers {
         self.end_where(ready, |deadline| deadline <= now);
     }
 
+    pub(super) fn keep(&mut self, index: usize, pass: Option<Box<Pass>>) {
+        self.entries[index].pass = pass;
+    }
+
+    /// Ends those of a range that may not go on, and shortens the time of those that may for less
+    /// long. False behind the last one.
+    pub(super) fn judge(
+        &mut self,
+        range: Range<usize>,
+        ready: &Ready,
+        mut judge: impl FnMut(Option<&Pass>) -> Option<Option<Instant>>,
+    ) -> bool {
+        let end = range.end.min(self.entries.len());
+        for entry in &mut self.entries[range.start.min(end)..end] {
+            let Some(deadline) = entry.deadline else { continue };
+            match judge(entry.pass.as_deref()) {
+                Some(Some(until)) => entry.deadline = Some(deadline.min(until)),
+                Some(None) => {}
+                None => self.called += usize::from(entry.end(ready)),
+            }
+        }
+        end < self.entries.len()
+    }
+
     pub(super) fn expire_all(&mut self, ready: &Ready) {
         self.end_where(ready, |_| true);
     }
@@ -124,10 +152,17 @@ impl Readers {
     fn end_where(&mut self, ready: &Ready, is_over: impl Fn(Instant) -> bool) {
         for entry in &mut self.entries {
             if entry.deadline.is_some_and(&is_over) {
-                entry.deadline = None;
-                self.called += usize::from(entry.waits.wake(ready));
+                self.called += usize::from(entry.end(ready));
             }
         }
+    }
+}
+
+impl Entry {
+    /// As [`Waits::wake`].
+    fn end(&mut self, ready: &Ready) -> bool {
+        self.deadline = None;
+        self.waits.wake(ready)
     }
 }
 
