@@ -289,7 +289,7 @@ impl Connection {
         let is_usual = keep_alive && head.version == Version::Http11;
         // Whoever is logged is answered here, where the log is written.
         let asks = input.take_template().filter(|_| {
-            is_usual && self.may_park && !transport.is_secure() && core.limits.access().is_none()
+            is_usual && self.may_park && !transport.is_secure() && !core.looks_at_each_request()
         });
         let parks = asks.is_some();
         let peer = Peer::Connection { transport, client: *client, watching, parks };

@@ -48,6 +48,13 @@ impl Core {
         left.map_or(time, |left| time.min(Duration::from_millis(left)))
     }
 
+    /// Whether something is counted against a client, or written down, for each request: then each
+    /// takes the whole way, and the crowd takes no long-polls.
+    #[must_use]
+    pub fn looks_at_each_request(&self) -> bool {
+        self.limits.access().is_some()
+    }
+
     /// Which access rules are in force. While the number is the same, so is the decision on the same
     /// head, until the permission ends.
     #[must_use]

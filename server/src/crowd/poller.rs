@@ -133,7 +133,7 @@ impl Poller {
     fn asks_again(&mut self, core: &Core, bytes: &[u8]) -> bool {
         let Waiting { next, until, rules, .. } = self.waiting;
         let may = rules == core.access_rules()
-            && core.limits.access().is_none()
+            && !core.looks_at_each_request()
             && until.is_none_or(|until| core.clock.now() < until);
         let cursor = self.asks.matches(bytes, &next.token());
         match cursor {
