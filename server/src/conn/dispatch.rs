@@ -13,14 +13,14 @@ use thalweg_proto::request::{self, LiveMode, Request};
 use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
+use super::long_poll::{self, Polled};
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
-use super::{answer, health, long_poll};
-use crate::auth::{self, Identity, Pass, Shown};
+use super::{answer, health};
+use crate::auth;
 use crate::core::Core;
-use crate::crowd::{Watching, ensure_watched};
-use crate::http2::Link;
+use crate::crowd::{Waiting, Watching, ensure_watched};
 use crate::metrics::Operation;
 
 /// What a request leads to.
@@ -30,6 +30,8 @@ pub(crate) enum Dispatched {
     Answer(Response),
     /// An answer that goes on for a while.
     Live(Box<Start>),
+    /// No answer yet: the crowd may wait for it.
+    Waits(Waiting),
 }
 
 /// Under which conditions a request may be made.
@@ -52,6 +54,8 @@ pub(crate) enum Peer<'a> {
         client: Option<SocketAddr>,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
+        /// The crowd may take it while it waits.
+        parks: bool,
     },
     /// A stream of an HTTP/2 connection.
     Stream {
@@ -95,7 +99,11 @@ pub(crate) async fn dispatch(
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, allowed, peer).await?
+            match long_poll::poll(core, request, allowed, peer).await? {
+                Polled::Answer(response) => response,
+                // Counted when it is answered.
+                Polled::Waits(waiting) => return Some(Dispatched::Waits(waiting)),
+            }
         }
         Ok(request) => answer::answer(core, request, head).await?,
     };
@@ -141,6 +149,11 @@ impl Peer<'_> {
             Peer::Connection { transport, .. } => transport.identity(),
             Peer::Stream { link, .. } => link.identity.as_ref(),
         }
+    }
+
+    /// Whether the crowd may take it while it waits.
+    pub(super) fn parks(&self) -> bool {
+        matches!(self, Peer::Connection { parks: true, .. })
     }
 
     /// What it speaks.

@@ -1,23 +1,27 @@
-//! The crowd: owns this core's SSE readers and their sockets from the head of their answer to its
-//! end. They are many and idle most of the time, so a member is a small entry in a table and not
-//! a task, and their writes leave in batches.
+//! The crowd: owns this core's live readers and their sockets, by SSE from the head of their answer
+//! to its end. They are many and idle most of the time, so a member is a small entry in a table and
+//! not a task, and their writes leave in batches.
 //!
 //! Invariants: a member has at most one write under way, and everything that came meanwhile goes
 //! out in the next one; an entry is used again only when nothing of its member is under way; a
 //! turn ends by handing all it queued to the kernel, so that nothing is closed before. Between
 //! two batches everything else on the core gets its turn: no acknowledgement waits for a fan-out.
-//! It also tells other connections that their peer has left (`watch`).
-//! Deliberately absent: reading. What a client sends during a live answer cannot be answered.
+//! Long-polls that wait are members too (`poller`), and it tells other connections that their peer
+//! has left (`watch`).
+//! Deliberately absent: parsing. What a client sends during a live answer cannot be answered.
 
 mod member;
 mod page;
+mod poller;
 mod reading;
 mod stream;
 mod sweep;
 mod table;
+mod template;
 mod watch;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,11 +34,14 @@ use crate::rt::{self, Completion, SENDS_PER_CALL, SendStats, Sends, SendsReady};
 pub use member::Member;
 use member::{State, Step};
 pub use page::encode as encode_page;
+use poller::Leaving;
+pub use poller::{Poller, Waiting};
 use reading::Found;
 pub use reading::{Answer, Reading};
 pub use stream::StreamMember;
 use sweep::Sweep;
 use table::{Entry, Table};
+pub use template::Template;
 pub use watch::Watching;
 pub(crate) use watch::ensure as ensure_watched;
 
@@ -47,6 +54,11 @@ struct Inner {
     sweep: Sweep,
     /// When the first of those who stand in the line was called, about.
     called: Option<Instant>,
+    /// Long-polls whose clients have something to say: those who wait for news go first.
+    asking: VecDeque<u32>,
+    /// How the last one that came asks.
+    template: Option<Rc<Template>>,
+    leaving: Vec<Leaving>,
 }
 
 impl Crowd {
@@ -59,6 +71,9 @@ impl Crowd {
                 table: Table::default(),
                 sweep: Sweep::default(),
                 called: None,
+                asking: VecDeque::new(),
+                template: None,
+                leaving: Vec::new(),
             })),
             ready,
         ))
@@ -90,6 +105,9 @@ impl Crowd {
             let Some(number) = line.pop() else { break };
             inner.look(core, number, cursor);
         }
+        let requests =
+            if line.is_empty() { SENDS_PER_CALL as usize } else { REQUESTS_BESIDE_SENDS };
+        inner.read_some(core, requests);
         let now = core.clock.instant();
         let rest = inner.sweep.looked(looks, line.len(), now);
         if looks > 0
@@ -103,11 +121,12 @@ impl Crowd {
                 core.metrics.fanout_rests.increment();
                 turn_after(core, rest);
             }
-            None if looks == 0 || line.is_empty() => {}
+            None if (looks == 0 || line.is_empty()) && inner.asking.is_empty() => {}
             None if inner.sends.nudge().is_ok() => {}
             None => turn_after(core, RETRY_PAUSE),
         }
         inner.submit(core);
+        inner.let_go(core);
     }
 
     /// What the writes have come to, for metrics.
@@ -171,14 +190,22 @@ impl Inner {
     fn reap(&mut self, core: &Rc<Core>) {
         let Inner { sends, table, .. } = self;
         let mut again = Vec::new();
+        let mut polls = Vec::new();
         sends.completions(COMPLETIONS_PER_TURN, |number, completion| {
             let member = match table.get(number) {
                 Some(Entry::Member(member)) => member,
                 Some(Entry::Watch(watch)) => {
-                    if watch.completes() {
+                    let more = matches!(completion, Completion::Input { more: true, .. });
+                    if !more && watch.completes() {
                         table.remove(number);
                     }
                     return;
+                }
+                Some(Entry::Poller(poller)) => {
+                    if let Completion::Input { lost, more } = completion {
+                        poller.input(lost, more);
+                    }
+                    return polls.push((number, completion));
                 }
                 // A stream has no operations of its own.
                 Some(Entry::Stream(_)) | None => return,
@@ -188,19 +215,30 @@ impl Inner {
                     return again.push((number, rest));
                 }
                 Completion::Sent(result) => member.sent(result.is_ok()),
-                Completion::Gone => member.peer_left(),
+                Completion::Gone | Completion::Input { .. } => member.peer_left(),
             }
             settle(core, table, number);
         });
         for (number, rest) in again {
             self.go_on(core, number, rest);
         }
+        for (number, completion) in polls {
+            match completion {
+                Completion::Sent(Ok(rest)) if !rest.is_empty() => {
+                    self.go_on_with_poller(core, number, rest);
+                }
+                Completion::Sent(result) => self.poller_sent(core, number, result.is_ok()),
+                Completion::Gone | Completion::Input { .. } => self.settle_input(core, number),
+            }
+        }
     }
 
     /// Looks whether a member has something to be sent, and begins to send it.
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
-        let Some(member) = self.table.member(number) else {
-            return stream::look(core, &mut self.table, number, current);
+        let member = match self.table.get(number) {
+            Some(Entry::Member(member)) => member,
+            Some(Entry::Poller(_)) => return self.look_poller(core, number),
+            _ => return stream::look(core, &mut self.table, number, current),
         };
         if member.state != State::Idle {
             member.reading.look_again = true;
@@ -291,6 +329,8 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
     }
 }
 
+/// Requests that are read in a turn while others wait for their news.
+const REQUESTS_BESIDE_SENDS: usize = 32;
 /// The kernel was short of something.
 const RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// Completions taken in one turn: what two batches can make at once.
