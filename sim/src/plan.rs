@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     pub(crate) segment_bytes: u64,
     pub(crate) hot_tail_bytes: u64,
+    pub(crate) read_cache_bytes: u64,
     pub(crate) largest_append: u64,
     /// Steps between two crashes, at most.
     pub(crate) crash_every: u64,
@@ -88,6 +89,7 @@ impl Plan {
             any_order: random.chance(1, 2),
             changes_cores: random.chance(1, 2),
             kills_recovery: random.chance(1, 2),
+            read_cache_bytes: pick(&mut random, &[0, 64, 1024]) * 1024,
         }
     }
 
@@ -113,6 +115,7 @@ impl Plan {
         config.storage.compaction = self.compaction;
         config.storage.segment_bytes = self.segment_bytes;
         config.storage.hot_tail_bytes = self.hot_tail_bytes;
+        config.storage.read_cache_bytes = self.read_cache_bytes;
         Arc::new(config)
     }
 }
