@@ -86,6 +86,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub hot_tail_bytes: Option<String>,
 
+    /// History kept in memory once it was read; 0: none [default: 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub read_cache_bytes: Option<String>,
+
     /// Size of one segment file of the log [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<String>,
@@ -169,6 +173,7 @@ impl ServeArgs {
             long_poll_timeout: text(&self.long_poll_timeout),
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),
+            read_cache_bytes: text(&self.read_cache_bytes),
             segment_bytes: text(&self.segment_bytes),
             retention_bytes: text(&self.retention_bytes),
             retention: text(&self.retention),

@@ -51,6 +51,19 @@ pub const ASYNC_SYNC_INTERVAL: RangeInclusive<Duration> = ms(1)..=secs(10);
 pub const DEFAULT_HOT_TAIL_BYTES: u64 = 256 * MIB;
 /// What the hot tail can be configured to.
 pub const HOT_TAIL_BYTES: RangeInclusive<u64> = MIB..=1024 * GIB;
+/// History kept in memory once it was read, over all streams and cores.
+pub const DEFAULT_READ_CACHE_BYTES: u64 = 128 * MIB;
+/// What the read cache can be configured to; 0 is none.
+pub const READ_CACHE_BYTES: RangeInclusive<u64> = 0..=1024 * GIB;
+/// History is read and kept in pieces of about so many bytes of a stream.
+pub const READ_CHUNK_BYTES: u64 = MIB;
+/// Such pieces that a core reads at once; further readers wait for their turn.
+pub const CHUNK_READS: usize = 8;
+/// What answers under way on a core may hold of memory that nobody else uses, before pages get
+/// smaller: its part of the read cache, and at least this.
+pub const LEAST_HELD_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of stored data in a page from then on.
+pub const HELD_PAGE_BYTES: usize = 64 * 1024;
 /// Bytes of one segment file of the log.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 /// What a segment can be configured to.
@@ -206,6 +219,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+const _: () = assert!(HELD_PAGE_BYTES <= proto::limits::SSE_PAGE_BYTES);
 const _: () = assert!(DEFAULT_SEGMENT_BYTES.is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.start().is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.end().is_multiple_of(SEGMENT_ALIGNMENT));

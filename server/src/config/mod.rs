@@ -85,6 +85,8 @@ pub struct LiveConfig {
 pub struct StorageConfig {
     /// Recent bytes kept in memory, over all streams and cores.
     pub hot_tail_bytes: u64,
+    /// History kept in memory once it was read, over all streams and cores; 0: none.
+    pub read_cache_bytes: u64,
     /// Bytes of one segment: whole blocks, and enough for the largest record.
     pub segment_bytes: u64,
     /// Whether full segments are sealed, and sealed ones compacted.

@@ -33,6 +33,7 @@ impl fmt::Display for Config {
 
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
+        writeln!(f, "read_cache_bytes = {}", quoted(show_bytes(self.storage.read_cache_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
         writeln!(f, "compaction = {}", self.storage.compaction)?;
         let rate = show_bytes(self.storage.compaction_bytes_per_second);

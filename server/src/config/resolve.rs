@@ -91,6 +91,12 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
             &limits::HOT_TAIL_BYTES,
             limits::DEFAULT_HOT_TAIL_BYTES,
         )?,
+        read_cache_bytes: bytes(
+            "storage.read_cache_bytes",
+            &raw.read_cache_bytes,
+            &limits::READ_CACHE_BYTES,
+            limits::DEFAULT_READ_CACHE_BYTES,
+        )?,
         segment_bytes: bytes(
             "storage.segment_bytes",
             &raw.segment_bytes,

@@ -7,6 +7,7 @@ mod admission;
 mod checkpoint;
 mod files;
 mod freeze;
+mod history;
 mod jobs;
 mod log;
 mod pace;
@@ -102,6 +103,7 @@ pub struct Core {
     pace: RefCell<pace::Pace>,
     files: files::LogFiles,
     segments: segments::Segments,
+    chunk_reads: history::ChunkReads,
     checkpoints: Cell<checkpoint::Progress>,
     freeze: freeze::Freeze,
     dispatching: Cell<bool>,
@@ -172,6 +174,7 @@ impl Core {
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
             files: files::LogFiles::default(),
             segments: segments::Segments::default(),
+            chunk_reads: history::ChunkReads::default(),
             checkpoints: Cell::default(),
             freeze: freeze::Freeze::default(),
             config,

@@ -129,6 +129,16 @@ families! {
     HOT_TAIL_HITS = Counter 1.0 "thalweg_hot_tail_hits" "Reads answered from memory";
     HOT_TAIL_MISSES = Counter 1.0 "thalweg_hot_tail_misses"
         "Reads that needed the log or another core";
+    READ_CACHE_BYTES = Gauge 1.0 "thalweg_read_cache_bytes"
+        "Memory of history kept for readers once it was read";
+    READ_CACHE_HITS = Counter 1.0 "thalweg_read_cache_hits"
+        "Pieces of history that were found in memory";
+    READ_CACHE_MISSES = Counter 1.0 "thalweg_read_cache_misses"
+        "Pieces of history that were read from the log";
+    READ_CACHE_EVICTIONS = Counter 1.0 "thalweg_read_cache_evictions"
+        "Pieces of history given up for others";
+    READS_HELD_BYTES = Gauge 1.0 "thalweg_reads_held_bytes"
+        "Memory that only answers under way hold";
 
     GROUP_SECONDS = Histogram 1e6 "thalweg_log_write_duration_seconds"
         "A write of a group of records to the log, the sync included unless durability is async";

@@ -42,6 +42,7 @@ impl World {
             core: 0,
             cores: 1,
             hot_tail_bytes,
+            read_cache_bytes: 0,
             max_pending_bytes: 1 << 20,
             retention: Retention::default(),
         };
