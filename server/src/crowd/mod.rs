@@ -4,7 +4,8 @@
 //!
 //! Invariants: a member has at most one write under way, and everything that came meanwhile goes
 //! out in the next one; an entry is used again only when nothing of its member is under way; a
-//! turn ends by handing all it queued to the kernel, so that nothing is closed before. Between
+//! turn ends by handing all it queued to the kernel, so that nothing is closed before; readers that
+//! share a connection are looked at together, so that it is woken once per event. Between
 //! two batches everything else on the core gets its turn: no acknowledgement waits for a fan-out.
 //! It also tells other connections that their peer has left (`watch`).
 //! Deliberately absent: reading. What a client sends during a live answer cannot be answered.
@@ -18,6 +19,7 @@ mod table;
 mod watch;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,6 +28,7 @@ use bytes::Bytes;
 use thalweg_proto::cursor;
 
 use crate::core::Core;
+use crate::http2::Link;
 use crate::rt::{self, Completion, SENDS_PER_CALL, Sends, SendsReady};
 pub use member::Member;
 use member::{State, Step};
@@ -47,6 +50,8 @@ struct Inner {
     sweep: Sweep,
     /// When the first of those who stand in the line was called, about.
     called: Option<Instant>,
+    /// Connections with called readers on them.
+    links: VecDeque<Rc<Link>>,
 }
 
 impl Crowd {
@@ -59,6 +64,7 @@ impl Crowd {
                 table: Table::default(),
                 sweep: Sweep::default(),
                 called: None,
+                links: VecDeque::new(),
             })),
             ready,
         ))
@@ -80,32 +86,21 @@ impl Crowd {
         let mut inner = self.0.borrow_mut();
         inner.reap(core);
         let cursor = cursor::current(core.clock.now());
-        let line = &core.fanout.ready;
-        let now = core.clock.instant();
-        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
-        if !line.is_empty() {
-            inner.called.get_or_insert(now);
-        }
-        for _ in 0..looks {
-            let Some(number) = line.pop() else { break };
-            inner.look(core, number, cursor);
-        }
-        let now = core.clock.instant();
-        let rest = inner.sweep.looked(looks, line.len(), now);
-        if looks > 0
-            && inner.sweep.is_over()
+        let (looks, rest) = inner.look_at_line(core, cursor);
+        inner.look_at_links(core, cursor);
+        if inner.sweep.is_over()
+            && inner.links.is_empty()
             && let Some(called) = inner.called.take()
         {
-            core.metrics.fanout.record_time(now - called);
+            core.metrics.fanout.record_time(core.clock.instant() - called);
         }
-        match rest {
-            Some(rest) => {
-                core.metrics.fanout_rests.increment();
-                turn_after(core, rest);
-            }
-            None if looks == 0 || line.is_empty() => {}
-            None if inner.sends.nudge().is_ok() => {}
-            None => turn_after(core, RETRY_PAUSE),
+        if let Some(rest) = rest {
+            core.metrics.fanout_rests.increment();
+            turn_after(core, rest);
+        }
+        let more = rest.is_none() && looks > 0 && !core.fanout.ready.is_empty();
+        if (more || !inner.links.is_empty()) && inner.sends.nudge().is_err() {
+            turn_after(core, RETRY_PAUSE);
         }
         inner.submit(core);
     }
@@ -191,11 +186,54 @@ impl Inner {
         }
     }
 
+    /// Looks at some of those who stand in the line: how many, and how long to rest after it.
+    fn look_at_line(&mut self, core: &Rc<Core>, current: u64) -> (usize, Option<Duration>) {
+        let line = &core.fanout.ready;
+        let (mut all, mut own) = (0, 0);
+        loop {
+            let now = core.clock.instant();
+            let looks = self.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
+            if looks > 0 {
+                self.called.get_or_insert(now);
+            }
+            for _ in 0..looks {
+                let Some(number) = line.pop() else { break };
+                if stream::sort(&mut self.table, number, &mut self.links) {
+                    continue;
+                }
+                own += 1;
+                self.look(core, number, current);
+            }
+            all += looks;
+            let rest = self.sweep.looked(looks, line.len(), core.clock.instant());
+            // To sort readers costs nearly nothing: one turn is enough for thousands.
+            if looks == 0 || own > 0 || rest.is_some() || all >= SORTED_PER_TURN {
+                return (all, rest);
+            }
+        }
+    }
+
+    /// Looks at the readers of some connections, at all of one together: what they get leaves in
+    /// one write. Not before everybody is sorted.
+    fn look_at_links(&mut self, core: &Rc<Core>, current: u64) {
+        if !self.sweep.is_over() && !core.fanout.ready.is_empty() {
+            return;
+        }
+        let mut looks = 0;
+        while looks < SENDS_PER_CALL as usize
+            && let Some(link) = self.links.pop_front()
+        {
+            let called = link.take_called();
+            looks += called.len();
+            for number in called {
+                stream::look(core, &mut self.table, number, current);
+            }
+        }
+    }
+
     /// Looks whether a member has something to be sent, and begins to send it.
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
-        let Some(member) = self.table.member(number) else {
-            return stream::look(core, &mut self.table, number, current);
-        };
+        let Some(member) = self.table.member(number) else { return };
         if member.state != State::Idle {
             member.reading.look_again = true;
             return;
@@ -289,3 +327,5 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
 const RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// Completions taken in one turn: what two batches can make at once.
 const COMPLETIONS_PER_TURN: usize = 2 * SENDS_PER_CALL as usize;
+/// Readers of shared connections that are sorted in one turn.
+const SORTED_PER_TURN: usize = 64 * SENDS_PER_CALL as usize;
