@@ -26,7 +26,8 @@ pub fn check(data: &[u8]) {
     let (parts, ()) = request.into_parts();
     let Ok(head) = request_head(&parts, ended) else { return };
     assert_eq!(head.method, method);
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let Some(target) = parts.uri.path_and_query() else { panic!("a request for nothing") };
+    let target = target.as_str();
     let said = match head.query() {
         Some(query) => format!("{}?{query}", head.path()),
         None => head.path().to_owned(),
