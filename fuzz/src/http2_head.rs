@@ -9,7 +9,7 @@ use super::input::Input;
 pub fn check(data: &[u8]) {
     let mut input = Input(data);
     let ended = input.u8() & 1 == 1;
-    let mut text = |input: &mut Input<'_>| {
+    let text = |input: &mut Input<'_>| {
         let len = usize::from(input.u8());
         input.bytes(len).to_vec()
     };
