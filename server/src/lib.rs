@@ -34,6 +34,7 @@ pub mod shared;
 mod signals;
 pub mod subscriptions;
 pub mod tls;
+pub mod version;
 
 use http::StatusCode;
 use thalweg_proto::problem::Problem;

@@ -119,6 +119,7 @@ raw_config! {
         "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout,
         "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams;
     "auth" "auth.": "tokens" auth_tokens, "signing_keys" auth_signing_keys,
+        "certificates" auth_certificates,
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,
         "jwt_audience" auth_jwt_audience, "insecure" auth_insecure;

@@ -16,6 +16,7 @@ mod select;
 mod sse;
 mod transport;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::Watching;
 use crate::http2;
-use crate::metrics::Operation;
+use crate::metrics::{Operation, connections};
 use crate::rt::Socket;
 use crate::tls::{Keeper, NoHandshake, TlsStream};
 use deadlines::{Guard, Phase};
@@ -50,8 +51,14 @@ struct Meta {
     head_only: bool,
 }
 
-/// Serves a connection until it ends. `tls`: it must begin with a handshake.
-pub async fn serve(core: Rc<Core>, socket: Socket, tls: Option<Arc<Keeper>>) {
+/// Serves a connection until it ends. `client`: who made it, as far as is known. `tls`: it must
+/// begin with a handshake.
+pub async fn serve(
+    core: Rc<Core>,
+    socket: Socket,
+    client: Option<SocketAddr>,
+    tls: Option<Arc<Keeper>>,
+) {
     let deadline = core.deadlines.register(socket.handle());
     core.connections.set(core.connections.get() + 1);
     let late = core.draining.get();
@@ -69,6 +76,7 @@ pub async fn serve(core: Rc<Core>, socket: Socket, tls: Option<Arc<Keeper>>) {
         output: Output::default(),
         core: Rc::clone(&core),
         transport,
+        client,
         watching: None,
         deadline,
         late,
@@ -148,8 +156,11 @@ async fn shake_hands(
     keeper: &Keeper,
 ) -> Option<(Transport, Guard)> {
     deadline.set(core.clock.about(), core.limits.get().tls_handshake_timeout, Phase::Writing);
+    let began = core.clock.instant();
     let (socket, why) = match TlsStream::accept(socket, keeper.current()).await {
-        Ok(stream) => {
+        Ok((stream, handshake)) => {
+            core.metrics.tls.shook(handshake);
+            core.metrics.tls.took.record_time(core.clock.instant() - began);
             deadline.clear();
             return Some((Transport::Tls(Box::new(stream)), deadline));
         }
@@ -157,10 +168,12 @@ async fn shake_hands(
     };
     match why {
         NoHandshake::Ended => {
+            core.metrics.tls.failures.increment("ended");
             drop(deadline);
             drop(socket);
         }
         NoHandshake::NotTls => {
+            core.metrics.tls.failures.increment("not_tls");
             let problem = Problem::bad_request(
                 "not-tls",
                 "this port speaks TLS: use https:// instead of http://",
@@ -168,6 +181,7 @@ async fn shake_hands(
             refuse(core, socket, deadline, problem.into_response(), LINGER_TIMEOUT).await;
         }
         NoHandshake::Refused(error) => {
+            core.metrics.tls.failures.increment(connections::reason_of(&error));
             tracing::debug!(core = core.id, %error, "a TLS handshake failed");
             // The peer should get to read the alert.
             let mut transport = Transport::Plain(socket);
@@ -184,6 +198,8 @@ struct Connection {
     /// Before the socket: it leaves the table before the socket closes.
     deadline: Guard,
     transport: Transport,
+    /// Who made it: whoever limits and logs clients goes by this, never by the socket.
+    client: Option<SocketAddr>,
     /// Whether the peer has left, since the first long-poll.
     watching: Option<Watching>,
     input: Input,
@@ -224,11 +240,11 @@ impl Connection {
     }
 
     async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
-        let Connection { core, transport, watching, late, .. } = self;
+        let Connection { core, transport, client, watching, late, .. } = self;
         let keep_alive = head.keep_alive && !core.draining.get() && !*late;
         let meta =
             Meta { version: head.version, keep_alive, head_only: head.method == Method::HEAD };
-        let peer = Peer::Connection { transport, watching };
+        let peer = Peer::Connection { transport, client: *client, watching };
         match dispatch(core, head, body, *late, peer).await? {
             Dispatched::Live(start) => {
                 self.deadline.clear();
@@ -242,11 +258,11 @@ impl Connection {
     }
 
     async fn go_on_as_http2(self) {
-        let Connection { core, deadline, transport, input, late, .. } = self;
+        let Connection { core, deadline, transport, client, input, late, .. } = self;
         let mut first = input.into_bytes();
         let (socket, session, early) = transport.into_parts();
         first.extend_from_slice(&early);
-        http2::serve(core, http2::Opened { socket, session, first, deadline, late }).await;
+        http2::serve(core, http2::Opened { socket, client, session, first, deadline, late }).await;
     }
 
     fn unwatch(&mut self) {

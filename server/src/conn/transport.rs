@@ -2,10 +2,12 @@
 //! so that HTTP/1.1 is written once.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use thalweg_proto::response::Pieces;
 
+use crate::auth::Identity;
 use crate::rt::Socket;
 use crate::tls::{Session, TlsStream};
 
@@ -29,6 +31,14 @@ impl Transport {
     /// Whether the bytes go encrypted.
     pub(super) fn is_secure(&self) -> bool {
         matches!(self, Transport::Tls(_))
+    }
+
+    /// Who the client is by its certificate.
+    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+        match self {
+            Transport::Plain(_) => None,
+            Transport::Tls(stream) => stream.session().identity(),
+        }
     }
 
     /// Whether the client chose HTTP/2 in its handshake; `None`: it chose nothing.

@@ -5,16 +5,19 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 
 use super::pipe::Pipe;
 use super::watch::{Flood, SentError, Watch};
+use crate::auth::Identity;
 use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES};
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
+use crate::tls::Session;
 
 /// See the module.
 pub struct Link {
@@ -23,9 +26,11 @@ pub struct Link {
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where its client is.
-    pub(super) address: Option<SocketAddr>,
+    pub(crate) client: Option<SocketAddr>,
     /// It has TLS.
     pub(super) secure: bool,
+    /// Who its client is by its certificate.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// Only health is answered.
     pub(super) late: bool,
     /// Requests under way, at most: twice as many as there may be at once. `h2` counts those that
@@ -67,7 +72,7 @@ enum State {
 }
 
 /// One request's place among those at once.
-pub(super) struct Permit(pub(super) Rc<Link>);
+pub(super) struct Permit(pub(super) Rc<Link>, Rc<Core>);
 
 /// Bytes of pages that a request may hold.
 pub(super) struct Pages {
@@ -78,9 +83,9 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
-        address: Option<SocketAddr>,
+        client: Option<SocketAddr>,
         deadline: Guard,
-        secure: bool,
+        session: Option<&Session>,
         late: bool,
         first: BytesMut,
     ) -> Rc<Link> {
@@ -91,8 +96,9 @@ impl Link {
             pipe: Pipe::new(first),
             watch,
             deadline: RefCell::new(Some(deadline)),
-            address,
-            secure,
+            client,
+            secure: session.is_some(),
+            identity: session.and_then(|session| session.identity().cloned()),
             late,
             most: 2 * streams as usize,
             active: Cell::new(0),
@@ -241,7 +247,10 @@ impl Link {
             }
         }
         self.active.set(self.active.get() + 1);
-        Some(Permit(Rc::clone(self)))
+        let counts = &core.metrics.http2;
+        counts.streams_opened.increment();
+        counts.streams.set(counts.streams.get() + 1);
+        Some(Permit(Rc::clone(self), Rc::clone(core)))
     }
 
     /// So much was handed to `h2`.
@@ -318,7 +327,9 @@ impl Link {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let link = &self.0;
+        let Permit(link, core) = self;
+        let streams = &core.metrics.http2.streams;
+        streams.set(streams.get() - 1);
         link.active.set(link.active.get() - 1);
         if link.active.get() == 0 {
             link.wake();
