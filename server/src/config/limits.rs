@@ -128,8 +128,8 @@ pub const HTTP2_CONTROL_FRAMES: u64 = 10_000;
 pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1_000;
 /// Settings count as so many of them: one frame may change the window of every stream.
 pub const HTTP2_SETTINGS_WEIGHT: u64 = 100;
-/// Window updates that it is entitled to by each of our frames with an answer.
-pub const HTTP2_UPDATES_FOR_A_FRAME: u64 = 4;
+/// Window updates or pings that it is entitled to by each of our frames with an answer.
+pub const HTTP2_FREE_FOR_A_FRAME: u64 = 4;
 /// If the frame has so many bytes: windows of a few bytes would make many frames of one answer.
 pub const HTTP2_USEFUL_FRAME_BYTES: usize = 64;
 /// Requests that it may take back unanswered at once, at least (GOAWAY); a tenth of them comes back
