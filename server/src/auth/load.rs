@@ -193,11 +193,7 @@ fn build(
     })))
 }
 
-fn jwt(
-    config: &AuthConfig,
-    published: &JwkSet,
-    look: &Arc<Notify>,
-) -> Result<Option<Jwt>, String> {
+fn jwt(config: &AuthConfig, published: &JwkSet, look: &Arc<Notify>) -> Result<Option<Jwt>, String> {
     let Some(keys) = &config.jwt_keys else { return Ok(None) };
     let parse = |text: &str| -> Result<JwkSet, String> {
         serde_json::from_str(text).map_err(|error| format!("not a JWK set: {error}"))

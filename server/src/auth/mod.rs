@@ -105,12 +105,7 @@ impl Authority {
     }
 
     /// Whoever sends the request.
-    fn identify(
-        &self,
-        shown: &Shown<'_>,
-        cache: &Cache,
-        now: Timestamp,
-    ) -> Result<Grant, Refusal> {
+    fn identify(&self, shown: &Shown<'_>, cache: &Cache, now: Timestamp) -> Result<Grant, Refusal> {
         if let Some(credentials) = shown.authorization {
             let token = bearer(credentials).ok_or(Refusal::NoBearer)?;
             if let Some(grant) = self.tokens.find(token) {

@@ -105,7 +105,11 @@ impl Core {
     pub fn last_checkpoint(self: &Rc<Core>) {
         if self.checkpoints.get().is_recent() {
             let bytes = self.replay_bytes();
-            tracing::debug!(core = self.id, bytes, "no last checkpoint: the log behind one is short");
+            tracing::debug!(
+                core = self.id,
+                bytes,
+                "no last checkpoint: the log behind one is short"
+            );
         } else {
             self.checkpoint();
         }

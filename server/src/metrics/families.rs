@@ -64,7 +64,7 @@ families! {
         "Requests answered, by operation and class of status";
     REFUSALS = Counter 1.0 "thalweg_refusals" "Refusals, by the code of the problem document";
     APPEND_SECONDS = Histogram 1e6 "thalweg_append_duration_seconds"
-        "From a parsed append to its answer, the wait for the disk included";
+        "What an append waits for its answer, the disk included; 0 if it need not wait";
     RESPONSE_BYTES = Counter 1.0 "thalweg_response_body_bytes"
         "Bytes of response bodies, without live events";
 
