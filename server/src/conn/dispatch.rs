@@ -49,6 +49,8 @@ pub(crate) enum Peer<'a> {
     /// A connection of its own.
     Connection {
         transport: &'a mut Transport,
+        /// Its client.
+        client: Option<SocketAddr>,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
     },
@@ -136,11 +138,11 @@ fn parse(
 }
 
 impl Peer<'_> {
-    /// Where it is.
+    /// Where the client is: the one place to ask, for limits and for the log.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Peer::Connection { transport, .. } => transport.socket().peer(),
-            Peer::Stream { link, .. } => link.address,
+            Peer::Connection { client, .. } => *client,
+            Peer::Stream { link, .. } => link.client,
         }
     }
 
@@ -163,7 +165,7 @@ impl Peer<'_> {
 
     /// Makes sure that it is noticed when the peer leaves.
     pub(super) fn watch(&mut self, core: &Rc<Core>) {
-        if let Peer::Connection { transport, watching } = self {
+        if let Peer::Connection { transport, watching, .. } = self {
             ensure_watched(watching, core, transport.socket());
         }
     }

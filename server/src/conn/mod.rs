@@ -16,6 +16,7 @@ mod select;
 mod sse;
 mod transport;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +51,14 @@ struct Meta {
     head_only: bool,
 }
 
-/// Serves a connection until it ends. `tls`: it must begin with a handshake.
-pub async fn serve(core: Rc<Core>, socket: Socket, tls: Option<Arc<Keeper>>) {
+/// Serves a connection until it ends. `client`: who made it, as far as is known. `tls`: it must
+/// begin with a handshake.
+pub async fn serve(
+    core: Rc<Core>,
+    socket: Socket,
+    client: Option<SocketAddr>,
+    tls: Option<Arc<Keeper>>,
+) {
     let deadline = core.deadlines.register(socket.handle());
     core.connections.set(core.connections.get() + 1);
     let late = core.draining.get();
@@ -69,6 +76,7 @@ pub async fn serve(core: Rc<Core>, socket: Socket, tls: Option<Arc<Keeper>>) {
         output: Output::default(),
         core: Rc::clone(&core),
         transport,
+        client,
         watching: None,
         deadline,
         late,
@@ -190,6 +198,8 @@ struct Connection {
     /// Before the socket: it leaves the table before the socket closes.
     deadline: Guard,
     transport: Transport,
+    /// Who made it: whoever limits and logs clients goes by this, never by the socket.
+    client: Option<SocketAddr>,
     /// Whether the peer has left, since the first long-poll.
     watching: Option<Watching>,
     input: Input,
@@ -230,11 +240,11 @@ impl Connection {
     }
 
     async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
-        let Connection { core, transport, watching, late, .. } = self;
+        let Connection { core, transport, client, watching, late, .. } = self;
         let keep_alive = head.keep_alive && !core.draining.get() && !*late;
         let meta =
             Meta { version: head.version, keep_alive, head_only: head.method == Method::HEAD };
-        let peer = Peer::Connection { transport, watching };
+        let peer = Peer::Connection { transport, client: *client, watching };
         match dispatch(core, head, body, *late, peer).await? {
             Dispatched::Live(start) => {
                 self.deadline.clear();
@@ -248,11 +258,11 @@ impl Connection {
     }
 
     async fn go_on_as_http2(self) {
-        let Connection { core, deadline, transport, input, late, .. } = self;
+        let Connection { core, deadline, transport, client, input, late, .. } = self;
         let mut first = input.into_bytes();
         let (socket, session, early) = transport.into_parts();
         first.extend_from_slice(&early);
-        http2::serve(core, http2::Opened { socket, session, first, deadline, late }).await;
+        http2::serve(core, http2::Opened { socket, client, session, first, deadline, late }).await;
     }
 
     fn unwatch(&mut self) {

@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 use bytes::BytesMut;
 
 use super::pipe::Pipe;
+use super::watch::{Flood, SentError, Watch};
 use crate::auth::Identity;
 use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES};
 use crate::conn::deadlines::{Guard, Phase};
@@ -21,10 +22,11 @@ use crate::tls::Session;
 /// See the module.
 pub struct Link {
     pub(super) pipe: Pipe,
+    pub(super) watch: Watch,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where its client is.
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) client: Option<SocketAddr>,
     /// It has TLS.
     pub(super) secure: bool,
     /// Who its client is by its certificate.
@@ -54,6 +56,8 @@ pub struct Link {
     drains: Cell<bool>,
     /// It was idle for too long; `h2` does not know yet.
     idled: Cell<bool>,
+    /// It has sent more than it may; `h2` does not know yet.
+    flooded: Cell<Option<Flood>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,20 +83,24 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
-        address: Option<SocketAddr>,
+        client: Option<SocketAddr>,
         deadline: Guard,
         session: Option<&Session>,
         late: bool,
         first: BytesMut,
     ) -> Rc<Link> {
+        let streams = core.limits.get().http2_streams;
+        let watch = Watch::new(core.clock.about(), streams);
+        let flooded = watch.came(&first, core.clock.about()).err();
         Rc::new(Link {
             pipe: Pipe::new(first),
+            watch,
             deadline: RefCell::new(Some(deadline)),
-            address,
+            client,
             secure: session.is_some(),
             identity: session.and_then(|session| session.identity().cloned()),
             late,
-            most: 2 * core.limits.get().http2_streams as usize,
+            most: 2 * streams as usize,
             active: Cell::new(0),
             queued: Cell::new(0),
             readers: RefCell::default(),
@@ -104,6 +112,7 @@ impl Link {
             writing: Cell::new(false),
             drains: Cell::new(false),
             idled: Cell::new(false),
+            flooded: Cell::new(flooded),
         })
     }
 
@@ -151,6 +160,30 @@ impl Link {
                 deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
             }
             State::Busy | State::Closed => deadline.clear(),
+        }
+    }
+
+    /// Whether what has come may be handed to `h2`: the client may not send everything it likes.
+    pub(super) fn accepts(&self, core: &Core, bytes: &[u8]) -> bool {
+        let Err(flood) = self.watch.came(bytes, core.clock.about()) else { return true };
+        self.flooded.set(Some(flood));
+        self.wake();
+        false
+    }
+
+    pub(super) fn has_flooded(&self) -> Option<Flood> {
+        self.flooded.take()
+    }
+
+    /// Counts the errors that the client was told.
+    pub(super) fn count_errors(&self, core: &Core) {
+        for error in self.watch.take_errors() {
+            match error {
+                SentError::Stream(code) => core.metrics.http2_stream_errors.increment(code),
+                SentError::Connection(code) => {
+                    core.metrics.http2_connection_errors.increment(code);
+                }
+            }
         }
     }
 
@@ -284,6 +317,7 @@ impl Link {
     /// `h2` is gone: nothing can be sent any more.
     pub(super) fn close(self: &Rc<Link>, core: &Rc<Core>) {
         self.state.set(State::Closed);
+        self.count_errors(core);
         self.driver.take();
         self.pipe.close();
         core.crowd.sweep_streams(core, Some(self));

@@ -13,14 +13,17 @@
 
 mod answer;
 mod body;
+mod frames;
 mod link;
 mod links;
 mod pipe;
 mod pump;
 mod request;
 mod sink;
+mod watch;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -35,7 +38,6 @@ use crate::config::limits::{
 };
 use crate::conn::deadlines::{Guard, Phase};
 use crate::core::Core;
-use crate::metrics::connections;
 use crate::rt::{self, Socket};
 use crate::tls::Session;
 pub use link::Link;
@@ -48,6 +50,8 @@ pub use sink::{Offered, Sink};
 pub struct Opened {
     /// Its socket.
     pub socket: Socket,
+    /// Its client.
+    pub client: Option<SocketAddr>,
     /// Its TLS, if it has any.
     pub session: Option<Box<Session>>,
     /// What it has sent so far, decrypted.
@@ -60,9 +64,9 @@ pub struct Opened {
 
 /// Serves a connection until it ends.
 pub async fn serve(core: Rc<Core>, opened: Opened) {
-    let Opened { socket, session, first, deadline, late } = opened;
+    let Opened { socket, client, session, first, deadline, late } = opened;
     deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Reading);
-    let link = Link::new(&core, socket.peer(), deadline, session.as_deref(), late, first);
+    let link = Link::new(&core, client, deadline, session.as_deref(), late, first);
     let place = core.http2.add(&link);
     let counts = &core.metrics.http2;
     counts.opened.increment();
@@ -74,10 +78,7 @@ pub async fn serve(core: Rc<Core>, opened: Opened) {
             link.opens(&core);
             drive(&core, &link, &mut connection).await;
         }
-        Err(error) => {
-            count_goaway(&core, &error);
-            tracing::debug!(core = core.id, %error, "no HTTP/2 after its preface");
-        }
+        Err(error) => tracing::debug!(core = core.id, %error, "no HTTP/2 after its preface"),
     }
     // The connection is dropped: whoever waits for one of its streams is told.
     link.close(&core);
@@ -85,13 +86,6 @@ pub async fn serve(core: Rc<Core>, opened: Opened) {
     counts.connections.set(counts.connections.get() - 1);
     pump.end(&core, &link, LINGER_TIMEOUT).await;
     core.connections.set(core.connections.get() - 1);
-}
-
-/// If it was the server that ended a connection, with a word about why.
-fn count_goaway(core: &Core, error: &h2::Error) {
-    if let Some(reason) = error.reason().filter(|_| !error.is_remote()) {
-        core.metrics.http2.goaways.increment(connections::name_of(reason));
-    }
 }
 
 fn builder(core: &Core) -> Builder {
@@ -127,6 +121,10 @@ fn turn(
         core.metrics.http2.goaways.increment("drain");
         connection.graceful_shutdown();
     }
+    if let Some(flood) = link.has_flooded() {
+        core.metrics.refused(flood.code());
+        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
     if link.has_been_idle() {
         core.metrics.http2.goaways.increment("idle");
         // Nothing is under way: the client may ask again elsewhere for what it sends now.
@@ -138,13 +136,9 @@ fn turn(
                 Some(permit) => {
                     rt::spawn(request::handle(Rc::clone(core), permit, request, respond));
                 }
-                None => {
-                    core.metrics.http2.server_resets.increment();
-                    respond.send_reset(Reason::REFUSED_STREAM);
-                }
+                None => respond.send_reset(Reason::REFUSED_STREAM),
             },
             Poll::Ready(Some(Err(error))) => {
-                count_goaway(core, &error);
                 tracing::debug!(core = core.id, %error, "an HTTP/2 connection failed");
                 return Poll::Ready(());
             }
@@ -152,6 +146,7 @@ fn turn(
             Poll::Pending => break,
         }
     }
+    link.count_errors(core);
     link.is_quiet(core, !connection.has_streams());
     Poll::Pending
 }

@@ -8,6 +8,7 @@
 //! Invariant: counters only rise. Deliberately absent: rates and quantiles, which the reader
 //! computes, and labels that a client can choose, which would have no bound.
 
+mod codes;
 pub mod connections;
 pub mod families;
 pub mod histogram;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
+pub use codes::ByCode;
 pub use operation::Operation;
 pub use snapshot::{Sample, Snapshot, Value};
 
@@ -96,6 +98,10 @@ pub struct Metrics {
     pub turned_away: Counter,
     /// Failures to accept.
     pub accept_errors: Counter,
+    /// HTTP/2 connections that were ended with an error.
+    pub http2_connection_errors: ByCode,
+    /// Requests of HTTP/2 that were ended with an error.
+    pub http2_stream_errors: ByCode,
     /// TLS.
     pub tls: connections::Tls,
     /// HTTP/2.

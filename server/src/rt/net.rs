@@ -62,12 +62,6 @@ impl Socket {
         SocketHandle::of(&self.0)
     }
 
-    /// Who is at the other end.
-    #[must_use]
-    pub fn peer(&self) -> Option<SocketAddr> {
-        self.0.peer_addr().ok()
-    }
-
     /// Reads what there is into the free capacity behind `buf`. 0 bytes: the peer is done.
     pub async fn read(&mut self, buf: BytesMut) -> (io::Result<usize>, BytesMut) {
         let start = buf.len();

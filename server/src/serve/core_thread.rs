@@ -89,9 +89,9 @@ async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr, tls: Op
                 core.metrics.turned_away.increment();
                 rt::spawn(conn::turn_away(Rc::clone(&core), socket, tls.is_some()));
             }
-            Ok((socket, _)) => {
+            Ok((socket, client)) => {
                 core.metrics.accepted.increment();
-                rt::spawn(conn::serve(Rc::clone(&core), socket, tls.clone()));
+                rt::spawn(conn::serve(Rc::clone(&core), socket, Some(client), tls.clone()));
             }
             Err(error) => {
                 core.metrics.accept_errors.increment();

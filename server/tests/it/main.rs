@@ -17,6 +17,7 @@ mod operations;
 mod retention;
 mod scale;
 mod sealing;
+mod smuggling;
 mod startup;
 mod storage;
 mod subscriptions;

@@ -115,7 +115,7 @@ fn http2_is_counted() {
         check("thalweg_http2_streams", 1.0);
         assert!(value(&text, "thalweg_send_ring_calls_total", &[]) >= 0.0);
         drop(live);
-        let resets = || value(&scrape(&server), "thalweg_http2_resets_total", &["side=\"client\""]);
+        let resets = || value(&scrape(&server), "thalweg_http2_client_resets_total", &[]);
         soon(async {
             // The library sends it when its connection is polled.
             while resets() != 1.0 {
