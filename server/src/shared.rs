@@ -9,6 +9,7 @@ use crate::auth::Authority;
 use crate::config::Durability;
 use crate::health::Health;
 use crate::limits::Newest;
+use crate::telemetry::Telemetry;
 use crate::tls::Keeper;
 
 /// See the module. Cheap to clone.
@@ -18,6 +19,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Where answered requests are noted.
     pub access_log: AccessLog,
+    /// Where spans of requests go, and what became of them.
+    pub telemetry: Telemetry,
     /// Who decides at the start who may do what; `None`: everybody may do everything.
     pub authority: Option<Arc<Authority>>,
     /// Rates and quotas.
@@ -34,6 +37,7 @@ impl Shared {
         Shared {
             health,
             access_log: AccessLog::default(),
+            telemetry: Telemetry::default(),
             authority: None,
             tls: None,
             limiting: Newest::default(),

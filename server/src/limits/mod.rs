@@ -82,6 +82,12 @@ impl Gate {
         *self.0.borrow_mut() = rates;
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     /// Whether a client may make one more connection.
     pub fn connects(
         &self,

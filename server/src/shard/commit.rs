@@ -139,6 +139,7 @@ impl Shard {
         let Some(slot) = self.streams.remove(id) else { return };
         slot.give_back_all();
         self.log.forget(slot.extents);
+        self.history.forget(id);
         for core in cores_of(slot.followers) {
             self.tell(core, Note::Ended(slot.state.path.clone()));
         }
