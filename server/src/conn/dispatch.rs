@@ -14,13 +14,15 @@ use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
 use super::long_poll::{self, Polled};
+use super::long_poll::{self, Polled};
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
 use super::{answer, health};
-use crate::auth;
+use crate::auth::{self, Identity, Pass, Shown};
 use crate::core::Core;
 use crate::crowd::{Waiting, Watching, ensure_watched};
+use crate::http2::Link;
 use crate::metrics::Operation;
 
 /// What a request leads to.
