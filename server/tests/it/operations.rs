@@ -4,6 +4,7 @@ mod access_log;
 mod config;
 mod metrics;
 mod prometheus;
+mod read_cache;
 mod service;
 
 use std::process::Command;
