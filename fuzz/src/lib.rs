@@ -16,6 +16,7 @@ pub mod recovery;
 pub mod chunked;
 pub mod http_head;
 pub mod json;
+pub mod proxy;
 pub mod query;
 
 /// The engine under a small server without sockets, from the tests of `storage`.

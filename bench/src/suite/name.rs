@@ -15,6 +15,7 @@ pub(crate) enum SuiteName {
     CrossCore,
     Runtimes,
     IoDriver,
+    Siege,
 }
 
 impl SuiteName {
@@ -32,6 +33,7 @@ impl SuiteName {
         SuiteName::CrossCore,
         SuiteName::Runtimes,
         SuiteName::IoDriver,
+        SuiteName::Siege,
     ];
 
     /// As on the command line.
@@ -49,6 +51,7 @@ impl SuiteName {
             SuiteName::CrossCore => "cross-core",
             SuiteName::Runtimes => "runtimes",
             SuiteName::IoDriver => "io-driver",
+            SuiteName::Siege => "siege",
         }
     }
 

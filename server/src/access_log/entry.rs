@@ -1,6 +1,6 @@
 //! One line: what was asked, by whom, what came of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp as Moment;
@@ -23,8 +23,10 @@ pub struct Entry {
     pub at: Timestamp,
     /// Its name.
     pub id: RequestId,
-    /// Who asked.
-    pub peer: Option<SocketAddr>,
+    /// Where the connection comes from.
+    pub peer: SocketAddr,
+    /// Where the client is.
+    pub client: IpAddr,
     /// The method.
     pub method: http::Method,
     /// The path as sent, without the query.
@@ -77,7 +79,8 @@ impl Entry {
         let mut line = json!({
             "time": at.map(|at| format!("{at:.3}")),
             "request_id": self.id.as_str(),
-            "peer": self.peer.map(|peer| peer.to_string()),
+            "peer": self.peer.to_string(),
+            "client": self.client.to_string(),
             "method": self.method.as_str(),
             "path": self.path,
             "protocol": self.protocol,
@@ -117,7 +120,8 @@ mod tests {
         let entry = Entry {
             at: Timestamp(1_700_000_000_123),
             id: RequestId::random([1, 2]),
-            peer: Some(([127, 0, 0, 1], 9).into()),
+            peer: ([127, 0, 0, 1], 9).into(),
+            client: [192, 0, 2, 7].into(),
             method: http::Method::POST,
             path: "/v1/stream/\"a\"".into(),
             protocol: "HTTP/1.1",
@@ -137,6 +141,7 @@ mod tests {
             (&"/v1/stream/\"a\"".into(), &"not-found".into())
         );
         assert_eq!((&read["duration_us"], &read["peer"]), (&1500.into(), &"127.0.0.1:9".into()));
+        assert_eq!(read["client"], "192.0.2.7");
         assert!(line.ends_with("}\n"));
     }
 }

@@ -109,6 +109,8 @@ raw_config! {
         "public_url" public_url, "admin" admin;
     "tls" "tls.": "cert" tls_cert, "key" tls_key, "client_ca" tls_client_ca,
         "client_auth" tls_client_auth;
+    "proxy" "proxy.": "trusted" proxy_trusted, "protocol" proxy_protocol,
+        "forwarded" proxy_forwarded;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
     "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes,
         "compaction" compaction, "compaction_bytes_per_second" compaction_bytes_per_second,
@@ -117,7 +119,8 @@ raw_config! {
         "request_head_timeout" request_head_timeout, "body_stall_timeout" body_stall_timeout,
         "body_timeout" body_timeout, "keep_alive_timeout" keep_alive_timeout,
         "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout,
-        "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams;
+        "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams,
+        "shed_delay" shed_delay, "shed_target" shed_target;
     "auth" "auth.": "tokens" auth_tokens, "signing_keys" auth_signing_keys,
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,

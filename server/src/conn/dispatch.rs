@@ -1,7 +1,6 @@
 //! From a whole request to its answer, whatever it came over: HTTP/1.1 and HTTP/2 meet here.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -20,6 +19,7 @@ use crate::auth;
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
 use crate::metrics::Operation;
+use crate::proxy::Origin;
 
 /// What a request leads to.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
@@ -37,12 +37,14 @@ pub(crate) enum Peer<'a> {
         transport: &'a mut Transport,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
+        /// Where it comes from.
+        origin: Origin,
     },
     /// A stream of an HTTP/2 connection.
     Stream {
         respond: &'a mut SendResponse<Bytes>,
-        /// The connection's client.
-        address: Option<SocketAddr>,
+        /// Where its connection comes from.
+        origin: Origin,
     },
 }
 
@@ -65,7 +67,10 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let (request, until) = parse(core, head, body);
+    let (request, until) = match core.check_load(head) {
+        Ok(()) => parse(core, head, body),
+        Err(problem) => (Err(problem), None),
+    };
     let operation = Operation::of(&request, &head.method);
     let exchange = Exchange::begin(core, operation, head, body_len, &peer);
     let mut response = match request {
@@ -108,11 +113,11 @@ fn parse(
 }
 
 impl Peer<'_> {
-    /// Where it is.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    /// Where its connection comes from. Whoever goes by the client's address asks
+    /// [`Origin::client`].
+    pub(crate) fn origin(&self) -> Origin {
         match self {
-            Peer::Connection { transport, .. } => transport.socket().peer(),
-            Peer::Stream { address, .. } => *address,
+            Peer::Connection { origin, .. } | Peer::Stream { origin, .. } => *origin,
         }
     }
 
@@ -127,7 +132,7 @@ impl Peer<'_> {
 
     /// Makes sure that it is noticed when the peer leaves.
     pub(super) fn watch(&mut self, core: &Rc<Core>) {
-        if let Peer::Connection { transport, watching } = self {
+        if let Peer::Connection { transport, watching, .. } = self {
             ensure_watched(watching, core, transport.socket());
         }
     }

@@ -18,6 +18,7 @@ use super::deadlines::{Guard, Phase};
 use super::transport::Transport;
 use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
 use crate::core::Core;
+use crate::proxy::Origin;
 
 /// What the next request on a connection turned out to be.
 pub(super) enum Received {
@@ -36,11 +37,13 @@ pub(super) struct Input {
     buf: BytesMut,
     /// Nothing has come yet, and it may be the preface of HTTP/2.
     may_be_http2: bool,
+    origin: Origin,
 }
 
 impl Input {
-    pub(super) fn new(may_be_http2: bool) -> Input {
-        Input { buf: BytesMut::new(), may_be_http2 }
+    /// Of a connection of which these bytes have come already.
+    pub(super) fn new(first: BytesMut, may_be_http2: bool, origin: Origin) -> Input {
+        Input { buf: first, may_be_http2, origin }
     }
 
     /// What has arrived, for another reader.
@@ -80,11 +83,14 @@ impl Input {
                 deadline.set(
                     core.clock.about(),
                     core.limits.get().request_head_timeout,
-                    Phase::Reading,
+                    Phase::Head,
                 );
             }
             match self.parse() {
-                Ok(Parsed::Head(head)) => return Ok(*head),
+                Ok(Parsed::Head(mut head)) => {
+                    self.origin.mark(&core.config.proxy, &mut head);
+                    return Ok(*head);
+                }
                 Ok(Parsed::Http2) => return Err(Box::new(Received::Http2)),
                 Ok(Parsed::Nothing) => {}
                 Err(error) => {
@@ -143,6 +149,7 @@ impl Input {
         // it has come already: what a refusal looks like must not depend on how bytes arrive.
         precheck(head, &core.parse).map_err(Some)?;
         core.admit(head).map_err(Some)?;
+        core.check_load_before_body(head).map_err(Some)?;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)
             .map_err(refused)?;
@@ -163,11 +170,12 @@ impl Input {
             let now = core.clock.instant();
             let started = *started.get_or_insert(now);
             if too_slow(started, now, body.len(), core.limits.get().body_stall_timeout) {
+                core.deadlines.count(Phase::Body);
                 return Err(Some(timeout("the request body")));
             }
             let whole = core.limits.get().body_timeout.saturating_sub(now - started);
             let stall = core.limits.get().body_stall_timeout;
-            deadline.set(now, stall.min(whole), Phase::Reading);
+            deadline.set(now, stall.min(whole), Phase::Body);
             let expected = match head.body {
                 BodyLength::Length(length) => length as usize - body.len(),
                 _ => READ_BUFFER_BYTES,

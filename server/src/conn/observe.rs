@@ -4,10 +4,10 @@
 //! A request has a name only where there is an access log: the one that the client gave in
 //! `X-Request-Id`, if it is sane, otherwise one made here. The answer carries it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use http::Method;
+use http::{Method, StatusCode};
 use thalweg_proto::headers;
 use thalweg_proto::http1::RequestHead;
 use thalweg_proto::response::Response;
@@ -28,7 +28,8 @@ pub(super) struct Exchange {
 /// What the access log needs to know of it.
 struct Logged {
     id: RequestId,
-    peer: Option<SocketAddr>,
+    peer: SocketAddr,
+    client: IpAddr,
     method: Method,
     path: Box<str>,
     protocol: &'static str,
@@ -48,7 +49,8 @@ impl Exchange {
             let given = head.fields.get(headers::X_REQUEST_ID).and_then(RequestId::parse);
             Box::new(Logged {
                 id: given.unwrap_or_else(|| RequestId::random([core.random(), core.random()])),
-                peer: peer.address(),
+                peer: peer.origin().address,
+                client: peer.origin().client(head),
                 method: head.method.clone(),
                 path: head.path().into(),
                 protocol: peer.protocol(head.version),
@@ -67,7 +69,9 @@ impl Exchange {
             None => about_now(core, began),
         };
         let took = self.began.map(|began| ended(began) - began).unwrap_or_default();
-        if self.operation == Operation::Append {
+        // What was not let in says nothing about how long appends take.
+        if self.operation == Operation::Append && response.status != StatusCode::SERVICE_UNAVAILABLE
+        {
             core.metrics.append.record_time(took);
         }
         let Some(logged) = self.logged else { return };
@@ -76,11 +80,12 @@ impl Exchange {
         if !sample.is_some_and(|share| share.takes(core.random())) {
             return;
         }
-        let Logged { id, peer, method, path, protocol, request_bytes } = *logged;
+        let Logged { id, peer, client, method, path, protocol, request_bytes } = *logged;
         core.shared.access_log.push(Entry {
             at: core.clock.now(),
             id,
             peer,
+            client,
             method,
             path,
             protocol,

@@ -26,11 +26,6 @@ impl Transport {
         }
     }
 
-    /// Whether the bytes go encrypted.
-    pub(super) fn is_secure(&self) -> bool {
-        matches!(self, Transport::Tls(_))
-    }
-
     /// Whether the client chose HTTP/2 in its handshake; `None`: it chose nothing.
     pub(super) fn chose_http2(&self) -> Option<bool> {
         match self {

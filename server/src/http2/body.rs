@@ -13,6 +13,7 @@ use thalweg_proto::request::precheck;
 
 use super::link::{Link, Permit};
 use crate::config::limits::{LINGER_BYTES, LINGER_TIMEOUT};
+use crate::conn::deadlines::Phase;
 use crate::conn::{Either, either, timeout, too_slow};
 use crate::core::Core;
 use crate::rt;
@@ -30,6 +31,7 @@ pub(super) async fn receive(
     }
     precheck(head, &core.parse).map_err(Some)?;
     core.admit(head).map_err(Some)?;
+    core.check_load_before_body(head).map_err(Some)?;
     let limit = core.limits.get().max_body_bytes;
     check_length(head.body, limit)?;
     if head.expect_continue {
@@ -51,6 +53,7 @@ pub(super) async fn receive(
         // It is ours now: the client may send as much again. An error is the connection's.
         let _ = stream.flow_control().release_capacity(len);
         if too_slow(started, core.clock.about(), body.len(), core.limits.get().body_stall_timeout) {
+            core.deadlines.count(Phase::Body);
             return Err(Some(timeout("the request body")));
         }
     }
@@ -84,7 +87,10 @@ async fn next(
         Either::First(None) => Ok(None),
         Either::First(Some(Ok(data))) => Ok(Some(data)),
         Either::First(Some(Err(_))) => Err(None),
-        Either::Second(()) => Err(Some(timeout("the request body"))),
+        Either::Second(()) => {
+            core.deadlines.count(Phase::Body);
+            Err(Some(timeout("the request body")))
+        }
     }
 }
 

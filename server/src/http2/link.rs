@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -14,16 +13,15 @@ use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
+use crate::proxy::Origin;
 
 /// See the module.
 pub struct Link {
     pub(super) pipe: Pipe,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
-    /// Where its client is.
-    pub(super) address: Option<SocketAddr>,
-    /// It has TLS.
-    pub(super) secure: bool,
+    /// Where it comes from.
+    pub(super) origin: Origin,
     /// Only health is answered.
     pub(super) late: bool,
     /// Requests under way, at most: twice as many as there may be at once. `h2` counts those that
@@ -74,17 +72,15 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
-        address: Option<SocketAddr>,
+        origin: Origin,
         deadline: Guard,
-        secure: bool,
         late: bool,
         first: BytesMut,
     ) -> Rc<Link> {
         Rc::new(Link {
             pipe: Pipe::new(first),
             deadline: RefCell::new(Some(deadline)),
-            address,
-            secure,
+            origin,
             late,
             most: 2 * core.limits.get().http2_streams as usize,
             active: Cell::new(0),
@@ -139,7 +135,7 @@ impl Link {
         let Some(deadline) = &*self.deadline.borrow() else { return };
         match self.state.get() {
             State::New => {
-                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Reading);
+                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Head);
             }
             State::Quiet => {
                 deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
@@ -162,7 +158,7 @@ impl Link {
     /// The last bit of patience.
     pub(super) fn lingers(&self, core: &Core, time: std::time::Duration) {
         if let Some(deadline) = &*self.deadline.borrow() {
-            deadline.set(core.clock.instant(), time, Phase::Reading);
+            deadline.set(core.clock.instant(), time, Phase::Lingering);
         }
     }
 

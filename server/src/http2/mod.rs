@@ -35,6 +35,7 @@ use crate::config::limits::{
 };
 use crate::conn::deadlines::{Guard, Phase};
 use crate::core::Core;
+use crate::proxy::Origin;
 use crate::rt::{self, Socket};
 use crate::tls::Session;
 pub use link::Link;
@@ -49,6 +50,8 @@ pub struct Opened {
     pub socket: Socket,
     /// Its TLS, if it has any.
     pub session: Option<Box<Session>>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What it has sent so far, decrypted.
     pub first: BytesMut,
     /// Its deadline.
@@ -59,9 +62,9 @@ pub struct Opened {
 
 /// Serves a connection until it ends.
 pub async fn serve(core: Rc<Core>, opened: Opened) {
-    let Opened { socket, session, first, deadline, late } = opened;
-    deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Reading);
-    let link = Link::new(&core, socket.peer(), deadline, session.is_some(), late, first);
+    let Opened { socket, session, origin, first, deadline, late } = opened;
+    deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Head);
+    let link = Link::new(&core, origin, deadline, late, first);
     let place = core.http2.add(&link);
     let pump = Pump::start(&core, &link, socket, session);
     let handshake = builder(&core).handshake(PipeEnd(Rc::clone(&link))).await;

@@ -73,6 +73,16 @@ families! {
     ACCEPT_ERRORS = Counter 1.0 "thalweg_accept_errors"
         "Connections that could not be accepted, mostly for want of descriptors";
 
+    DEADLINES = Counter 1.0 "thalweg_deadlines_passed"
+        "Connections and requests given up because a deadline passed, by what was waited for";
+
+    DELAY_SECONDS = Histogram 1e6 "thalweg_core_delay_seconds"
+        "How late the core started on what was ready, sampled every 20 ms or more often";
+    ADMITTED = Gauge 1.0 "thalweg_admitted_ratio"
+        "Share of new work that is let in, by kind; 1 while nothing is shed";
+    SHED = Counter 1.0 "thalweg_shed_requests"
+        "Requests refused because the core was late, by kind";
+
     READERS = Gauge 1.0 "thalweg_readers" "Live readers, by kind";
     FANOUT_SECONDS = Histogram 1e6 "thalweg_fanout_duration_seconds"
         "From readers being called by news to the last of them having been looked after";

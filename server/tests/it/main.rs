@@ -14,6 +14,8 @@ mod http2;
 mod load;
 mod load_cross_check;
 mod operations;
+mod overload;
+mod proxies;
 mod retention;
 mod scale;
 mod sealing;
