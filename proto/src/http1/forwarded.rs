@@ -172,10 +172,10 @@ fn split_pair(text: &str) -> Option<(&str, &str)> {
     (!quoted).then(|| (text.trim_ascii(), ""))
 }
 
-/// A token as it is, or what a quoted string says.
+/// A value as it is, or what a quoted string says.
 fn unquoted(value: &str) -> Option<Cow<'_, str>> {
     let Some(inside) = value.strip_prefix('"') else {
-        return is_token(value).then_some(Cow::Borrowed(value));
+        return is_plain(value).then_some(Cow::Borrowed(value));
     };
     let inside = inside.strip_suffix('"')?;
     if !inside.contains(['\\', '"']) {
@@ -191,6 +191,11 @@ fn unquoted(value: &str) -> Option<Cow<'_, str>> {
         }
     }
     Some(Cow::Owned(text))
+}
+
+/// A token; with what addresses and ports need quotes for, which some proxies forget.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.split([':', '[', ']']).all(|part| part.is_empty() || is_token(part))
 }
 
 fn is_token(text: &str) -> bool {

@@ -164,7 +164,7 @@ fn fields_of_trusted_proxies() {
         assert_eq!(logged.who("a").1, want[0], "{word} {fields:?}");
     };
     let forwarded = [
-        ("forwarded", "for=198.51.100.1;host=evil, for=192.0.2.9;proto=https;host=s.example:8"),
+        ("forwarded", "for=198.51.100.1;host=evil, for=192.0.2.9;proto=https;host=\"s.example:8\""),
         ("x-forwarded-for", "203.0.113.5"),
     ];
     check("forwarded", "127.0.0.1", &forwarded, ["192.0.2.9", "https://s.example:8"]);

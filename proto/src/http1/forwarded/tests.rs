@@ -46,6 +46,7 @@ fn the_rightmost_address_that_is_not_trusted() {
     check(&["FOR=\"192.0.2.1:_p\""], "192.0.2.1");
     check(&["for=\"[2001:db8::1]:80\""], "2001:db8::1");
     check(&["for=\"[2001:db8::1]\""], "2001:db8::1");
+    check(&["for=[2001:db8::1]:80"], "2001:db8::1");
     check(&["for=\"[::ffff:192.0.2.1]\""], "192.0.2.1");
     check(&["for=\"192\\.0.2.1\""], "192.0.2.1");
     // Proxies that are trusted are passed, across fields too.
@@ -70,7 +71,7 @@ fn what_is_malformed_is_not_believed() {
         "for=192.0.2.1;for=192.0.2.2",
         "for=\"192.0.2.1",
         "for=192.0.2.1\"",
-        "for=[2001:db8::1]",
+        "for=[2001:db8::1",
         "for=\"2001:db8::1\"",
         "for=\"192.0.2.1:\"",
         "for=\"192.0.2.1:123456\"",

@@ -56,19 +56,19 @@ fn http_2() {
     let toml = "[limits]\nrequest_head_timeout = '300ms'\nkeep_alive_timeout = '400ms'";
     let server = Server::start_configured(toml, &["--admin=127.0.0.1:0"]);
     let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    // A client that never says what it can do.
-    let mut silent = server.connect();
-    silent.send(preface);
-    assert!(silent.rest().is_ok());
-    wait_until("its settings", || passed(&server, "head") == 1.0);
-    // One with nothing under way; and one that never ends a head, which does not put it off.
+    let mut slow = server.connect();
+    slow.send(&preface[..preface.len() - 1]);
+    assert!(slow.rest().is_ok());
+    wait_until("a preface", || passed(&server, "head") == 1.0);
+    // A client that never says what it can do; one with nothing under way; and one that never ends
+    // a head, which does not put it off.
     let idle = passed(&server, "idle");
     let settings = "\0\0\0\u{4}\0\0\0\0\0";
     let half_a_head = "\0\0\u{1}\u{1}\0\0\0\0\u{1}\u{2}";
-    for more in ["", half_a_head] {
+    for [first, second] in [["", ""], [settings, ""], [settings, half_a_head]] {
         let mut client = server.connect();
-        client.send(format!("{preface}{settings}{more}"));
+        client.send(format!("{preface}{first}{second}"));
         assert!(client.rest().is_ok());
     }
-    wait_until("both", || passed(&server, "idle") >= idle + 2.0);
+    wait_until("all", || passed(&server, "idle") >= idle + 3.0);
 }
