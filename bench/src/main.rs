@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod compaction;
 mod contest;
 mod facts;
 mod figures;
 mod instructions;
 mod machine;
+mod own;
 mod peers;
 mod programs;
 mod recovery;
@@ -74,6 +76,8 @@ enum Hidden {
     },
     /// A killed server's way back with many streams: time, memory, descriptors.
     Recovery(recovery::RecoveryArgs),
+    /// What sealing and compaction cost and give back: bytes, and times of appends beside them.
+    Compaction(compaction::CompactionArgs),
     /// Becomes another program, which ends when this process's parent does
     #[command(hide = true)]
     Become {
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
         Some(Hidden::Become { command }) => Err(contest::become_one(command)),
         Some(Hidden::Instructions { server }) => instructions::run(server).map(|()| true),
         Some(Hidden::Recovery(args)) => recovery::run(args),
+        Some(Hidden::Compaction(args)) => compaction::run(args),
         None if args.list => {
             list();
             Ok(true)

@@ -21,11 +21,30 @@ use crate::response::{FieldValue, Response};
 
 /// The head of a request. `ended`: no body follows.
 pub fn request_head(parts: &Parts, ended: bool) -> Result<RequestHead, HeadError> {
+    check_hosts(parts)?;
     let text = as_text(parts, ended);
     match parse_head(&text)? {
         HeadStatus::Complete(head, length) if length == text.len() => Ok(head),
         // A name or value that ends the head early: the frame layer lets none through.
         _ => Err(CodecError::bad("malformed-head", "the head is not one head")),
+    }
+}
+
+/// `:authority` and `Host` must not differ (RFC 9113 section 8.3.1): whoever decides by the one
+/// must not be got round with the other.
+fn check_hosts(parts: &Parts) -> Result<(), HeadError> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err(CodecError::bad("duplicate-field", "Host is there more than once"));
+    }
+    match (parts.uri.authority(), first) {
+        (Some(authority), Some(host))
+            if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) =>
+        {
+            Err(CodecError::bad("host-mismatch", ":authority and Host name different hosts"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -36,7 +55,6 @@ fn as_text(parts: &Parts, ended: bool) -> Vec<u8> {
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     text.extend_from_slice(target.as_bytes());
     text.extend_from_slice(b" HTTP/1.1\r\n");
-    // `:authority` wins over Host (RFC 9113 section 8.3.1).
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
     if let Some(host) = authority.or(host) {
@@ -145,7 +163,7 @@ mod tests {
 
     #[test]
     fn requests() {
-        let fields = [("stream-seq", "7"), ("host", "other"), ("cookie", "a"), ("cookie", "b")];
+        let fields = [("stream-seq", "7"), ("host", "H:1"), ("cookie", "a"), ("cookie", "b")];
         let head = request_head(&parts("GET", "http://h:1/a%20b?x=y", &fields), true).unwrap();
         assert_eq!((head.path(), head.query(), head.host()), ("/a%20b", Some("x=y"), Some("h:1")));
         assert_eq!(head.fields.get("stream-seq"), Some("7"));
@@ -164,6 +182,9 @@ mod tests {
             assert_eq!((error.status.as_u16(), error.code), (status, code));
         };
         check(&parts("GET", "/a", &[]), 400, "missing-host");
+        check(&parts("GET", "http://h/a", &[("host", "other")]), 400, "host-mismatch");
+        let hosts = [("host", "h"), ("host", "h")];
+        check(&parts("GET", "http://h/a", &hosts), 400, "duplicate-field");
         let twice = [("stream-seq", "1"), ("stream-seq", "2")];
         check(&parts("GET", "http://h/a", &twice), 400, "duplicate-field");
         check(

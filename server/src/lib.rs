@@ -36,6 +36,7 @@ pub mod shed;
 mod signals;
 pub mod subscriptions;
 pub mod tls;
+pub mod version;
 
 use http::StatusCode;
 use thalweg_proto::problem::Problem;

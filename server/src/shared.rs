@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::auth::Authority;
 use crate::config::Durability;
 use crate::health::Health;
+use crate::tls::Keeper;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct Shared {
     pub access_log: AccessLog,
     /// Who decides at the start who may do what; `None`: everybody may do everything.
     pub authority: Option<Arc<Authority>>,
+    /// The certificates.
+    pub tls: Option<Arc<Keeper>>,
 }
 
 impl Shared {
@@ -25,6 +28,6 @@ impl Shared {
     #[must_use]
     pub fn new(durability: Durability, cores: usize) -> Shared {
         let health = Arc::new(Health::new(durability, cores));
-        Shared { health, access_log: AccessLog::default(), authority: None }
+        Shared { health, access_log: AccessLog::default(), authority: None, tls: None }
     }
 }

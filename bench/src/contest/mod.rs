@@ -15,6 +15,7 @@ use std::process::Command;
 
 use thalweg_loadgen::plan::Plan;
 
+pub(crate) use port::free as free_port;
 pub(crate) use program::Program;
 pub(crate) use running::{Meter, Running, Where, become_one};
 pub(crate) use thalweg::{Durability, Thalweg};

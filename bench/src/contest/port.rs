@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
 /// A port that nobody listens on now.
-pub(super) fn free() -> io::Result<u16> {
+pub(crate) fn free() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

@@ -9,15 +9,14 @@
 
 mod fill;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use thalweg_loadgen::plan::{self, AppendOptions};
 
 use crate::Failure;
+use crate::own::{Own, run_plan};
 
 /// What to fill and how often to start.
 #[derive(Args)]
@@ -40,6 +39,10 @@ pub(crate) struct RecoveryArgs {
     /// Where to make the data directory; what it holds is removed
     #[arg(long, default_value = "bench-results/recovery", value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Append for so many seconds after each start, and show what checkpoints of all these streams
+    /// cost appends; the directory then grows
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) append_seconds: u64,
     /// Use what an earlier run has left there, and leave it
     #[arg(long)]
     pub(crate) keep: bool,
@@ -56,6 +59,16 @@ struct Start {
     resident: u64,
     peak: u64,
     descriptors: usize,
+    appends: Option<Appends>,
+}
+
+/// Appends while the server writes checkpoints of all streams, as often as the log asks for it.
+struct Appends {
+    rate: f64,
+    p99_ms: f64,
+    p999_ms: f64,
+    longest_ms: f64,
+    checkpoints: f64,
 }
 
 pub(crate) fn run(args: &RecoveryArgs) -> Result<bool, Failure> {
@@ -71,14 +84,15 @@ pub(crate) fn run(args: &RecoveryArgs) -> Result<bool, Failure> {
         let records = fill::fill(&filled, args)?;
         println!("filled: {records} records in {:.1} s", began.elapsed().as_secs_f64());
     }
-    let idle = start(&server, &empty, args.cores, None)?;
-    println!(
-        "| start | ready | CPU | resident | peak | per stream | descriptors |\n|---|---|---|---|---|---|---|"
-    );
+    let idle = start(args, &server, &empty, None)?;
+    let appends = if args.append_seconds > 0 { APPENDS } else { "" };
+    let columns = 7 + appends.matches('|').count();
+    println!("| start | ready | CPU | resident | peak | per stream | descriptors |{appends}");
+    println!("|{}", "---|".repeat(columns));
     line("empty", &idle, 0, &idle);
     for round in 1..=args.rounds {
         let path = fill::path_of(args.streams / 2);
-        let found = start(&server, &filled, args.cores, Some(&path))?;
+        let found = start(args, &server, &filled, Some(&path))?;
         line(&format!("killed, {round}"), &found, args.streams, &idle);
     }
     if !args.keep {
@@ -89,86 +103,62 @@ pub(crate) fn run(args: &RecoveryArgs) -> Result<bool, Failure> {
 
 fn line(name: &str, start: &Start, streams: u64, idle: &Start) {
     let per_stream = start.resident.saturating_sub(idle.resident).checked_div(streams);
-    println!(
-        "| {name} | {:.2} s | {:.2} s | {} MiB | {} MiB | {} | {} |",
+    let Start { resident, peak, descriptors, .. } = start;
+    print!(
+        "| {name} | {:.2} s | {:.2} s | {} MiB | {} MiB | {} | {descriptors} |",
         start.ready.as_secs_f64(),
         start.cpu.as_secs_f64(),
-        start.resident >> 20,
-        start.peak >> 20,
+        resident >> 20,
+        peak >> 20,
         per_stream.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} bytes")),
-        start.descriptors,
     );
+    if let Some(Appends { rate, p99_ms, p999_ms, longest_ms, checkpoints }) = &start.appends {
+        print!(" {rate:.0} | {p99_ms:.2} | {p999_ms:.2} | {longest_ms:.1} | {checkpoints:.0} |");
+    }
+    println!();
 }
 
+const APPENDS: &str = " appends/s | p99 ms | p99.9 ms | longest ms | checkpoints |";
+
 /// Starts a server, waits for a 200, reads a stream, looks at the process, kills it.
-fn start(server: &Path, dir: &Path, cores: usize, stream: Option<&str>) -> Result<Start, Failure> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-    let mut command = Command::new(std::path::absolute(server)?);
-    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-    command.args(["--cores", &cores.to_string(), "--log-level", "warn"]);
-    command.arg("--data-dir").arg(dir).stdout(Stdio::null());
-    let began = Instant::now();
-    let mut process = Killed(command.spawn()?);
-    while get(port, "/readyz").is_none_or(|answer| !answer.starts_with("HTTP/1.1 200")) {
-        if let Some(status) = process.0.try_wait()? {
-            return Err(format!("the server ended: {status}").into());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let ready = began.elapsed();
-    let cpu = cpu_time(process.0.id())?;
+fn start(
+    args: &RecoveryArgs,
+    server: &Path,
+    dir: &Path,
+    stream: Option<&str>,
+) -> Result<Start, Failure> {
+    let own = Own::start(server, dir, args.cores, &[])?;
+    let cpu = own.cpu_time()?;
     if let Some(stream) = stream {
-        let answer = get(port, &format!("/v1/stream/{stream}")).unwrap_or_default();
-        if !answer.starts_with("HTTP/1.1 200") {
-            return Err(format!("{stream} does not answer 200 but {answer:.300}").into());
-        }
+        own.request("GET", stream)?;
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
-    let kib = |name: &str| -> Option<u64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().trim_end_matches(" kB").parse().ok()
-    };
-    let bytes = |name| kib(name).map(|kib| kib << 10).ok_or("no memory in /proc");
-    Ok(Start {
-        ready,
-        cpu,
-        resident: bytes("VmRSS:")?,
-        peak: bytes("VmHWM:")?,
-        descriptors: std::fs::read_dir(format!("/proc/{}/fd", process.0.id()))?.count(),
+    let (resident, peak) = own.memory()?;
+    let descriptors = own.descriptors()?;
+    let appends = (args.append_seconds > 0).then(|| appends(&own, args.append_seconds));
+    let appends = appends.transpose()?;
+    Ok(Start { ready: own.ready, cpu, resident, peak, descriptors, appends })
+}
+
+/// Appends as fast as they are answered, over 16 connections to 100 streams of their own.
+fn appends(server: &Own, seconds: u64) -> Result<Appends, Failure> {
+    let plan = plan::append(&AppendOptions {
+        url: server.url("beside"),
+        connections: 16,
+        streams: 100,
+        duration: Duration::from_secs(seconds),
+        ..AppendOptions::default()
+    });
+    let before = server.metric(CHECKPOINTS)?;
+    let result = run_plan(&plan)?;
+    let operation = result.operations.first().ok_or("no appends")?;
+    let millis = |percentile| operation.times.percentile(percentile) as f64 / 1e6;
+    Ok(Appends {
+        rate: operation.succeeded as f64 / result.seconds(),
+        p99_ms: millis(99.0),
+        p999_ms: millis(99.9),
+        longest_ms: operation.times.max() as f64 / 1e6,
+        checkpoints: server.metric(CHECKPOINTS)? - before,
     })
 }
 
-/// User and system time of a process.
-fn cpu_time(pid: u32) -> Result<Duration, Failure> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name before it may have blanks.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no fields in /proc")?;
-    let ticks = |at: usize| fields.split_whitespace().nth(at)?.parse::<u64>().ok();
-    let (user, system) = ticks(11).zip(ticks(12)).ok_or("no times in /proc")?;
-    Ok(TICK * u32::try_from(user + system)?)
-}
-
-/// The unit of times in `/proc`, on every architecture that Linux has today.
-const TICK: Duration = Duration::from_millis(10);
-
-/// The beginning of an answer; `None` if nobody gives one.
-fn get(port: u16, target: &str) -> Option<String> {
-    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let request = format!("GET {target} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).ok()?;
-    Some(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// SIGKILL when it is dropped.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+const CHECKPOINTS: &str = "thalweg_checkpoints_total";

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Subject, scrape};
+use super::Subject;
 use crate::config::limits::{ADMIN_CONNECTION_LIFETIME, ADMIN_HEAD_TIMEOUT, MAX_ADMIN_CONNECTIONS};
 use crate::metrics::render;
 
@@ -73,7 +73,7 @@ async fn answer(request: Request<Incoming>, subject: Subject) -> Result<Answer, 
     }
     Ok(match path {
         "/metrics" => {
-            let samples = scrape::samples(&subject.0).await;
+            let samples = subject.samples().await;
             if wants_open_metrics(request.headers()) {
                 typed(StatusCode::OK, render::OPEN_METRICS, render::open_metrics(samples))
             } else {

@@ -11,11 +11,13 @@ mod listener;
 mod scrape;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, DEFAULT_ADMIN};
 use crate::mailbox::Post;
+use crate::metrics::Sample;
 use crate::serve::StartError;
 use crate::shared::Shared;
 
@@ -28,6 +30,8 @@ struct Inner {
     started: SystemTime,
     cores: usize,
     running: OnceLock<Running>,
+    /// The last attempt to read the configuration again came to nothing, or to less than all.
+    reload_failed: AtomicBool,
 }
 
 /// What there is to tell once the cores run.
@@ -48,7 +52,18 @@ impl Subject {
     pub fn new(shared: Shared, cores: usize) -> Subject {
         let started = SystemTime::now();
         let running = OnceLock::new();
-        Subject(Arc::new(Inner { shared, started, cores, running }))
+        let reload_failed = AtomicBool::new(false);
+        Subject(Arc::new(Inner { shared, started, cores, running, reload_failed }))
+    }
+
+    /// The configuration was read again; `well`: all of it that can change is in use.
+    pub fn reloaded(&self, well: bool) {
+        self.0.reload_failed.store(!well, Ordering::Relaxed);
+    }
+
+    /// All samples of the server, after asking the cores.
+    pub async fn samples(&self) -> Vec<Sample> {
+        scrape::samples(&self.0).await
     }
 
     /// The cores run.

@@ -1,6 +1,7 @@
 //! One scrape: every core is asked at once, and waited for at most [`PATIENCE`].
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use smallvec::smallvec;
@@ -12,6 +13,8 @@ use crate::mailbox::Post;
 use crate::mailbox::message::{Message, Note};
 use crate::metrics::families;
 use crate::metrics::{Sample, Snapshot, process};
+use crate::tls::Keeper;
+use crate::version;
 
 /// How long cores may take: well below the 10 s that Prometheus waits by default.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,20 +33,36 @@ pub(super) async fn samples(inner: &Inner) -> Vec<Sample> {
 fn server(inner: &Inner) -> Vec<Sample> {
     let health = &inner.shared.health;
     let access_log = &inner.shared.access_log;
-    let version = smallvec![("version", Cow::from(env!("CARGO_PKG_VERSION")))];
+    let version =
+        smallvec![("version", Cow::from(version::NUMBER)), ("commit", Cow::from(version::COMMIT)),];
     let facts = smallvec![
         ("durability", Cow::from(health.durability().to_string())),
         ("io", Cow::from(health.driver().map_or("unknown", |driver| driver.name()))),
         ("cores", Cow::from(inner.cores.to_string())),
     ];
     let ready = if health.reasons().is_empty() { 1.0 } else { 0.0 };
-    vec![
+    let reload_failed = inner.reload_failed.load(Ordering::Relaxed);
+    let mut samples = vec![
         Sample::new(families::BUILD_INFO, version, 1.0),
         Sample::new(families::SERVER_INFO, facts, 1.0),
         Sample::new(families::READY, smallvec![], ready),
+        Sample::new(families::RELOADED, smallvec![], f64::from(!reload_failed)),
         Sample::new(families::ACCESS_LINES, smallvec![], access_log.written() as f64),
         Sample::new(families::ACCESS_DROPPED, smallvec![], access_log.dropped() as f64),
-    ]
+    ];
+    if let Some(keeper) = &inner.shared.tls {
+        certificates(keeper, &mut samples);
+    }
+    samples
+}
+
+fn certificates(keeper: &Keeper, samples: &mut Vec<Sample>) {
+    let well = f64::from(!keeper.reload_failed());
+    samples.push(Sample::new(families::TLS_RELOADED, smallvec![], well));
+    for (file, until) in keeper.expiries() {
+        let labels = smallvec![("certificate", Cow::from(file))];
+        samples.push(Sample::new(families::CERTIFICATE_EXPIRY, labels, until as f64));
+    }
 }
 
 fn recovery(running: &Running, samples: &mut Vec<Sample>) {

@@ -4,7 +4,8 @@
 //! Invariant: what cannot be read changes nothing; the cores go on with what they have.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
@@ -12,6 +13,7 @@ use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Notify;
 
 use super::Authority;
+use super::certificates::Certificates;
 use super::jwt::{Jwt, Rules};
 use super::scope::Scope;
 use super::signed::SigningKeys;
@@ -26,47 +28,73 @@ use crate::mailbox::message::{Message, Note};
 pub struct Keeper(Arc<Inner>);
 
 struct Inner {
-    config: AuthConfig,
-    /// As they were published last.
-    published: Mutex<JwkSet>,
-    unknown_key: Arc<Notify>,
+    /// Held while the cores are told: what they are told last is what holds.
+    state: Mutex<State>,
+    /// Rung when a token names a key that is not there, and when the URL of keys is another one.
+    look: Arc<Notify>,
+    /// There is a thread that fetches.
+    fetches: AtomicBool,
 }
 
-/// Reads everything for the first time. `None`: there is no access control.
-pub fn load(config: &AuthConfig) -> Result<Option<(Arc<Authority>, Keeper)>, String> {
-    if !config.is_on() {
-        return Ok(None);
-    }
-    let keeper = Keeper(Arc::new(Inner {
-        config: config.clone(),
-        published: Mutex::new(JwkSet { keys: Vec::new() }),
-        unknown_key: Arc::default(),
-    }));
-    Ok(Some((Arc::new(keeper.0.build()?), keeper)))
+struct State {
+    config: AuthConfig,
+    /// As they were published last at the URL of the configuration.
+    published: JwkSet,
+}
+
+/// What another configuration leads to, once it is in use.
+pub struct Next {
+    config: AuthConfig,
+    authority: Option<Arc<Authority>>,
 }
 
 impl Keeper {
-    /// Reads the files again, and tells the cores.
-    pub fn reload(&self, post: &Post) -> Result<(), String> {
-        let authority = Arc::new(self.0.build()?);
-        for core in 0..post.cores() {
-            post.send_from_outside(core, Message::Tell(Note::Authority(Arc::clone(&authority))));
-        }
-        Ok(())
+    /// Reads everything for the first time. Without access control there is no authority.
+    pub fn start(config: &AuthConfig) -> Result<(Keeper, Option<Arc<Authority>>), String> {
+        let published = JwkSet { keys: Vec::new() };
+        let look = Arc::new(Notify::new());
+        let authority = build(config, &published, &look)?;
+        let state = Mutex::new(State { config: config.clone(), published });
+        let keeper = Keeper(Arc::new(Inner { state, look, fetches: AtomicBool::new(false) }));
+        Ok((keeper, authority))
+    }
+
+    /// Reads the files that a configuration names. Nothing is changed yet.
+    pub fn prepare(&self, config: &AuthConfig) -> Result<Next, String> {
+        let published = self.lock().published_for(config);
+        let authority = build(config, &published, &self.0.look)?;
+        Ok(Next { config: config.clone(), authority })
+    }
+
+    /// From now on this holds, on all cores.
+    pub fn adopt(&self, next: Next, post: &Post) -> std::io::Result<()> {
+        let mut state = self.lock();
+        state.published = state.published_for(&next.config);
+        // Keys may have been fetched since.
+        let newer = build(&next.config, &state.published, &self.0.look);
+        state.config = next.config;
+        tell(post, newer.unwrap_or(next.authority).as_ref());
+        drop(state);
+        self.0.look.notify_one();
+        self.watch(post)
     }
 
     /// Fetches published keys from now on, if they are at a URL.
     pub fn watch(&self, post: &Post) -> std::io::Result<()> {
-        let Some(url) = self.0.config.jwt_keys.clone().filter(|keys| is_url(keys)) else {
+        if self.lock().config.jwks_url().is_none() || self.0.fetches.swap(true, Ordering::Relaxed) {
             return Ok(());
-        };
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (keeper, post) = (self.clone(), post.clone());
-        let run = move || runtime.block_on(keeper.fetch_for_ever(&url, &post));
+        let run = move || runtime.block_on(keeper.fetch_for_ever(&post));
         std::thread::Builder::new().name("jwks".to_owned()).spawn(run).map(drop)
     }
 
-    async fn fetch_for_ever(&self, url: &str, post: &Post) {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch_for_ever(&self, post: &Post) {
         // The process may have one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -78,7 +106,12 @@ impl Keeper {
             Err(error) => return tracing::error!(%error, "published keys cannot be fetched"),
         };
         loop {
-            let pause = match self.fetch(&client, url, post).await {
+            let url = self.lock().config.jwks_url().map(str::to_owned);
+            let Some(url) = url else {
+                self.0.look.notified().await;
+                continue;
+            };
+            let pause = match self.fetch(&client, &url, post).await {
                 Ok(()) => JWKS_REFRESH,
                 Err(error) => {
                     tracing::warn!(
@@ -92,7 +125,7 @@ impl Keeper {
             // Never more often than this, whatever tokens name.
             tokio::time::sleep(JWKS_RETRY).await;
             let rest = pause.saturating_sub(JWKS_RETRY).max(Duration::from_millis(1));
-            let _ = tokio::time::timeout(rest, self.0.unknown_key.notified()).await;
+            let _ = tokio::time::timeout(rest, self.0.look.notified()).await;
         }
     }
 
@@ -108,60 +141,75 @@ impl Keeper {
             }
         }
         let keys: JwkSet = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
-        let changed = {
-            let mut published = self.0.published.lock().unwrap_or_else(PoisonError::into_inner);
-            let changed = published.keys != keys.keys;
-            *published = keys;
-            changed
-        };
-        if changed {
-            tracing::info!(url, "published keys have changed");
-            self.reload(post)?;
+        let mut state = self.lock();
+        if state.config.jwks_url() != Some(url) || state.published.keys == keys.keys {
+            return Ok(());
         }
+        tracing::info!(url, "published keys have changed");
+        let authority = build(&state.config, &keys, &self.0.look)?;
+        state.published = keys;
+        tell(post, authority.as_ref());
         Ok(())
     }
 }
 
-impl Inner {
-    fn build(&self) -> Result<Authority, String> {
-        let config = &self.config;
-        let tokens = config.tokens.as_deref().map(|path| of_file(path, false, Tokens::parse));
-        let signing = config.signing_keys.as_deref();
-        let signing = signing.map(|path| of_file(path, true, SigningKeys::parse));
-        let anonymous: Result<Vec<Scope>, String> =
-            config.anonymous.iter().map(|scope| Scope::parse(scope)).collect();
-        Ok(Authority {
-            tokens: tokens.transpose()?.unwrap_or_default(),
-            jwt: self.jwt()?,
-            signing: signing.transpose()?,
-            anonymous: anonymous?,
-        })
-    }
-
-    fn jwt(&self) -> Result<Option<Jwt>, String> {
-        let Some(keys) = &self.config.jwt_keys else { return Ok(None) };
-        let parse = |text: &str| -> Result<JwkSet, String> {
-            serde_json::from_str(text).map_err(|error| format!("not a JWK set: {error}"))
-        };
-        let keys = if is_url(keys) {
-            self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        } else {
-            of_file(Path::new(keys), false, parse)?
-        };
-        let algorithms: Result<Vec<Algorithm>, _> =
-            self.config.jwt_algorithms.iter().map(|name| name.parse()).collect();
-        let rules = Rules {
-            algorithms: algorithms.map_err(|_| "an algorithm is not known".to_owned())?,
-            issuer: self.config.jwt_issuer.clone().unwrap_or_default(),
-            audience: self.config.jwt_audience.clone().unwrap_or_default(),
-        };
-        Ok(Some(Jwt::new(rules, &keys, Arc::clone(&self.unknown_key))))
+impl State {
+    /// The keys that are known for a configuration.
+    fn published_for(&self, config: &AuthConfig) -> JwkSet {
+        let same = self.config.jwks_url() == config.jwks_url();
+        if same { self.published.clone() } else { JwkSet { keys: Vec::new() } }
     }
 }
 
-/// Whether keys are fetched rather than read.
-pub(crate) fn is_url(keys: &str) -> bool {
-    keys.starts_with("https://") || keys.starts_with("http://")
+fn tell(post: &Post, authority: Option<&Arc<Authority>>) {
+    for core in 0..post.cores() {
+        let note = Note::Authority(authority.cloned());
+        post.send_from_outside(core, Message::Tell(note));
+    }
+}
+
+/// From files and published keys to an authority; `None` without access control.
+fn build(
+    config: &AuthConfig,
+    published: &JwkSet,
+    look: &Arc<Notify>,
+) -> Result<Option<Arc<Authority>>, String> {
+    if !config.is_on() {
+        return Ok(None);
+    }
+    let tokens = config.tokens.as_deref().map(|path| of_file(path, false, Tokens::parse));
+    let certificates = config.certificates.as_deref();
+    let certificates = certificates.map(|path| of_file(path, false, Certificates::parse));
+    let signing = config.signing_keys.as_deref();
+    let signing = signing.map(|path| of_file(path, true, SigningKeys::parse));
+    let anonymous: Result<Vec<Scope>, String> =
+        config.anonymous.iter().map(|scope| Scope::parse(scope)).collect();
+    Ok(Some(Arc::new(Authority {
+        tokens: tokens.transpose()?.unwrap_or_default(),
+        jwt: jwt(config, published, look)?,
+        signing: signing.transpose()?,
+        certificates: certificates.transpose()?.unwrap_or_default(),
+        anonymous: anonymous?,
+    })))
+}
+
+fn jwt(config: &AuthConfig, published: &JwkSet, look: &Arc<Notify>) -> Result<Option<Jwt>, String> {
+    let Some(keys) = &config.jwt_keys else { return Ok(None) };
+    let parse = |text: &str| -> Result<JwkSet, String> {
+        serde_json::from_str(text).map_err(|error| format!("not a JWK set: {error}"))
+    };
+    let keys = match config.jwks_url() {
+        Some(_) => published.clone(),
+        None => of_file(Path::new(keys), false, parse)?,
+    };
+    let algorithms: Result<Vec<Algorithm>, _> =
+        config.jwt_algorithms.iter().map(|name| name.parse()).collect();
+    let rules = Rules {
+        algorithms: algorithms.map_err(|_| "an algorithm is not known".to_owned())?,
+        issuer: config.jwt_issuer.clone().unwrap_or_default(),
+        audience: config.jwt_audience.clone().unwrap_or_default(),
+    };
+    Ok(Some(Jwt::new(rules, &keys, Arc::clone(look))))
 }
 
 fn of_file<T>(

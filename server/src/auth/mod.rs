@@ -8,8 +8,11 @@
 //! name is for logs only.
 
 mod cache;
+pub mod certificates;
+mod identity;
 mod jwt;
 mod load;
+mod pass;
 mod provider;
 mod refusal;
 mod scope;
@@ -19,19 +22,20 @@ pub mod tokens;
 use std::sync::Arc;
 
 use http::Method;
-use thalweg_proto::headers;
-use thalweg_proto::http1::RequestHead;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::problem::Problem;
 use thalweg_proto::request::{Request, Resource};
 use thalweg_proto::time::Timestamp;
 
 pub use cache::Cache;
-pub use load::{Keeper, load};
+pub use identity::Identity;
+pub use load::{Keeper, Next};
+pub use pass::{Pass, Shown, Standing};
 pub use refusal::Refusal;
 pub use scope::{Action, Scope};
 pub use signed::SigningKeys;
 
+use certificates::Certificates;
 use jwt::Jwt;
 use signed::{Signed, Unsigned};
 use tokens::Tokens;
@@ -42,6 +46,7 @@ pub struct Authority {
     tokens: Tokens,
     jwt: Option<Jwt>,
     signing: Option<SigningKeys>,
+    certificates: Certificates,
     /// What is allowed without credentials.
     anonymous: Vec<Scope>,
 }
@@ -83,13 +88,13 @@ impl Authority {
     /// `Ok(None)`: it needs no permission.
     pub fn admit(
         &self,
-        head: &RequestHead,
+        shown: &Shown<'_>,
         resource: &Resource,
         cache: &Cache,
         now: Timestamp,
     ) -> Result<Option<Grant>, Refusal> {
-        let Some(action) = needed(&head.method, resource) else { return Ok(None) };
-        let grant = self.identify(head, cache, now)?;
+        let Some(action) = needed(shown.method, resource) else { return Ok(None) };
+        let grant = self.identify(shown, cache, now)?;
         if grant.expires.is_some_and(|expires| expires <= now) {
             return Err(Refusal::Expired);
         }
@@ -100,13 +105,8 @@ impl Authority {
     }
 
     /// Whoever sends the request.
-    fn identify(
-        &self,
-        head: &RequestHead,
-        cache: &Cache,
-        now: Timestamp,
-    ) -> Result<Grant, Refusal> {
-        if let Some(credentials) = head.fields.get(headers::AUTHORIZATION) {
+    fn identify(&self, shown: &Shown<'_>, cache: &Cache, now: Timestamp) -> Result<Grant, Refusal> {
+        if let Some(credentials) = shown.authorization {
             let token = bearer(credentials).ok_or(Refusal::NoBearer)?;
             if let Some(grant) = self.tokens.find(token) {
                 return Ok(grant.clone());
@@ -114,8 +114,8 @@ impl Authority {
             let jwt = self.jwt.as_ref().ok_or(Refusal::Invalid)?;
             return cache.get_or(token, || jwt.verify(token, now));
         }
-        if let (Some(keys), Some(signed)) = (&self.signing, head.query().and_then(Signed::of)) {
-            let checked = keys.check(&head.method, head.path(), &signed, now.seconds());
+        if let (Some(keys), Some(signed)) = (&self.signing, shown.query.and_then(Signed::of)) {
+            let checked = keys.check(shown.method, shown.path, &signed, now.seconds());
             let expires = checked.map_err(|error| match error {
                 Unsigned::Invalid => Refusal::Signature,
                 Unsigned::Expired => Refusal::SignatureExpired,
@@ -126,6 +126,10 @@ impl Authority {
                 Some(Timestamp(expires.saturating_mul(1000))),
             );
             grant.signed = true;
+            return Ok(grant);
+        }
+        let known = shown.certificate.and_then(|identity| self.certificates.find(identity));
+        if let Some(grant) = known {
             return Ok(grant);
         }
         if self.anonymous.is_empty() {

@@ -24,7 +24,7 @@ fn ask(authority: &Authority, method: &str, target: &str, token: &str) -> Result
     let Ok(HeadStatus::Complete(head, _)) = parse_head(text.as_bytes()) else { panic!("{text}") };
     let context = ParseContext { base_path: "/v1/stream".to_owned(), public_base: None };
     let resource = resource(&head, &context);
-    let grant = authority.admit(&head, &resource, &Cache::default(), NOW)?;
+    let grant = authority.admit(&Shown::of(&head, None), &resource, &Cache::default(), NOW)?;
     Ok(grant.map_or_else(|| "nobody".to_owned(), |grant| grant.name.to_string()))
 }
 

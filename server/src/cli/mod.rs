@@ -17,7 +17,7 @@ use crate::config::ServeArgs;
 
 /// A durable, append-only stream server for the Durable Streams protocol, and a client for it.
 #[derive(Parser, Debug)]
-#[command(name = "thalweg", version, about, max_term_width = 100)]
+#[command(name = "thalweg", version, long_version = crate::version::LONG, about, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -126,6 +126,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub auth_signing_keys: Option<String>,
 
+    /// File of rules for client certificates, checked by --tls-client-ca
+    #[arg(long, value_name = "FILE")]
+    pub auth_certificates: Option<String>,
+
     /// Serve a public address without access control
     #[arg(long)]
     pub insecure: bool,
@@ -188,6 +192,7 @@ impl ServeArgs {
             drain_timeout: text(&self.drain_timeout),
             auth_tokens: text(&self.auth_tokens),
             auth_signing_keys: text(&self.auth_signing_keys),
+            auth_certificates: text(&self.auth_certificates),
             auth_insecure: self.insecure.then(|| "true".into()),
             log_level: text(&self.log_level),
             log_format: text(&self.log_format),

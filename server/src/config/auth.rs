@@ -1,14 +1,15 @@
 //! `[auth]`: where credentials are checked from.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jsonwebtoken::Algorithm;
 
+use super::Config;
 use super::error::ConfigError;
+use super::print::quoted;
 use super::raw::{RawConfig, RawValue};
 use super::resolve::{field, refuse};
-use super::value::{self, Expected};
+use super::value::{self, ClientAuth, Expected};
 use crate::auth::Scope;
 
 /// `[auth]`. Off unless something of it is set.
@@ -18,6 +19,8 @@ pub struct AuthConfig {
     pub tokens: Option<PathBuf>,
     /// File of keys for signed URLs.
     pub signing_keys: Option<PathBuf>,
+    /// File of rules for client certificates.
+    pub certificates: Option<PathBuf>,
     /// Scopes of those without credentials.
     pub anonymous: Vec<String>,
     /// File or URL of the keys of JWTs.
@@ -36,7 +39,17 @@ impl AuthConfig {
     /// Whether there is access control.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.tokens.is_some() || self.signing_keys.is_some() || self.jwt_keys.is_some()
+        self.tokens.is_some()
+            || self.signing_keys.is_some()
+            || self.jwt_keys.is_some()
+            || self.certificates.is_some()
+    }
+
+    /// Where keys of JWTs are fetched from; `None`: nowhere, or they are in a file.
+    #[must_use]
+    pub fn jwks_url(&self) -> Option<&str> {
+        let is_url = |keys: &&str| keys.starts_with("https://") || keys.starts_with("http://");
+        self.jwt_keys.as_deref().filter(is_url)
     }
 }
 
@@ -46,6 +59,7 @@ pub(super) fn auth(raw: &RawConfig) -> Result<AuthConfig, ConfigError> {
     Ok(AuthConfig {
         tokens: field("auth.tokens", &raw.auth_tokens, path)?,
         signing_keys: field("auth.signing_keys", &raw.auth_signing_keys, path)?,
+        certificates: field("auth.certificates", &raw.auth_certificates, path)?,
         anonymous: field("auth.anonymous", &raw.auth_anonymous, scopes)?.unwrap_or_default(),
         jwt_keys: field("auth.jwt_keys", &raw.auth_jwt_keys, jwt_keys)?,
         jwt_algorithms: field("auth.jwt_algorithms", &raw.auth_jwt_algorithms, algorithms)?
@@ -57,7 +71,15 @@ pub(super) fn auth(raw: &RawConfig) -> Result<AuthConfig, ConfigError> {
 }
 
 /// What the keys mean together.
-pub(super) fn check(auth: &AuthConfig, listen: &[SocketAddr]) -> Result<(), ConfigError> {
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let Config { auth, listen, tls, .. } = config;
+    let client_auth = tls.as_ref().and_then(|tls| tls.client_ca.as_ref()).map(|ca| ca.auth);
+    if let Some(file) = &auth.certificates
+        && client_auth.is_none()
+    {
+        let expected = "tls.client_ca beside it: nobody else checks certificates".to_owned();
+        return Err(refuse("auth.certificates", &quoted(file.display()), expected));
+    }
     let needed = [("auth.jwt_issuer", &auth.jwt_issuer), ("auth.jwt_audience", &auth.jwt_audience)];
     for (name, value) in needed {
         if auth.jwt_keys.is_some() && value.is_none() {
@@ -66,17 +88,21 @@ pub(super) fn check(auth: &AuthConfig, listen: &[SocketAddr]) -> Result<(), Conf
         }
     }
     if !auth.anonymous.is_empty() && !auth.is_on() {
-        let expected = "none without auth.tokens, auth.jwt_keys or auth.signing_keys".to_owned();
+        let expected = "none without auth.tokens, auth.jwt_keys, auth.signing_keys or \
+                        auth.certificates"
+            .to_owned();
         return Err(refuse("auth.anonymous", &format!("{:?}", auth.anonymous), expected));
     }
     let public = listen.iter().find(|address| !address.ip().is_loopback());
     if let Some(address) = public
         && !auth.is_on()
+        && client_auth != Some(ClientAuth::Required)
         && !auth.insecure
     {
         let expected = "a loopback address, because there is no access control: set auth.tokens, \
-                        auth.jwt_keys or auth.signing_keys (docs/access.md), or --insecure if \
-                        whoever reaches this address may read, write and delete everything"
+                        auth.jwt_keys, auth.signing_keys or auth.certificates (docs/access.md), \
+                        or tls.client_ca if whoever has a certificate may do everything, or \
+                        --insecure if whoever reaches this address may"
             .to_owned();
         return Err(refuse("listen", address, expected));
     }

@@ -134,6 +134,20 @@ pub const HTTP2_EARLY_RESETS: usize = 64;
 pub const HTTP2_REFUSED_STREAMS: usize = 64;
 /// Errors of single requests after which a connection ends (GOAWAY).
 pub const HTTP2_STREAM_ERRORS: usize = 1024;
+/// Frames that an HTTP/2 client may send for nothing at once: pings, priorities, empty data, window
+/// updates that it is not entitled to (GOAWAY).
+pub const HTTP2_CONTROL_FRAMES: u64 = 10_000;
+/// How many of them it may send in the long run.
+pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1_000;
+/// Settings count as so many of them: one frame may change the window of every stream.
+pub const HTTP2_SETTINGS_WEIGHT: u64 = 100;
+/// Window updates that it is entitled to by each of our frames with an answer.
+pub const HTTP2_UPDATES_FOR_A_FRAME: u64 = 4;
+/// If the frame has so many bytes: windows of a few bytes would make many frames of one answer.
+pub const HTTP2_USEFUL_FRAME_BYTES: usize = 64;
+/// Requests that it may take back unanswered at once, at least (GOAWAY); a tenth of them comes back
+/// every second. With `limits.http2_streams` above it, so many.
+pub const HTTP2_RESETS: u64 = 1_000;
 /// Bytes of answers that wait for one HTTP/2 connection's socket; beyond it live readers wait.
 pub const HTTP2_SEND_BYTES: usize = 256 * 1024;
 /// Bytes of one answer that are handed to the connection at once.

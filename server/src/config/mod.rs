@@ -162,6 +162,12 @@ impl Config {
         resolve::resolve(&args.to_raw().over(file), machine)
     }
 
+    /// Whether access control fits the addresses and certificates; a reload changes only the
+    /// former.
+    pub fn check_access(&self) -> Result<(), ConfigError> {
+        auth::check(self)
+    }
+
     /// The defaults on `machine`.
     pub fn defaults(machine: &Machine) -> Result<Config, ConfigError> {
         resolve::resolve(&raw::RawConfig::default(), machine)

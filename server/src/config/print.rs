@@ -70,6 +70,7 @@ impl fmt::Display for Config {
         let list = |items: &[String]| items.iter().map(quoted).collect::<Vec<_>>().join(", ");
         some(f, "tokens", path(&auth.tokens))?;
         some(f, "signing_keys", path(&auth.signing_keys))?;
+        some(f, "certificates", path(&auth.certificates))?;
         writeln!(f, "anonymous = [{}]", list(&auth.anonymous))?;
         some(f, "jwt_keys", auth.jwt_keys.clone())?;
         writeln!(f, "jwt_algorithms = [{}]", list(&auth.jwt_algorithms))?;

@@ -122,6 +122,7 @@ raw_config! {
         "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams,
         "shed_delay" shed_delay, "shed_target" shed_target;
     "auth" "auth.": "tokens" auth_tokens, "signing_keys" auth_signing_keys,
+        "certificates" auth_certificates,
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,
         "jwt_audience" auth_jwt_audience, "insecure" auth_insecure;

@@ -54,7 +54,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         },
     };
     check_relations(&config)?;
-    super::auth::check(&config.auth, &config.listen)?;
+    super::auth::check(&config)?;
     super::proxy::check(&config.proxy, &config.listen)?;
     Ok(config)
 }

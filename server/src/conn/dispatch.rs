@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -15,9 +16,10 @@ use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
 use super::{answer, health, long_poll};
-use crate::auth;
+use crate::auth::{self, Identity, Pass, Shown};
 use crate::core::Core;
 use crate::crowd::{Watching, ensure_watched};
+use crate::http2::Link;
 use crate::metrics::Operation;
 use crate::proxy::Origin;
 
@@ -28,6 +30,17 @@ pub(crate) enum Dispatched {
     Answer(Response),
     /// An answer that goes on for a while.
     Live(Box<Start>),
+}
+
+/// Under which conditions a request may be made.
+#[derive(Default)]
+pub(super) struct Allowed {
+    /// By whom, for logs; `None`: nobody was asked.
+    pub(super) who: Option<Arc<str>>,
+    /// Until when.
+    pub(super) until: Option<Timestamp>,
+    /// For when a live reader is judged again.
+    pub(super) pass: Option<Box<Pass>>,
 }
 
 /// Whoever waits for a long-poll.
@@ -43,8 +56,8 @@ pub(crate) enum Peer<'a> {
     /// A stream of an HTTP/2 connection.
     Stream {
         respond: &'a mut SendResponse<Bytes>,
-        /// Where its connection comes from.
-        origin: Origin,
+        /// Its connection.
+        link: &'a Rc<Link>,
     },
 }
 
@@ -67,16 +80,16 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let (request, until) = match core.check_load(head) {
-        Ok(()) => parse(core, head, body),
-        Err(problem) => (Err(problem), None),
+    let (request, allowed) = match core.check_load(head) {
+        Ok(()) => parse(core, head, body, peer.identity()),
+        Err(problem) => (Err(problem), Allowed::default()),
     };
     let operation = Operation::of(&request, &head.method);
     let exchange = Exchange::begin(core, operation, head, body_len, &peer);
     let mut response = match request {
         Err(problem) => problem.into_response(),
         Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
-            match sse::open(core, request, head.version, until).await {
+            match sse::open(core, request, head.version, allowed).await {
                 Ok(mut start) => {
                     exchange.end(core, &mut start.head);
                     return Some(Dispatched::Live(start));
@@ -85,7 +98,7 @@ pub(crate) async fn dispatch(
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, until, peer).await?
+            long_poll::poll(core, request, allowed, peer).await?
         }
         Ok(request) => answer::answer(core, request, head).await?,
     };
@@ -93,31 +106,44 @@ pub(crate) async fn dispatch(
     Some(Dispatched::Answer(response))
 }
 
-/// What is asked for, if whoever asks may, and until when they may.
+/// What is asked for, if whoever asks may, and for how long.
 fn parse(
     core: &Core,
     head: &RequestHead,
     body: Bytes,
-) -> (Result<Request, Problem>, Option<Timestamp>) {
-    let grant = match core.admit(head) {
+    certificate: Option<&Arc<Identity>>,
+) -> (Result<Request, Problem>, Allowed) {
+    let grant = match core.admit(head, certificate) {
         Ok(grant) => grant,
-        Err(problem) => return (Err(problem), None),
+        Err(problem) => return (Err(problem), Allowed::default()),
     };
     let request = request::parse(head, body, &core.parse);
-    let Some(grant) = grant else { return (request, None) };
+    let Some(grant) = grant else { return (request, Allowed::default()) };
     let request = request.and_then(|request| {
         auth::check_fork(&grant, &request)?;
         Ok(request)
     });
-    (request, grant.expires)
+    let is_live =
+        matches!(&request, Ok(Request::Read(read)) if !matches!(read.live, LiveMode::CatchUp));
+    let pass = if is_live { Shown::of(head, certificate).keep() } else { None };
+    (request, Allowed { who: Some(grant.name), until: grant.expires, pass })
 }
 
 impl Peer<'_> {
     /// Where its connection comes from. Whoever goes by the client's address asks
-    /// [`Origin::client`].
+    /// [`Origin::client`]: the one way, for limits and for the log.
     pub(crate) fn origin(&self) -> Origin {
         match self {
-            Peer::Connection { origin, .. } | Peer::Stream { origin, .. } => *origin,
+            Peer::Connection { origin, .. } => *origin,
+            Peer::Stream { link, .. } => link.origin,
+        }
+    }
+
+    /// Who it is by its certificate.
+    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+        match self {
+            Peer::Connection { transport, .. } => transport.identity(),
+            Peer::Stream { link, .. } => link.identity.as_ref(),
         }
     }
 

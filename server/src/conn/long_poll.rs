@@ -9,9 +9,8 @@ use thalweg_proto::cursor;
 use thalweg_proto::offset::ReadFrom;
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
-use thalweg_proto::time::Timestamp;
 
-use super::dispatch::Peer;
+use super::dispatch::{Allowed, Peer};
 use super::select::{Either, either};
 use crate::core::Core;
 use crate::fanout::batch::LiveBatch;
@@ -23,11 +22,12 @@ use crate::shard::page::Page;
 pub(super) async fn poll(
     core: &Rc<Core>,
     request: ReadRequest,
-    until: Option<Timestamp>,
+    allowed: Allowed,
     peer: Peer<'_>,
 ) -> Option<Response> {
-    let timeout = core.at_most_until(core.limits.live().long_poll_timeout, until);
+    let timeout = core.at_most_until(core.limits.live().long_poll_timeout, allowed.until);
     let follower = core.follow(&request.path, timeout);
+    follower.keep(allowed.pass);
     let waiting = core.metrics.long_poll();
     let response = wait(core, request, &follower, peer).await;
     drop(waiting);

@@ -31,7 +31,7 @@ use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::Watching;
 use crate::http2;
-use crate::metrics::Operation;
+use crate::metrics::{Operation, connections};
 use crate::proxy::{Origin, receive_header};
 use crate::rt::Socket;
 use crate::tls::{Keeper, NoHandshake, TlsStream};
@@ -197,8 +197,11 @@ async fn shake_hands(
     keeper: &Keeper,
 ) -> Option<(Transport, Guard)> {
     deadline.set(core.clock.about(), core.limits.get().tls_handshake_timeout, Phase::Handshake);
+    let began = core.clock.instant();
     let (socket, why) = match TlsStream::accept(socket, first, keeper.current()).await {
-        Ok(stream) => {
+        Ok((stream, handshake)) => {
+            core.metrics.tls.shook(handshake);
+            core.metrics.tls.took.record_time(core.clock.instant() - began);
             deadline.clear();
             return Some((Transport::Tls(Box::new(stream)), deadline));
         }
@@ -206,10 +209,12 @@ async fn shake_hands(
     };
     match why {
         NoHandshake::Ended => {
+            core.metrics.tls.failures.increment("ended");
             drop(deadline);
             drop(socket);
         }
         NoHandshake::NotTls => {
+            core.metrics.tls.failures.increment("not_tls");
             let problem = Problem::bad_request(
                 "not-tls",
                 "this port speaks TLS: use https:// instead of http://",
@@ -217,6 +222,7 @@ async fn shake_hands(
             refuse(core, socket, deadline, problem.into_response(), LINGER_TIMEOUT).await;
         }
         NoHandshake::Refused(error) => {
+            core.metrics.tls.failures.increment(connections::reason_of(&error));
             tracing::debug!(core = core.id, %error, "a TLS handshake failed");
             // The peer should get to read the alert.
             let mut transport = Transport::Plain(socket);

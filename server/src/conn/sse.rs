@@ -11,9 +11,9 @@ use thalweg_proto::http1::Version;
 use thalweg_proto::http1::encode::Framing as HeadFraming;
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::Response;
-use thalweg_proto::time::Timestamp;
 
 use super::deadlines::Guard;
+use super::dispatch::Allowed;
 use super::output::encode;
 use super::transport::Transport;
 use crate::config::limits::SSE_LIFETIME_JITTER_PERCENT;
@@ -58,10 +58,11 @@ pub(super) async fn open(
     core: &Rc<Core>,
     request: ReadRequest,
     version: Version,
-    until: Option<Timestamp>,
+    allowed: Allowed,
 ) -> Result<Box<Start>, Box<Response>> {
     let lifetime = jittered(core.limits.live().sse_lifetime, core.random());
-    let follower = core.follow(&request.path, core.at_most_until(lifetime, until));
+    let follower = core.follow(&request.path, core.at_most_until(lifetime, allowed.until));
+    follower.keep(allowed.pass);
     let cursor = request.cursor;
     match read(core, request).await {
         Ok(page) => {

@@ -2,10 +2,12 @@
 //! so that HTTP/1.1 is written once.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use thalweg_proto::response::Pieces;
 
+use crate::auth::Identity;
 use crate::rt::Socket;
 use crate::tls::{Session, TlsStream};
 
@@ -23,6 +25,14 @@ impl Transport {
         match self {
             Transport::Plain(socket) => socket,
             Transport::Tls(stream) => stream.socket(),
+        }
+    }
+
+    /// Who the client is by its certificate.
+    pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
+        match self {
+            Transport::Plain(_) => None,
+            Transport::Tls(stream) => stream.session().identity(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! what they showed.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use thalweg_proto::request::resource;
 use thalweg_proto::time::Timestamp;
 
 use super::Core;
-use crate::auth::{Authority, Cache, Grant};
+use crate::auth::{Authority, Cache, Grant, Identity, Pass, Shown, Standing};
 use crate::config::limits::REFUSALS_LOGGED_PER_SECOND;
+use crate::rt;
 
 /// Who decides, and what was decided a moment ago.
 pub(super) struct Admission {
@@ -33,12 +35,6 @@ impl Admission {
             logged: Cell::default(),
         }
     }
-
-    /// From now on this one decides.
-    pub(super) fn replace(&self, authority: Arc<Authority>) {
-        *self.authority.borrow_mut() = Some(authority);
-        self.cache.clear();
-    }
 }
 
 impl Core {
@@ -49,14 +45,20 @@ impl Core {
         left.map_or(time, |left| time.min(Duration::from_millis(left)))
     }
 
-    /// Whether a request may be made, as far as its head says. `Ok(None)`: everybody may.
-    pub fn admit(&self, head: &RequestHead) -> Result<Option<Grant>, Problem> {
+    /// Whether a request may be made, as far as its head and the certificate of the connection's
+    /// client say. `Ok(None)`: everybody may.
+    pub fn admit(
+        &self,
+        head: &RequestHead,
+        certificate: Option<&Arc<Identity>>,
+    ) -> Result<Option<Grant>, Problem> {
         let admission = &self.admission;
         let authority = admission.authority.borrow();
         let Some(authority) = &*authority else { return Ok(None) };
         let resource = resource(head, &self.parse);
         let now = self.clock.now();
-        authority.admit(head, &resource, &admission.cache, now).map_err(|refusal| {
+        let shown = Shown::of(head, certificate);
+        authority.admit(&shown, &resource, &admission.cache, now).map_err(|refusal| {
             let (second, count) = admission.logged.get();
             let count = if second == now.seconds() { count + 1 } else { 1 };
             admission.logged.set((now.seconds(), count));
@@ -67,4 +69,47 @@ impl Core {
             Problem::from(refusal)
         })
     }
+
+    /// From now on this one decides, about live readers that have begun too.
+    pub(super) fn judge_by(self: &Rc<Core>, authority: Option<Arc<Authority>>) {
+        *self.admission.authority.borrow_mut() = authority;
+        self.admission.cache.clear();
+        rt::spawn(Rc::clone(self).judge_readers());
+    }
+
+    /// Ends the live readers that may not read any more; some at a time, because a signature costs
+    /// as much as an append.
+    async fn judge_readers(self: Rc<Core>) {
+        for stream in self.fanout.streams() {
+            let mut from = 0;
+            loop {
+                let Some(authority) = self.admission.authority.borrow().clone() else { return };
+                let now = self.clock.now();
+                let judge = |pass: Option<&Pass>| {
+                    let path = stream.path();
+                    match authority.judge(path, pass, &self.admission.cache, now) {
+                        Standing::Until(until) => Some(until.map(|until| {
+                            let left = Duration::from_millis(until.0.saturating_sub(now.0));
+                            self.clock.instant() + left
+                        })),
+                        Standing::Ended => {
+                            self.metrics.access_withdrawn.increment();
+                            None
+                        }
+                    }
+                };
+                let to = from + READERS_JUDGED_AT_ONCE;
+                if !stream.judge(from..to, &self.fanout.ready, judge) {
+                    break;
+                }
+                from = to;
+                rt::sleep(JUDGE_PAUSE).await;
+            }
+        }
+    }
 }
+
+/// How many live readers are looked at before other work gets its turn.
+const READERS_JUDGED_AT_ONCE: usize = 64;
+/// How long other work gets.
+const JUDGE_PAUSE: Duration = Duration::from_millis(1);

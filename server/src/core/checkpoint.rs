@@ -15,12 +15,19 @@ use crate::rt;
 
 /// Streams that are encoded before other work gets its turn.
 const SLICE_STREAMS: usize = 256;
+/// The same while the server stops: there is hardly any other work.
+const LAST_SLICE_STREAMS: usize = 4096;
 /// Records whose places are encoded before other work gets its turn.
 const SLICE_RECORDS: usize = 16 * 1024;
 /// How long after a checkpoint failed it is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 /// How long other work gets.
 const SLICE_PAUSE: Duration = Duration::from_millis(1);
+
+/// A log of so many bytes behind a checkpoint is read back in a moment.
+const SHORT_REPLAY_BYTES: u64 = 4 * 1024 * 1024;
+/// A log of less than this part of a checkpoint is read back sooner than the checkpoint is written.
+const REPLAY_FRACTION: u64 = 8;
 
 /// How far the checkpoints of a core are.
 #[derive(Clone, Copy, Default)]
@@ -30,9 +37,22 @@ pub(super) struct Progress {
     /// Bytes of the newest checkpoint of this process.
     file_bytes: u64,
     running: bool,
+    /// This process has written one.
+    installed: bool,
+    /// Bytes of log behind the newest one that is installed, while another is being written.
+    before: u64,
     /// The last one failed; it is tried again after a pause.
     failed: bool,
     began: Option<Instant>,
+}
+
+impl Progress {
+    /// Whether a restart gains nothing by another checkpoint: this process has written one, and
+    /// the log behind it is short.
+    fn is_recent(&self) -> bool {
+        let short = SHORT_REPLAY_BYTES.max(self.file_bytes / REPLAY_FRACTION);
+        self.installed && !self.running && !self.failed && self.log_bytes <= short
+    }
 }
 
 impl Core {
@@ -66,6 +86,7 @@ impl Core {
         let began = Some(self.clock.instant());
         self.checkpoints.set(Progress {
             log_bytes: 0,
+            before: progress.before + progress.log_bytes,
             running: true,
             failed: false,
             began,
@@ -78,6 +99,27 @@ impl Core {
     #[must_use]
     pub fn is_checkpointing(&self) -> bool {
         self.checkpoints.get().running
+    }
+
+    /// Begins the last checkpoint of a server that stops, unless it would be of no use.
+    pub fn last_checkpoint(self: &Rc<Core>) {
+        if self.checkpoints.get().is_recent() {
+            let bytes = self.replay_bytes();
+            tracing::debug!(
+                core = self.id,
+                bytes,
+                "no last checkpoint: the log behind one is short"
+            );
+        } else {
+            self.checkpoint();
+        }
+    }
+
+    /// Bytes of log behind the newest checkpoint of this process: what a restart would replay.
+    #[must_use]
+    pub fn replay_bytes(&self) -> u64 {
+        let progress = self.checkpoints.get();
+        progress.before + progress.log_bytes
     }
 
     async fn write_checkpoint(self: Rc<Core>, position: LogPosition) {
@@ -123,7 +165,8 @@ impl Core {
         // Streams made since the beginning are in the log behind it.
         let slots = shard.streams_after(Some(after)).take_while(|slot| slot.state.id <= until);
         let mut records = 0;
-        for slot in slots.take(SLICE_STREAMS) {
+        let most = if self.draining.get() { LAST_SLICE_STREAMS } else { SLICE_STREAMS };
+        for slot in slots.take(most) {
             last = Some(slot.state.id);
             records += slot.extents.len();
             // A stream whose deletion is on its way is gone as soon as the checkpoint counts.
@@ -139,12 +182,16 @@ impl Core {
 
     pub(super) fn checkpoint_done(self: &Rc<Core>, result: Result<LogPosition, StorageError>) {
         let progress = self.checkpoints.get();
-        self.checkpoints.set(Progress { running: false, failed: result.is_err(), ..progress });
+        let failed = result.is_err();
+        let before = if failed { progress.before } else { 0 };
+        let installed = progress.installed || !failed;
+        self.checkpoints.set(Progress { running: false, failed, installed, before, ..progress });
         match result {
             Ok(start) => {
                 tracing::debug!(core = self.id, segment = start.segment, "checkpoint written");
                 let took = progress.began.map(|began| self.clock.instant() - began);
                 self.metrics.last_checkpoint.set(took.unwrap_or_default());
+                self.metrics.checkpoint_installed.set(self.clock.now());
                 self.metrics.checkpoints.increment();
                 self.shard.borrow_mut().log().checkpoint_installed(start.segment);
             }
@@ -157,6 +204,34 @@ impl Core {
                     core.checkpoint();
                 });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_checkpoint_is_written_where_it_saves_time() {
+        const MIB: u64 = 1024 * 1024;
+        let progress = |file_bytes, log_bytes| Progress {
+            file_bytes,
+            log_bytes,
+            installed: true,
+            ..Progress::default()
+        };
+        for (what, progress, want) in [
+            ("the first of this process", Progress::default(), false),
+            ("nothing since", progress(MIB, 0), true),
+            ("a little since", progress(MIB, 4 * MIB), true),
+            ("much since", progress(MIB, 5 * MIB), false),
+            ("little beside a large one", progress(800 * MIB, 100 * MIB), true),
+            ("much beside a large one", progress(800 * MIB, 101 * MIB), false),
+            ("it has failed", Progress { failed: true, ..progress(MIB, 0) }, false),
+            ("one is under way", Progress { running: true, ..progress(MIB, 0) }, false),
+        ] {
+            assert_eq!(progress.is_recent(), want, "{what}");
         }
     }
 }

@@ -375,7 +375,7 @@ impl Core {
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
             Note::Settings(config) => self.limits.set(&config),
-            Note::Authority(authority) => self.admission.replace(authority),
+            Note::Authority(authority) => self.judge_by(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
             Note::Advanced { .. }

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use thalweg_proto::cursor;
 
 use crate::core::Core;
-use crate::rt::{self, Completion, SENDS_PER_CALL, Sends, SendsReady};
+use crate::rt::{self, Completion, SENDS_PER_CALL, SendStats, Sends, SendsReady};
 pub use member::Member;
 use member::{State, Step};
 pub use page::encode as encode_page;
@@ -108,6 +108,12 @@ impl Crowd {
             None => turn_after(core, RETRY_PAUSE),
         }
         inner.submit(core);
+    }
+
+    /// What the writes have come to, for metrics.
+    #[must_use]
+    pub fn sends(&self) -> SendStats {
+        self.0.borrow_mut().sends.stats()
     }
 
     /// The crowd has rested.

@@ -80,6 +80,9 @@ impl Crowd {
                 })
         });
         for number in gone {
+            if connection.is_none() {
+                core.metrics.http2.client_resets.increment();
+            }
             remove(core, &mut inner.table, number);
         }
     }
@@ -128,7 +131,10 @@ pub(super) fn push(core: &Rc<Core>, table: &mut Table, number: u32, mut bytes: B
                 core.fanout.ready.push(number);
             }
         }
-        Offered::Lost => remove(core, table, number),
+        Offered::Lost => {
+            core.metrics.http2.client_resets.increment();
+            remove(core, table, number);
+        }
         Offered::Full => {
             member.rest = bytes;
             member.state = State::Waiting;

@@ -18,6 +18,7 @@ use std::collections::vec_deque::Iter;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::iter::Skip;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,6 +27,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use thalweg_proto::path::StreamPath;
 
+use crate::auth::Pass;
 use crate::config::limits::{ALL_WINDOWS_BYTES, TAKE_BYTES, WINDOW_BYTES};
 use crate::hash::MapState;
 use batch::LiveBatch;
@@ -122,6 +124,12 @@ impl Fanout {
         }
     }
 
+    /// The streams that have readers here.
+    #[must_use]
+    pub fn streams(&self) -> Vec<Rc<LiveStream>> {
+        self.streams.borrow().values().cloned().collect()
+    }
+
     /// Ends all answers: the server drains.
     pub fn expire_all(&self) {
         for stream in self.streams.borrow().values() {
@@ -149,6 +157,23 @@ impl Fanout {
 }
 
 impl LiveStream {
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &StreamPath {
+        &self.path
+    }
+
+    /// Ends those of some readers that may not go on: `judge` says of each until when it may, if
+    /// at all. False behind the last one.
+    pub fn judge(
+        &self,
+        readers: Range<usize>,
+        ready: &Ready,
+        judge: impl FnMut(Option<&Pass>) -> Option<Option<Instant>>,
+    ) -> bool {
+        self.readers.borrow_mut().judge(readers, ready, judge)
+    }
+
     /// What comes after `position`, as much as one write should carry: made into something by
     /// `make`, which is told whether that is all there is.
     fn next<News>(
@@ -209,6 +234,11 @@ impl Follower {
     /// From now on news, and the end of this answer, put the member into [`Fanout::ready`].
     pub fn call(&self, member: u32) {
         self.stream.readers.borrow_mut().call(self.index, member);
+    }
+
+    /// What it has shown to be let in, for when it is judged again.
+    pub fn keep(&self, pass: Option<Box<Pass>>) {
+        self.stream.readers.borrow_mut().keep(self.index, pass);
     }
 
     /// What a called member is to be sent. It will be called again for what comes after.

@@ -1,9 +1,11 @@
 //! The readers of one live stream: who waits, and until when.
 
+use std::ops::Range;
 use std::task::Waker;
 use std::time::Instant;
 
 use super::Ready;
+use crate::auth::Pass;
 
 /// A slab of readers. Indexes are reused.
 #[derive(Default)]
@@ -18,6 +20,8 @@ struct Entry {
     waits: Waits,
     /// `None` once it is over, or when the entry is free.
     deadline: Option<Instant>,
+    /// What it has shown to be let in.
+    pass: Option<Box<Pass>>,
 }
 
 /// How a reader hears of news.
@@ -36,7 +40,7 @@ enum Waits {
 
 impl Readers {
     pub(super) fn add(&mut self, deadline: Instant) -> usize {
-        let entry = Entry { waits: Waits::Not, deadline: Some(deadline) };
+        let entry = Entry { waits: Waits::Not, deadline: Some(deadline), pass: None };
         match self.free.pop() {
             Some(index) => {
                 self.entries[index] = entry;
@@ -50,7 +54,7 @@ impl Readers {
     }
 
     pub(super) fn remove(&mut self, index: usize) {
-        self.entries[index] = Entry { waits: Waits::Not, deadline: None };
+        self.entries[index] = Entry { waits: Waits::Not, deadline: None, pass: None };
         self.free.push(index);
     }
 
@@ -98,6 +102,30 @@ impl Readers {
                 entry.end(ready);
             }
         }
+    }
+
+    pub(super) fn keep(&mut self, index: usize, pass: Option<Box<Pass>>) {
+        self.entries[index].pass = pass;
+    }
+
+    /// Ends those of a range that may not go on, and shortens the time of those that may for less
+    /// long. False behind the last one.
+    pub(super) fn judge(
+        &mut self,
+        range: Range<usize>,
+        ready: &Ready,
+        mut judge: impl FnMut(Option<&Pass>) -> Option<Option<Instant>>,
+    ) -> bool {
+        let end = range.end.min(self.entries.len());
+        for entry in &mut self.entries[range.start.min(end)..end] {
+            let Some(deadline) = entry.deadline else { continue };
+            match judge(entry.pass.as_deref()) {
+                Some(Some(until)) => entry.deadline = Some(deadline.min(until)),
+                Some(None) => {}
+                None => entry.end(ready),
+            }
+        }
+        end < self.entries.len()
     }
 
     pub(super) fn expire_all(&mut self, ready: &Ready) {

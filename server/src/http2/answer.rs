@@ -34,10 +34,13 @@ pub(super) async fn send(
     }
     pieces.retain(|piece| !piece.is_empty());
     // An error is the client's: it has taken the request back.
-    let Ok(mut stream) = respond.send_response(head, pieces.is_empty()) else { return };
+    let Ok(mut stream) = respond.send_response(head, pieces.is_empty()) else {
+        return core.metrics.http2.client_resets.increment();
+    };
     let len = pieces.iter().map(Bytes::len).sum();
     let deadline = core.clock.about() + time_to_take(core, len);
     if send_body(core, permit, &mut stream, pieces, deadline).await.is_none() {
+        core.metrics.http2.server_resets.increment();
         stream.send_reset(Reason::CANCEL);
     }
 }

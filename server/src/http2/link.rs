@@ -4,24 +4,31 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 
 use super::pipe::Pipe;
+use super::watch::{Flood, SentError, Watch};
+use crate::auth::Identity;
 use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES};
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
 use crate::proxy::Origin;
+use crate::tls::Session;
 
 /// See the module.
 pub struct Link {
     pub(super) pipe: Pipe,
+    pub(super) watch: Watch,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where it comes from.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
+    /// Who its client is by its certificate.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// Only health is answered.
     pub(super) late: bool,
     /// Requests under way, at most: twice as many as there may be at once. `h2` counts those that
@@ -47,6 +54,8 @@ pub struct Link {
     drains: Cell<bool>,
     /// It was idle for too long; `h2` does not know yet.
     idled: Cell<bool>,
+    /// It has sent more than it may; `h2` does not know yet.
+    flooded: Cell<Option<Flood>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +70,7 @@ enum State {
 }
 
 /// One request's place among those at once.
-pub(super) struct Permit(pub(super) Rc<Link>);
+pub(super) struct Permit(pub(super) Rc<Link>, Rc<Core>);
 
 /// Bytes of pages that a request may hold.
 pub(super) struct Pages {
@@ -74,15 +83,21 @@ impl Link {
         core: &Core,
         origin: Origin,
         deadline: Guard,
+        session: Option<&Session>,
         late: bool,
         first: BytesMut,
     ) -> Rc<Link> {
+        let streams = core.limits.get().http2_streams;
+        let watch = Watch::new(core.clock.about(), streams);
+        let flooded = watch.came(&first, core.clock.about()).err();
         Rc::new(Link {
             pipe: Pipe::new(first),
+            watch,
             deadline: RefCell::new(Some(deadline)),
             origin,
+            identity: session.and_then(|session| session.identity().cloned()),
             late,
-            most: 2 * core.limits.get().http2_streams as usize,
+            most: 2 * streams as usize,
             active: Cell::new(0),
             queued: Cell::new(0),
             readers: RefCell::default(),
@@ -94,6 +109,7 @@ impl Link {
             writing: Cell::new(false),
             drains: Cell::new(false),
             idled: Cell::new(false),
+            flooded: Cell::new(flooded),
         })
     }
 
@@ -141,6 +157,30 @@ impl Link {
                 deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
             }
             State::Busy | State::Closed => deadline.clear(),
+        }
+    }
+
+    /// Whether what has come may be handed to `h2`: the client may not send everything it likes.
+    pub(super) fn accepts(&self, core: &Core, bytes: &[u8]) -> bool {
+        let Err(flood) = self.watch.came(bytes, core.clock.about()) else { return true };
+        self.flooded.set(Some(flood));
+        self.wake();
+        false
+    }
+
+    pub(super) fn has_flooded(&self) -> Option<Flood> {
+        self.flooded.take()
+    }
+
+    /// Counts the errors that the client was told.
+    pub(super) fn count_errors(&self, core: &Core) {
+        for error in self.watch.take_errors() {
+            match error {
+                SentError::Stream(code) => core.metrics.http2_stream_errors.increment(code),
+                SentError::Connection(code) => {
+                    core.metrics.http2_connection_errors.increment(code);
+                }
+            }
         }
     }
 
@@ -204,7 +244,10 @@ impl Link {
             }
         }
         self.active.set(self.active.get() + 1);
-        Some(Permit(Rc::clone(self)))
+        let counts = &core.metrics.http2;
+        counts.streams_opened.increment();
+        counts.streams.set(counts.streams.get() + 1);
+        Some(Permit(Rc::clone(self), Rc::clone(core)))
     }
 
     /// So much was handed to `h2`.
@@ -271,6 +314,7 @@ impl Link {
     /// `h2` is gone: nothing can be sent any more.
     pub(super) fn close(self: &Rc<Link>, core: &Rc<Core>) {
         self.state.set(State::Closed);
+        self.count_errors(core);
         self.driver.take();
         self.pipe.close();
         core.crowd.sweep_streams(core, Some(self));
@@ -280,7 +324,9 @@ impl Link {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let link = &self.0;
+        let Permit(link, core) = self;
+        let streams = &core.metrics.http2.streams;
+        streams.set(streams.get() - 1);
         link.active.set(link.active.get() - 1);
         if link.active.get() == 0 {
             link.wake();

@@ -13,12 +13,14 @@
 
 mod answer;
 mod body;
+mod frames;
 mod link;
 mod links;
 mod pipe;
 mod pump;
 mod request;
 mod sink;
+mod watch;
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -35,6 +37,7 @@ use crate::config::limits::{
 };
 use crate::conn::deadlines::{Guard, Phase};
 use crate::core::Core;
+use crate::metrics::connections;
 use crate::proxy::Origin;
 use crate::rt::{self, Socket};
 use crate::tls::Session;
@@ -64,8 +67,11 @@ pub struct Opened {
 pub async fn serve(core: Rc<Core>, opened: Opened) {
     let Opened { socket, session, origin, first, deadline, late } = opened;
     deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Head);
-    let link = Link::new(&core, origin, deadline, late, first);
+    let link = Link::new(&core, origin, deadline, session.as_deref(), late, first);
     let place = core.http2.add(&link);
+    let counts = &core.metrics.http2;
+    counts.opened.increment();
+    counts.connections.set(counts.connections.get() + 1);
     let pump = Pump::start(&core, &link, socket, session);
     let handshake = builder(&core).handshake(PipeEnd(Rc::clone(&link))).await;
     match handshake {
@@ -73,13 +79,24 @@ pub async fn serve(core: Rc<Core>, opened: Opened) {
             link.opens(&core);
             drive(&core, &link, &mut connection).await;
         }
-        Err(error) => tracing::debug!(core = core.id, %error, "no HTTP/2 after its preface"),
+        Err(error) => {
+            count_goaway(&core, &error);
+            tracing::debug!(core = core.id, %error, "no HTTP/2 after its preface");
+        }
     }
     // The connection is dropped: whoever waits for one of its streams is told.
     link.close(&core);
     core.http2.remove(place);
+    counts.connections.set(counts.connections.get() - 1);
     pump.end(&core, &link, LINGER_TIMEOUT).await;
     core.connections.set(core.connections.get() - 1);
+}
+
+/// If it was the server that ended a connection, with a word about why.
+fn count_goaway(core: &Core, error: &h2::Error) {
+    if let Some(reason) = error.reason().filter(|_| !error.is_remote()) {
+        core.metrics.http2.goaways.increment(connections::name_of(reason));
+    }
 }
 
 fn builder(core: &Core) -> Builder {
@@ -112,9 +129,15 @@ fn turn(
 ) -> Poll<()> {
     link.driven_by(context.waker());
     if link.should_drain() {
+        core.metrics.http2.goaways.increment("drain");
         connection.graceful_shutdown();
     }
+    if let Some(flood) = link.has_flooded() {
+        core.metrics.refused(flood.code());
+        connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+    }
     if link.has_been_idle() {
+        core.metrics.http2.goaways.increment("idle");
         // Nothing is under way: the client may ask again elsewhere for what it sends now.
         connection.abrupt_shutdown(Reason::NO_ERROR);
     }
@@ -124,9 +147,13 @@ fn turn(
                 Some(permit) => {
                     rt::spawn(request::handle(Rc::clone(core), permit, request, respond));
                 }
-                None => respond.send_reset(Reason::REFUSED_STREAM),
+                None => {
+                    core.metrics.http2.server_resets.increment();
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                }
             },
             Poll::Ready(Some(Err(error))) => {
+                count_goaway(core, &error);
                 tracing::debug!(core = core.id, %error, "an HTTP/2 connection failed");
                 return Poll::Ready(());
             }
@@ -134,6 +161,7 @@ fn turn(
             Poll::Pending => break,
         }
     }
+    link.count_errors(core);
     link.is_quiet(core, !connection.has_streams());
     Poll::Pending
 }

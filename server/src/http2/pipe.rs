@@ -145,6 +145,7 @@ impl AsyncWrite for PipeEnd {
             pipe.writes.set(Some(context.waker().clone()));
             return Poll::Pending;
         }
+        self.0.watch.went(bytes);
         outgoing.extend_from_slice(bytes);
         pipe.news.notify();
         Poll::Ready(Ok(bytes.len()))

@@ -34,7 +34,8 @@ impl Pump {
         let (written, writer) = oneshot();
         let (other, other_tls, other_core) = (Rc::clone(link), tls.clone(), Rc::clone(core));
         let link = Rc::clone(link);
-        rt::spawn(async move { read.send(read_all(&link, reading, &tls).await) });
+        let core = Rc::clone(core);
+        rt::spawn(async move { read.send(read_all(&core, &link, reading, &tls).await) });
         rt::spawn(async move {
             written.send(write_all(&other_core, &other, writing, &other_tls).await);
         });
@@ -54,10 +55,11 @@ impl Pump {
     }
 }
 
-async fn read_all(link: &Link, mut socket: SocketReader, tls: &Tls) -> SocketReader {
+async fn read_all(core: &Core, link: &Link, mut socket: SocketReader, tls: &Tls) -> SocketReader {
     let pipe = &link.pipe;
     let mut room = READ_BUFFER_BYTES;
     let mut discarded = 0;
+    let mut accepted = true;
     loop {
         while !pipe.is_empty() {
             pipe.taken.notified().await;
@@ -67,7 +69,7 @@ async fn read_all(link: &Link, mut socket: SocketReader, tls: &Tls) -> SocketRea
             link.reading_ended();
             return socket;
         };
-        if pipe.closed.get() {
+        if pipe.closed.get() || !accepted {
             discarded += read;
             if discarded > LINGER_BYTES {
                 return socket;
@@ -78,14 +80,20 @@ async fn read_all(link: &Link, mut socket: SocketReader, tls: &Tls) -> SocketRea
         if let Some(tls) = tls {
             let (plain, is_last) = opened(link, tls, &buf);
             if is_last {
-                pipe.push(plain);
+                if link.accepts(core, &plain) {
+                    pipe.push(plain);
+                }
                 pipe.end();
                 take_in_the_rest(&mut socket).await;
                 return socket;
             }
             buf = plain;
         }
-        pipe.push(buf);
+        // After a flood nothing counts: it would arrive out of order.
+        accepted = link.accepts(core, &buf);
+        if accepted {
+            pipe.push(buf);
+        }
     }
 }
 

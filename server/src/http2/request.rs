@@ -48,14 +48,14 @@ pub(super) async fn handle(
             answer::send(&core, &permit, respond, response, head_only).await;
             return body::discard(stream).await;
         }
-        Err(None) => return,
+        Err(None) => return core.metrics.http2.client_resets.increment(),
     };
     let mut pages = match reads_a_page(&head) {
         true => Some(permit.0.page(READ_PAGE_BYTES).await),
         false => None,
     };
     let late = permit.0.late;
-    let peer = Peer::Stream { respond: &mut respond, origin };
+    let peer = Peer::Stream { respond: &mut respond, link: &permit.0 };
     match dispatch(&core, &head, body, late, peer).await {
         Some(Dispatched::Answer(response)) => {
             if let Some(pages) = &mut pages {
@@ -64,8 +64,8 @@ pub(super) async fn handle(
             answer::send(&core, &permit, respond, response, head_only).await;
         }
         Some(Dispatched::Live(start)) => go_live(&core, permit, *start, respond),
-        // The stream is reset when its handles are dropped.
-        None => {}
+        // The stream is reset when its handles are dropped, unless its client did it before.
+        None => core.metrics.http2.client_resets.increment(),
     }
 }
 
@@ -84,7 +84,10 @@ fn go_live(core: &Rc<Core>, permit: Permit, start: Start, mut respond: SendRespo
             let member = StreamMember::new(reading, Sink::new(stream, permit));
             core.crowd.join_stream(core, member, first);
         }
-        Err(_) => start.give_up(),
+        Err(_) => {
+            core.metrics.http2.client_resets.increment();
+            start.give_up();
+        }
     }
 }
 

@@ -73,6 +73,7 @@ impl Sink {
             Either::First(_) => None,
             Either::Second(()) => {
                 core.deadlines.count(Phase::Writing);
+                core.metrics.http2.server_resets.increment();
                 self.stream.send_reset(Reason::CANCEL);
                 None
             }

@@ -146,8 +146,8 @@ pub enum Note {
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
-    /// Other keys, tokens or rules: from now on they decide.
-    Authority(Arc<Authority>),
+    /// Other keys, tokens or rules: from now on they decide. `None`: everybody may do everything.
+    Authority(Option<Arc<Authority>>),
     /// Write a checkpoint, unless one is being written.
     CheckpointNow,
     /// Begin no more writes, and say where the log ends once none is under way.

@@ -51,10 +51,12 @@ macro_rules! families {
 }
 
 families! {
-    BUILD_INFO = Gauge 1.0 "thalweg_build_info" "Always 1: the version that runs";
+    BUILD_INFO = Gauge 1.0 "thalweg_build_info" "Always 1: the version and the commit that run";
     SERVER_INFO = Gauge 1.0 "thalweg_server_info"
         "Always 1: the durability level, the kernel interface and the number of cores";
     READY = Gauge 1.0 "thalweg_ready" "1 while /readyz answers 200, otherwise 0";
+    RELOADED = Gauge 1.0 "thalweg_config_last_reload_successful"
+        "0 if the configuration was last read again and refused, or not wholly taken over";
     CORE_UP = Gauge 1.0 "thalweg_core_up"
         "1 if the core answered this scrape in time, otherwise 0, and its other metrics are missing";
 
@@ -72,6 +74,32 @@ families! {
         "Connections refused because the server had as many as it may";
     ACCEPT_ERRORS = Counter 1.0 "thalweg_accept_errors"
         "Connections that could not be accepted, mostly for want of descriptors";
+    HTTP2_CONNECTION_ERRORS = Counter 1.0 "thalweg_http2_connection_errors"
+        "HTTP/2 connections ended with an error (GOAWAY), by its code";
+    HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
+        "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
+
+    TLS_HANDSHAKES = Counter 1.0 "thalweg_tls_handshakes"
+        "TLS handshakes that succeeded, by version and by whether an earlier session was taken up";
+    TLS_FAILURES = Counter 1.0 "thalweg_tls_handshake_failures"
+        "TLS handshakes that failed, by reason";
+    TLS_SECONDS = Histogram 1e6 "thalweg_tls_handshake_duration_seconds"
+        "TLS handshakes that succeeded, the client's part included";
+    CERTIFICATE_EXPIRY = Gauge 1.0 "thalweg_tls_certificate_expiry_timestamp_seconds"
+        "Until when a certificate is valid, in seconds since 1970";
+    TLS_RELOADED = Gauge 1.0 "thalweg_tls_last_reload_successful"
+        "0 if the files of certificates could not be used when they were last loaded";
+
+    HTTP2_CONNECTIONS = Gauge 1.0 "thalweg_http2_connections" "Open HTTP/2 connections";
+    HTTP2_OPENED = Counter 1.0 "thalweg_http2_connections_opened"
+        "Connections that turned out to speak HTTP/2";
+    HTTP2_STREAMS = Gauge 1.0 "thalweg_http2_streams"
+        "Requests under way over HTTP/2, live reads included";
+    HTTP2_STREAMS_OPENED = Counter 1.0 "thalweg_http2_streams_opened" "Requests over HTTP/2";
+    HTTP2_RESETS = Counter 1.0 "thalweg_http2_resets"
+        "Requests over HTTP/2 that were reset, by side: those of clients as far as they were met";
+    HTTP2_GOAWAYS = Counter 1.0 "thalweg_http2_goaways"
+        "HTTP/2 connections that the server ended with GOAWAY, by reason";
 
     DEADLINES = Counter 1.0 "thalweg_deadlines_passed"
         "Connections and requests given up because a deadline passed, by what was waited for";
@@ -92,12 +120,18 @@ families! {
         "Pages read for live readers that had fallen behind";
     FANOUT_RESTS = Counter 1.0 "thalweg_fanout_rests"
         "Pauses taken because readers could not be served as fast as news came";
+    ACCESS_WITHDRAWN = Counter 1.0 "thalweg_readers_access_withdrawn"
+        "Live readers that were ended because tokens, keys or rules have changed";
     FANOUT_WAITING = Gauge 1.0 "thalweg_fanout_waiting_readers"
         "Live readers that were called and not yet looked after";
     FANOUT_WINDOW_BYTES = Gauge 1.0 "thalweg_fanout_window_bytes"
         "Memory of recent news kept for live readers";
 
     STREAMS = Gauge 1.0 "thalweg_streams" "Streams";
+    TRIMS = Counter 1.0 "thalweg_retention_trims"
+        "Beginnings of streams that retention has dropped";
+    TRIMMED_BYTES = Counter 1.0 "thalweg_retention_trimmed_bytes"
+        "Bytes of data in them, those that a fork still reads included";
     APPENDED_RECORDS = Counter 1.0 "thalweg_appended_records"
         "Records with data that became durable and visible";
     APPENDED_BYTES = Counter 1.0 "thalweg_appended_bytes" "Bytes of data in these records";
@@ -148,6 +182,10 @@ families! {
     CHECKPOINTS = Counter 1.0 "thalweg_checkpoints" "Checkpoints installed";
     CHECKPOINT_FAILURES = Counter 1.0 "thalweg_checkpoint_failures"
         "Checkpoints that could not be written";
+    CHECKPOINT_TIME = Gauge 1.0 "thalweg_checkpoint_last_timestamp_seconds"
+        "When the newest checkpoint of this process was installed, in seconds since 1970";
+    REPLAY_BYTES = Gauge 1.0 "thalweg_checkpoint_replay_bytes"
+        "Bytes of log written since the newest checkpoint: what a restart would replay";
     CHECKPOINT_SECONDS = Gauge 1.0 "thalweg_checkpoint_last_duration_seconds"
         "How long the newest checkpoint took";
 
@@ -156,6 +194,15 @@ families! {
     MAILBOX_DEPTH = Gauge 1.0 "thalweg_mailbox_depth" "Messages that wait in the mailbox";
     OUTBOX_DEPTH = Gauge 1.0 "thalweg_outbox_depth"
         "Messages to other cores that found their queues full";
+
+    RING_CALLS = Counter 1.0 "thalweg_send_ring_calls"
+        "System calls for the sockets of live readers: each carries up to 256 operations by io_uring";
+    RING_OPERATIONS = Counter 1.0 "thalweg_send_ring_operations"
+        "Operations handed to the kernel by these calls, sends mostly";
+    RING_SENDS = Gauge 1.0 "thalweg_send_ring_sends"
+        "Sends to live readers that the kernel has not completed";
+    RING_OVERFLOWS = Counter 1.0 "thalweg_send_ring_overflows"
+        "Completions that found the ring full and were kept by the kernel, or lost by an old one";
 
     RECOVERY_SECONDS = Gauge 1.0 "thalweg_recovery_duration_seconds"
         "How long reading the data directory took at the start";
@@ -166,6 +213,12 @@ families! {
     ACCESS_LINES = Counter 1.0 "thalweg_access_log_lines" "Lines written to the access log";
     ACCESS_DROPPED = Counter 1.0 "thalweg_access_log_dropped"
         "Lines that the access log could not take or write";
+
+    OTLP_EXPORTS = Counter 1.0 "thalweg_otlp_exports"
+        "Exports to the OTLP collector, by signal and result";
+    OTLP_SPANS = Counter 1.0 "thalweg_otlp_spans" "Spans that were exported";
+    OTLP_DROPPED = Counter 1.0 "thalweg_otlp_dropped_spans"
+        "Spans that the exporter could not take or deliver";
 
     CPU_SECONDS = Counter 1.0 "process_cpu_seconds" "CPU time of the process";
     RESIDENT_BYTES = Gauge 1.0 "process_resident_memory_bytes" "Resident memory";

@@ -48,6 +48,9 @@ impl<const FIRST: u32, const SUB: u32, const BUCKETS: usize> Histogram<FIRST, SU
     /// Counts a value.
     #[inline]
     pub fn record(&self, value: u64) {
+        if !super::COUNTS {
+            return;
+        }
         let count = self.counts.get(Self::bucket_of(value)).unwrap_or(&self.above);
         count.set(count.get() + 1);
         self.sum.set(self.sum.get().wrapping_add(value));

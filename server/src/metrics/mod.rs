@@ -8,6 +8,8 @@
 //! Invariant: counters only rise. Deliberately absent: rates and quantiles, which the reader
 //! computes, and labels that a client can choose, which would have no bound.
 
+mod codes;
+pub mod connections;
 pub mod families;
 pub mod histogram;
 mod operation;
@@ -19,12 +21,17 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use thalweg_proto::response::Response;
+use thalweg_proto::time::Timestamp;
 
+pub use codes::ByCode;
 pub use operation::Operation;
 pub use snapshot::{Sample, Snapshot, Value};
 
 use histogram::{Counts, Sizes, Times};
 use operation::OPERATIONS;
+
+/// Off only in a build that shows what counting costs.
+pub(crate) const COUNTS: bool = !cfg!(feature = "uncounted");
 
 /// A number that only rises.
 #[derive(Default)]
@@ -40,13 +47,36 @@ impl Counter {
     /// So many more.
     #[inline]
     pub fn add(&self, more: u64) {
-        self.0.set(self.0.get() + more);
+        if COUNTS {
+            self.0.set(self.0.get() + more);
+        }
     }
 
     /// How many so far.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.get()
+    }
+}
+
+/// Numbers that only rise, each with a name that is a constant of the program: few.
+#[derive(Default)]
+pub struct Named(RefCell<Vec<(&'static str, u64)>>);
+
+impl Named {
+    /// One more of this name.
+    pub fn increment(&self, name: &'static str) {
+        let mut counts = self.0.borrow_mut();
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+
+    /// All that were counted.
+    #[must_use]
+    pub fn get(&self) -> Vec<(&'static str, u64)> {
+        self.0.borrow().clone()
     }
 }
 
@@ -57,8 +87,7 @@ const CLASSES: usize = 4;
 #[derive(Default)]
 pub struct Metrics {
     requests: [[Counter; CLASSES]; OPERATIONS],
-    /// Few: the codes are constants of the program.
-    refusals: RefCell<Vec<(&'static str, u64)>>,
+    refusals: Named,
     /// From a parsed append to its answer.
     pub append: Times,
     /// Bytes of response bodies.
@@ -69,6 +98,16 @@ pub struct Metrics {
     pub turned_away: Counter,
     /// Failures to accept.
     pub accept_errors: Counter,
+    /// HTTP/2 connections that were ended with an error.
+    pub http2_connection_errors: ByCode,
+    /// Requests of HTTP/2 that were ended with an error.
+    pub http2_stream_errors: ByCode,
+    /// TLS.
+    pub tls: connections::Tls,
+    /// HTTP/2.
+    pub http2: connections::Http2,
+    /// Live readers that were ended because they may not read any more.
+    pub access_withdrawn: Counter,
     /// Long-polls that wait.
     pub long_polls: Cell<usize>,
     /// From readers being called to all of them having been looked after.
@@ -107,6 +146,8 @@ pub struct Metrics {
     pub checkpoint_failures: Counter,
     /// How long the newest one took.
     pub last_checkpoint: Cell<Duration>,
+    /// When the newest one was installed, by the wall clock.
+    pub checkpoint_installed: Cell<Timestamp>,
     /// Messages received.
     pub messages: Counter,
 }
@@ -115,6 +156,9 @@ impl Metrics {
     /// A request was answered.
     #[inline]
     pub fn answered(&self, operation: Operation, response: &Response) {
+        if !COUNTS {
+            return;
+        }
         self.count(operation, response.status.as_u16());
         self.response_bytes.add(response.body_len() as u64);
         if let Some(code) = response.problem {
@@ -131,11 +175,7 @@ impl Metrics {
 
     /// Something was refused, with the code of its problem document.
     pub fn refused(&self, code: &'static str) {
-        let mut refusals = self.refusals.borrow_mut();
-        match refusals.iter_mut().find(|(known, _)| *known == code) {
-            Some((_, count)) => *count += 1,
-            None => refusals.push((code, 1)),
-        }
+        self.refusals.increment(code);
     }
 
     /// A long-poll begins to wait; it ends when this is dropped.

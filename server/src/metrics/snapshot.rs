@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use smallvec::{SmallVec, smallvec};
+use thalweg_proto::time::Timestamp;
 
 use super::families::{self, Family};
 use super::histogram::Counted;
-use super::{CLASSES, Metrics, Operation};
+use super::{CLASSES, Metrics, Named, Operation};
 use crate::conn::deadlines::Phase;
 use crate::core::Core;
 use crate::shed::Kind;
@@ -68,6 +69,7 @@ impl Snapshot {
         compaction(core, &mut samples);
         histograms(core, &mut samples);
         load(core, &mut samples);
+        connections(&core.metrics, &mut samples);
         core_gauges(core, &mut samples);
         shard(core, &mut samples);
         Snapshot { core: core.id, samples }
@@ -89,9 +91,44 @@ fn requests(metrics: &Metrics, samples: &mut Vec<Sample>) {
             }
         }
     }
-    for (code, count) in metrics.refusals.borrow().iter() {
-        let labels = smallvec![("code", Cow::from(*code))];
-        samples.push(Sample::new(families::REFUSALS, labels, *count as f64));
+    named(families::REFUSALS, "code", &metrics.refusals, samples);
+}
+
+fn named(family: Family, label: &'static str, counts: &Named, samples: &mut Vec<Sample>) {
+    for (name, count) in counts.get() {
+        let labels = smallvec![(label, Cow::from(name))];
+        samples.push(Sample::new(family, labels, count as f64));
+    }
+}
+
+fn connections(metrics: &Metrics, samples: &mut Vec<Sample>) {
+    let (tls, http2) = (&metrics.tls, &metrics.http2);
+    for (version, resumed, count) in tls.done() {
+        let labels = smallvec![("version", Cow::from(version)), ("resumed", Cow::from(resumed))];
+        samples.push(Sample::new(families::TLS_HANDSHAKES, labels, count as f64));
+    }
+    named(families::TLS_FAILURES, "reason", &tls.failures, samples);
+    named(families::HTTP2_GOAWAYS, "reason", &http2.goaways, samples);
+    for (side, resets) in [("client", &http2.client_resets), ("server", &http2.server_resets)] {
+        let labels = smallvec![("side", Cow::from(side))];
+        samples.push(Sample::new(families::HTTP2_RESETS, labels, resets.get() as f64));
+    }
+    for (family, value) in [
+        (families::HTTP2_CONNECTIONS, http2.connections.get() as u64),
+        (families::HTTP2_STREAMS, http2.streams.get() as u64),
+        (families::HTTP2_OPENED, http2.opened.get()),
+        (families::HTTP2_STREAMS_OPENED, http2.streams_opened.get()),
+    ] {
+        samples.push(Sample::new(family, Labels::new(), value as f64));
+    }
+    for (family, codes) in [
+        (families::HTTP2_CONNECTION_ERRORS, &metrics.http2_connection_errors),
+        (families::HTTP2_STREAM_ERRORS, &metrics.http2_stream_errors),
+    ] {
+        for (code, count) in codes.counted() {
+            let labels = smallvec![("code", Cow::from(code))];
+            samples.push(Sample::new(family, labels, count as f64));
+        }
     }
 }
 
@@ -113,6 +150,7 @@ fn counters(metrics: &Metrics, samples: &mut Vec<Sample>) {
         (families::CHECKPOINTS, &metrics.checkpoints),
         (families::CHECKPOINT_FAILURES, &metrics.checkpoint_failures),
         (families::MESSAGES, &metrics.messages),
+        (families::ACCESS_WITHDRAWN, &metrics.access_withdrawn),
     ] {
         samples.push(Sample::new(family, Labels::new(), counter.get() as f64));
     }
@@ -153,6 +191,7 @@ fn histograms(core: &Core, samples: &mut Vec<Sample>) {
     for (family, counted) in [
         (families::DELAY_SECONDS, core.shed.delay.counted()),
         (families::APPEND_SECONDS, metrics.append.counted()),
+        (families::TLS_SECONDS, metrics.tls.took.counted()),
         (families::FANOUT_SECONDS, metrics.fanout.counted()),
         (families::GROUP_SECONDS, metrics.group_write.counted()),
         (families::SYNC_SECONDS, metrics.sync.counted()),
@@ -172,12 +211,23 @@ fn core_gauges(core: &Core, samples: &mut Vec<Sample>) {
         samples.push(Sample::new(families::READERS, labels, count as f64));
     }
     let last_checkpoint = core.metrics.last_checkpoint.get().as_secs_f64();
+    let installed = core.metrics.checkpoint_installed.get();
+    if installed != Timestamp::default() {
+        let seconds = installed.0 as f64 / 1000.0;
+        samples.push(Sample::new(families::CHECKPOINT_TIME, Labels::new(), seconds));
+    }
+    let sends = core.crowd.sends();
     for (family, value) in [
         (families::CONNECTIONS, core.connections.get() as f64),
         (families::FANOUT_WAITING, core.fanout.ready.len() as f64),
         (families::FANOUT_WINDOW_BYTES, core.fanout.window_bytes() as f64),
         (families::SEGMENTS_FREE, core.free_segments() as f64),
         (families::CHECKPOINT_SECONDS, last_checkpoint),
+        (families::REPLAY_BYTES, core.replay_bytes() as f64),
+        (families::RING_CALLS, sends.calls as f64),
+        (families::RING_OPERATIONS, sends.operations as f64),
+        (families::RING_SENDS, sends.under_way as f64),
+        (families::RING_OVERFLOWS, sends.overflows as f64),
         (families::OUTBOX_DEPTH, core.outbox_depth() as f64),
     ] {
         samples.push(Sample::new(family, Labels::new(), value));
@@ -190,6 +240,8 @@ fn shard(core: &Core, samples: &mut Vec<Sample>) {
         samples.push(Sample::new(family, Labels::new(), value as f64));
     };
     push(families::STREAMS, facts.streams);
+    push(families::TRIMS, facts.counters.trims);
+    push(families::TRIMMED_BYTES, facts.counters.trimmed_bytes);
     push(families::APPENDED_RECORDS, facts.counters.appended_records);
     push(families::APPENDED_BYTES, facts.counters.appended_bytes);
     push(families::HOT_TAIL_BYTES, facts.hot_bytes);

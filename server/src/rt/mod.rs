@@ -22,7 +22,7 @@ use thalweg_proto::time::Timestamp;
 pub use file::{Opening, RingFile};
 pub use net::{Bell, BellRope, BellSeat, Listener, Socket, SocketReader, SocketWriter, bell};
 pub use sends::{SENDS_PER_CALL, Sends, SendsReady};
-pub use sys::{Completion, SendRing, SocketHandle, shutdown, trim_memory};
+pub use sys::{Completion, SendRing, SendStats, SocketHandle, shutdown, trim_memory};
 pub use timer::Timer;
 
 /// Which kernel interface drives a core.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 
 use super::Driver;
-use super::sys::{Completion, SendRing};
+use super::sys::{Completion, SendRing, SendStats};
 
 /// Operations that leave in one system call.
 pub const SENDS_PER_CALL: u32 = 256;
@@ -101,6 +101,20 @@ impl Sends {
         }
     }
 
+    /// What was done so far, and what is under way.
+    pub fn stats(&mut self) -> SendStats {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.stats(),
+            Backend::Epoll(sends) => SendStats {
+                calls: sends.sent,
+                operations: sends.sent,
+                under_way: sends.full.len() as u64,
+                overflows: 0,
+            },
+            Backend::Simulated => SendStats::default(),
+        }
+    }
+
     /// Takes at most `most` completions.
     pub fn completions(&mut self, most: usize, take: impl FnMut(u32, Completion)) {
         match &mut self.0 {
@@ -137,6 +151,8 @@ struct EpollSends {
     bell: OwnedFd,
     done: VecDeque<(u32, Completion)>,
     full: HashMap<u32, Bytes>,
+    /// How often.
+    sent: u64,
     watches: HashMap<u32, Watch>,
     /// Tells the events of a token's watch from those of an earlier one.
     generation: u32,
@@ -160,6 +176,7 @@ impl EpollSends {
             bell,
             done: VecDeque::new(),
             full: HashMap::new(),
+            sent: 0,
             watches: HashMap::new(),
             generation: 0,
             events,
@@ -167,6 +184,7 @@ impl EpollSends {
     }
 
     fn send(&mut self, token: u32, socket: BorrowedFd<'_>, mut bytes: Bytes) {
+        self.sent += 1;
         match rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
             Ok(sent) => {
                 self.done.push_back((token, Completion::Sent(Ok(bytes.split_off(sent)))));

@@ -41,8 +41,9 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let driver = choose_driver(config.io)?;
     let tls = config.tls.as_ref().map(Keeper::start).transpose()?;
     let mut shared = Shared::new(config.durability, config.cores.len());
-    let (authority, keeper) = auth::load(&config.auth).map_err(StartError::Auth)?.unzip();
+    let (keeper, authority) = auth::Keeper::start(&config.auth).map_err(StartError::Auth)?;
     shared.authority = authority;
+    shared.tls.clone_from(&tls);
     let mut operator = Operator::start(&config, args, driver, &shared)?;
     if let Some(certificates) = tls.clone() {
         let reload = move |_: &Arc<Config>| {

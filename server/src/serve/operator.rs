@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::StartError;
 use super::notify::Manager;
 use super::open::Summary;
-use super::reload::Reload;
+use super::reload::{Commit, Reload};
 use super::signals::{Event, Signals};
 use crate::access_log::Writer;
 use crate::admin::{self, Subject};
@@ -78,15 +78,16 @@ impl Operator {
     }
 
     /// Tokens and keys are read again with the configuration, and fetched where they are published.
-    pub(super) fn keep_authority(
-        &mut self,
-        keeper: Option<Keeper>,
-        post: &Post,
-    ) -> Result<(), StartError> {
-        let Some(keeper) = keeper else { return Ok(()) };
+    pub(super) fn keep_authority(&mut self, keeper: Keeper, post: &Post) -> Result<(), StartError> {
         keeper.watch(post).map_err(StartError::Thread)?;
         let post = post.clone();
-        self.reload.hook("access control", Box::new(move |_| keeper.reload(&post)));
+        let guard = move |config: &Arc<Config>| {
+            let next = keeper.prepare(&config.auth)?;
+            let (keeper, post) = (keeper.clone(), post.clone());
+            let commit = move || keeper.adopt(next, &post).map_err(|error| error.to_string());
+            Ok(Box::new(commit) as Commit)
+        };
+        self.reload.guard("access control", Box::new(guard));
         Ok(())
     }
 
@@ -94,7 +95,7 @@ impl Operator {
     pub(super) fn wait(&mut self) {
         while self.signals.next() == Event::Reload {
             self.manager.reloading();
-            self.reload.run();
+            self.subject.reloaded(self.reload.run());
             self.manager.ready("serving");
         }
         self.shared.health.enter(Phase::Draining);

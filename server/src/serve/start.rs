@@ -22,8 +22,9 @@ use crate::subscriptions::{Control, Subscriptions};
 
 /// How often a draining core looks whether it is done.
 const DRAIN_PAUSE: Duration = Duration::from_millis(10);
-/// How long a stopping core waits for its last checkpoint. Without it the next start reads more.
-const LAST_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What of `drain_timeout` is kept for the last checkpoint, if requests take all the rest; half of
+/// it at most. Without a last checkpoint the next start reads more.
+const CHECKPOINT_RESERVE: Duration = Duration::from_secs(5);
 
 /// The cores that still have something to do. A core that is done keeps answering the others.
 pub struct Running(AtomicUsize);
@@ -113,8 +114,9 @@ pub async fn drain(core: &Rc<Core>, running: &Running) {
         core.drain_begins.notified().await;
     }
     let now = || core.clock.instant();
-    let patience = core.limits.get().drain_timeout.saturating_sub(LAST_CHECKPOINT_TIMEOUT);
-    let deadline = now() + patience;
+    let patience = core.limits.get().drain_timeout;
+    let end = now() + patience;
+    let deadline = end - CHECKPOINT_RESERVE.min(patience / 2);
     while core.connections.get() > 0 && now() < deadline {
         core.end_idle_connections();
         rt::sleep(DRAIN_PAUSE).await;
@@ -123,11 +125,27 @@ pub async fn drain(core: &Rc<Core>, running: &Running) {
     while !core.is_settled() && now() < deadline {
         rt::sleep(DRAIN_PAUSE).await;
     }
+    let connections = core.connections.get();
+    if connections > 0 || !core.is_settled() {
+        tracing::warn!(
+            core = core.id,
+            connections,
+            "not everything under way has ended in time: it is cut off; what was acknowledged is \
+             kept"
+        );
+    }
     core.sync_log().await;
-    core.checkpoint();
-    let deadline = now() + LAST_CHECKPOINT_TIMEOUT;
-    while core.is_checkpointing() && now() < deadline {
+    core.last_checkpoint();
+    while core.is_checkpointing() && now() < end {
         rt::sleep(DRAIN_PAUSE).await;
+    }
+    if core.is_checkpointing() {
+        tracing::warn!(
+            core = core.id,
+            bytes = core.replay_bytes(),
+            "the last checkpoint was not finished in time and is given up; nothing is lost, the \
+             next start reads so many bytes of log"
+        );
     }
     running.0.fetch_sub(1, Ordering::SeqCst);
     while running.0.load(Ordering::SeqCst) > 0 {

@@ -128,6 +128,10 @@ pub struct Counters {
     pub hot_reads: u64,
     /// Reads that needed the log or another core.
     pub cold_reads: u64,
+    /// Beginnings of streams that were dropped.
+    pub trims: u64,
+    /// Their bytes.
+    pub trimmed_bytes: u64,
 }
 
 /// What a shard holds and has counted.

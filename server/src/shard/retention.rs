@@ -145,7 +145,10 @@ impl Shard {
     /// A trim is durable.
     pub(super) fn trimmed(&mut self, id: StreamId, to: u64) {
         let Some(slot) = self.streams.get_mut(id) else { return };
-        slot.visible_earliest = slot.visible_earliest.max(to);
+        let dropped = to.saturating_sub(slot.visible_earliest);
+        slot.visible_earliest += dropped;
+        self.counters.trims += 1;
+        self.counters.trimmed_bytes += dropped;
         self.give_up_trimmed(id);
     }
 

@@ -3,8 +3,9 @@
 //!
 //! Invariant: what does not load whole changes nothing.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::thread;
 
 use rustls::ServerConfig;
@@ -15,14 +16,24 @@ use super::PROTOCOLS;
 use super::choose::Choice;
 use super::error::TlsError;
 use super::files::{self, Contents};
+use super::validity;
 use crate::config::TlsConfig;
 use crate::config::limits::{TLS_FILES_PAUSE, TLS_SESSIONS};
 
 /// See the module.
 pub struct Keeper {
     files: TlsConfig,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Loaded>,
     reload: SyncSender<()>,
+    /// The last attempt to load the files came to nothing.
+    reload_failed: AtomicBool,
+}
+
+/// What the files hold.
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// Of each certificate's file, until when it is valid, in seconds since 1970.
+    expiries: Vec<(String, u64)>,
 }
 
 impl Keeper {
@@ -33,7 +44,8 @@ impl Keeper {
         let current = RwLock::new(load(files)?);
         // One reload that waits stands for all.
         let (reload, told) = mpsc::sync_channel(1);
-        let keeper = Arc::new(Keeper { files: files.clone(), current, reload });
+        let reload_failed = AtomicBool::new(false);
+        let keeper = Arc::new(Keeper { files: files.clone(), current, reload, reload_failed });
         let watched = Arc::downgrade(&keeper);
         thread::Builder::new()
             .name("tls-files".to_owned())
@@ -45,7 +57,23 @@ impl Keeper {
     /// For a connection that begins now.
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.loaded().config)
+    }
+
+    /// The files of certificates, and until when each is valid, in seconds since 1970.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<(String, u64)> {
+        self.loaded().expiries.clone()
+    }
+
+    /// Whether the files could not be used when they were last loaded: older ones are in use.
+    #[must_use]
+    pub fn reload_failed(&self) -> bool {
+        self.reload_failed.load(Ordering::Relaxed)
+    }
+
+    fn loaded(&self) -> RwLockReadGuard<'_, Loaded> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for the files to be loaded again, soon.
@@ -55,9 +83,11 @@ impl Keeper {
     }
 
     fn replace(&self) {
-        match load(&self.files) {
-            Ok(config) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let loaded = load(&self.files);
+        self.reload_failed.store(loaded.is_err(), Ordering::Relaxed);
+        match loaded {
+            Ok(loaded) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded;
                 tracing::info!("certificates loaded again; new connections use them");
             }
             Err(error) => {
@@ -89,12 +119,18 @@ fn watch(keeper: &Weak<Keeper>, told: &Receiver<()>, loaded: Contents) {
     }
 }
 
-fn load(files: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+fn load(files: &TlsConfig) -> Result<Loaded, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let set_up = |error: rustls::Error| TlsError::SetUp(error.to_string());
-    let certificates: Result<Vec<_>, _> =
-        files.certs.iter().map(|pair| files::certificate(pair, &provider)).collect();
-    let choice = Arc::new(Choice(certificates?));
+    let mut certificates = Vec::with_capacity(files.certs.len());
+    let mut expiries = Vec::with_capacity(files.certs.len());
+    for pair in &files.certs {
+        let certificate = files::certificate(pair, &provider)?;
+        let until = certificate.end_entity_cert().ok().and_then(|first| validity::of(first));
+        expiries.extend(until.map(|validity| (pair.cert.display().to_string(), validity.until)));
+        certificates.push(certificate);
+    }
+    let choice = Arc::new(Choice(certificates));
     let verifier = match &files.client_ca {
         Some(authorities) => files::client_verifier(authorities, &provider)?,
         None => Arc::new(NoClientAuth),
@@ -107,5 +143,5 @@ fn load(files: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     // A ticket of before the reload is void: the authorities of clients may have changed.
     config.ticketer = ring::Ticketer::new().map_err(set_up)?;
     config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS);
-    Ok(Arc::new(config))
+    Ok(Loaded { config: Arc::new(config), expiries })
 }

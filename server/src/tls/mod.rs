@@ -16,7 +16,7 @@ mod validity;
 
 pub use error::TlsError;
 pub use keeper::Keeper;
-pub use session::Session;
+pub use session::{Handshake, Session};
 pub use stream::{NoHandshake, TlsStream};
 
 /// What ALPN offers, the best first.

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
-use rustls::{Error, ServerConfig};
+use rustls::{Error, HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::HTTP2;
+use crate::auth::Identity;
 
 /// See the module.
 pub struct Session {
@@ -25,9 +26,20 @@ pub struct Session {
     /// From the peer, not processed yet: an incomplete record at most, between two turns.
     pub(super) incoming: BytesMut,
     outgoing: Vec<u8>,
+    /// Who the client is by its certificate, once the handshake is over.
+    identity: Option<Arc<Identity>>,
     /// The peer has said that it sends nothing more.
     peer_closed: bool,
     failed: bool,
+}
+
+/// What a handshake was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handshake {
+    /// TLS 1.3, otherwise 1.2.
+    pub tls13: bool,
+    /// An earlier session was taken up.
+    pub resumed: bool,
 }
 
 /// What a turn is for.
@@ -48,6 +60,7 @@ impl Session {
             connection: UnbufferedServerConnection::new(config)?,
             incoming: BytesMut::new(),
             outgoing: Vec::new(),
+            identity: None,
             peer_closed: false,
             failed: false,
         })
@@ -103,6 +116,22 @@ impl Session {
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// The handshake is over: what it has shown about the client is kept, and what it was is told.
+    pub(super) fn begins(&mut self) -> Handshake {
+        let shown = self.connection.peer_certificates().and_then(|chain| chain.first());
+        self.identity = shown.and_then(|certificate| Identity::of(certificate)).map(Arc::new);
+        Handshake {
+            tls13: self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3),
+            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+
+    /// Who the client is by its certificate.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.identity.as_ref()
     }
 
     /// Whether the client chose HTTP/2.

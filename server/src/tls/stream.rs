@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use rustls::ServerConfig;
 use thalweg_proto::response::Pieces;
 
-use super::session::Session;
+use super::session::{Handshake, Session};
 use crate::config::limits::{READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES, TLS_WRITE_BYTES};
 use crate::rt::Socket;
 
@@ -36,7 +36,7 @@ impl TlsStream {
         socket: Socket,
         first: BytesMut,
         config: Arc<ServerConfig>,
-    ) -> Result<TlsStream, (Socket, NoHandshake)> {
+    ) -> Result<(TlsStream, Handshake), (Socket, NoHandshake)> {
         let session = match Session::new(config) {
             Ok(session) => session,
             Err(error) => return Err((socket, NoHandshake::Refused(error))),
@@ -44,7 +44,10 @@ impl TlsStream {
         let mut stream = TlsStream { socket, session, early: BytesMut::new() };
         stream.session.incoming = first;
         match stream.handshake().await {
-            Ok(()) => Ok(stream),
+            Ok(()) => {
+                let handshake = stream.session.begins();
+                Ok((stream, handshake))
+            }
             Err(why) => Err((stream.socket, why)),
         }
     }

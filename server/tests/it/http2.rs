@@ -1,9 +1,11 @@
 //! HTTP/2 with prior knowledge: one connection carries everything. Over TLS it is the same code,
 //! which `tls` and the conformance suite go through.
 
+mod floods;
 mod frames;
 mod limits;
 mod live;
+mod malformed;
 mod operations;
 
 use std::future::Future;

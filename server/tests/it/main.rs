@@ -19,6 +19,7 @@ mod proxies;
 mod retention;
 mod scale;
 mod sealing;
+mod smuggling;
 mod startup;
 mod storage;
 mod subscriptions;

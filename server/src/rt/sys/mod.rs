@@ -3,7 +3,7 @@
 
 mod ring;
 
-pub use ring::{Completion, SendRing};
+pub use ring::{Completion, SendRing, SendStats};
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 

@@ -21,11 +21,26 @@ pub enum Completion {
     Gone,
 }
 
+/// For metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SendStats {
+    /// System calls.
+    pub calls: u64,
+    /// Operations handed to the kernel.
+    pub operations: u64,
+    /// Sends that are not complete.
+    pub under_way: u64,
+    /// Completions that found no room in the ring.
+    pub overflows: u64,
+}
+
 /// See the module.
 pub struct SendRing {
     ring: IoUring,
     under_way: Vec<Option<Send>>,
     free: Vec<u32>,
+    calls: u64,
+    operations: u64,
 }
 
 struct Send {
@@ -42,7 +57,7 @@ impl SendRing {
             .setup_single_issuer()
             .setup_cqsize(COMPLETIONS_PER_ENTRY * entries)
             .build(entries)?;
-        Ok(SendRing { ring, under_way: Vec::new(), free: Vec::new() })
+        Ok(SendRing { ring, under_way: Vec::new(), free: Vec::new(), calls: 0, operations: 0 })
     }
 
     /// Queues a send of all bytes. Its completion carries the token.
@@ -89,7 +104,7 @@ impl SendRing {
 
     /// Hands what is queued to the kernel. Sends into sockets with room are done when it returns.
     pub fn submit(&mut self) -> io::Result<()> {
-        self.ring.submit().map(drop)
+        self.enter().map(drop)
     }
 
     /// The same, and waits until something is complete.
@@ -129,6 +144,16 @@ impl SendRing {
         self.under_way.len() - self.free.len()
     }
 
+    /// What it has done so far, and what is under way.
+    pub fn stats(&mut self) -> SendStats {
+        SendStats {
+            calls: self.calls,
+            operations: self.operations,
+            under_way: self.sends_under_way() as u64,
+            overflows: u64::from(self.ring.completion().overflow()),
+        }
+    }
+
     fn finish(&mut self, index: u32) -> Option<Send> {
         let send = self.under_way.get_mut(index as usize)?.take()?;
         self.free.push(index);
@@ -142,8 +167,15 @@ impl SendRing {
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return Ok(());
             }
-            self.ring.submit()?;
+            self.enter()?;
         }
+    }
+
+    fn enter(&mut self) -> io::Result<usize> {
+        let submitted = self.ring.submit()?;
+        self.calls += 1;
+        self.operations += submitted as u64;
+        Ok(submitted)
     }
 }
 

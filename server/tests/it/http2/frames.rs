@@ -17,14 +17,22 @@ pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
 }
 
+pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
+pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+/// Of DATA and HEADERS.
+pub(super) const PADDED: u8 = 8;
+/// Of HEADERS: a priority goes before the fields.
+pub(super) const WITH_PRIORITY: u8 = 0x20;
 
 impl Frame {
     pub(super) fn new(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Frame {
@@ -40,11 +48,45 @@ impl Frame {
         out
     }
 
+    /// The status of an answer, which comes first in HEADERS.
+    pub(super) fn status(&self) -> u16 {
+        match self.payload[..] {
+            // The static table.
+            [index @ 0x88..=0x8e, ..] => {
+                [200, 204, 206, 304, 400, 404, 500][usize::from(index - 0x88)]
+            }
+            // `:status` with a value of its own.
+            [0x48, length, ref value @ ..] if length & 0x80 == 0 => {
+                let value = &value[..usize::from(length)];
+                std::str::from_utf8(value).expect("text").parse().expect("a status")
+            }
+            [0x48, length, ref value @ ..] => digits(&value[..usize::from(length & 0x7f)]),
+            ref other => panic!("no status in {other:x?}"),
+        }
+    }
+
     /// The error code of a RST_STREAM or GOAWAY.
     pub(super) fn error(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
         u32::from_be_bytes(self.payload[at..at + 4].try_into().expect("four bytes"))
     }
+}
+
+/// Three digits in Huffman code: 0 to 2 have five bits, the others six.
+fn digits(bytes: &[u8]) -> u16 {
+    let bits = bytes.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
+    let mut at = 8 * bytes.len();
+    let mut next = || {
+        let short = bits >> (at - 5) & 0x1f;
+        if short <= 2 {
+            at -= 5;
+            return short;
+        }
+        at -= 6;
+        (bits >> at & 0x3f) - 0x19 + 3
+    };
+    let value = (0..3).fold(0, |value, _| 10 * value + next());
+    u16::try_from(value).expect("a status")
 }
 
 /// The fields of a request, none of them compressed.

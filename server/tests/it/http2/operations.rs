@@ -85,6 +85,29 @@ fn what_is_refused_is_refused_as_in_http1() {
 }
 
 #[test]
+fn a_refusal_arrives_while_the_body_is_still_sent() {
+    let server = Server::start(&["--max-body-bytes=1MiB"]);
+    run(async {
+        let mut client = Http2::connect(server.address()).await;
+        let text = ("content-type", "text/plain");
+        for fields in [&[text][..], &[text, ("content-length", "90000000")]] {
+            let (answer, mut body) = client.begin("PUT", "a", fields, false).await;
+            // More than the limit, and no end: whatever the windows are, the library holds it.
+            for _ in 0..40 {
+                let piece = bytes::Bytes::from(vec![b'x'; 64 * 1024]);
+                if body.send_data(piece, false).is_err() {
+                    break;
+                }
+            }
+            let answer = soon(answer).await.expect("an answer, and not the end of the stream");
+            let answer = super::Answer::of(answer).whole().await;
+            answer.expect_problem(413, "body-too-large");
+        }
+        client.get("a").await.expect_status(404);
+    });
+}
+
+#[test]
 fn bodies_larger_than_all_windows() {
     let server = Server::start(&[]);
     run(async {
