@@ -44,7 +44,7 @@ pub const DRAIN_TIMEOUT: RangeInclusive<Duration> = ms(0)..=secs(600);
 
 /// How late a core may start on what is ready, for a while, before it refuses new work (503). Above
 /// what a busy core with a thousand clients that wait for their answers needs.
-pub const DEFAULT_SHED_DELAY: Duration = ms(25);
+pub const DEFAULT_SHED_DELAY: Duration = ms(50);
 /// What it can be configured to; zero: never.
 pub const SHED_DELAY: RangeInclusive<Duration> = ms(0)..=secs(10);
 /// How late it should be while it refuses: what it lets in is answered as fast as ever.
@@ -58,7 +58,7 @@ pub const LATE_SAMPLE_PAUSE: Duration = ms(5);
 /// Looks by which it is judged: one long stall among them changes nothing.
 pub const DELAY_SAMPLES: usize = 9;
 /// Of new work, in thousandths, what is let in at least, so that it shows when the load is over.
-pub const LEAST_ADMITTED: u32 = 10;
+pub const LEAST_ADMITTED: u32 = 50;
 /// A body that is longer is refused before it has come.
 pub const SHED_BODY_BYTES: u64 = 64 * KIB;
 /// The most seconds that a refused client is asked to wait; they differ, so that not all come back

@@ -12,7 +12,7 @@ use crate::figures::Metric;
 
 pub(super) fn part(setting: &Setting) -> Part {
     let length = Duration::from_secs(setting.pick(15, 2));
-    let connections = setting.pick(512, 64);
+    let connections = setting.pick(2000, 64);
     let title = format!(
         "{OVER} times the capacity, appends of {MESSAGES} JSON messages, {connections} connections"
     );

@@ -1,7 +1,8 @@
 //! Readers that are connected and read nothing, in a memory cgroup, and what others get beside
-//! them.
+//! them. First as much is sent as the kernel takes for them: up to there a reader that reads nothing
+//! costs what any other costs.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ fn run(turn: &Turn<'_>, served: Served, stalled: u32) -> Result<Measured, Failur
     }
     Client::connect(&running)?.create(STREAM)?;
     let sockets = stall(&running, stalled)?;
+    fill(&running)?;
     let plan = plan::fanout(&FanoutOptions {
         url: running.url(STREAM),
         readers: served.readers,
@@ -114,7 +116,33 @@ fn stall(running: &Running, count: u32) -> Result<Vec<TcpStream>, Failure> {
     sockets
 }
 
+/// More than the kernel keeps for a reader.
+fn fill(running: &Running) -> Result<(), Failure> {
+    let body = format!("\"{}\"", "x".repeat(FILL_BYTES));
+    let path = format!("{}/{STREAM}", running.base_path());
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for _ in 0..FILLS {
+        let mut connection = running.connect()?;
+        connection.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer)?;
+        if !answer.starts_with(b"HTTP/1.1 204") {
+            let answer = String::from_utf8_lossy(&answer);
+            return Err(running.trouble(&format!("a message is answered {answer}")));
+        }
+        std::thread::sleep(FILL_PAUSE);
+    }
+    Ok(())
+}
+
 const LIMIT_MIB: u64 = 512;
+const FILL_BYTES: usize = 64 * 1024;
+const FILLS: usize = 8;
+const FILL_PAUSE: Duration = Duration::from_millis(250);
 const STREAM: &str = "bench";
 const RECEIVE_BYTES: usize = 4096;
 const MIB: f64 = 1024.0 * 1024.0;
