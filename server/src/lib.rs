@@ -35,6 +35,7 @@ pub mod shared;
 pub mod shed;
 mod signals;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod tls;
 pub mod version;
 

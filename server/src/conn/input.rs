@@ -18,6 +18,7 @@ use super::deadlines::{Guard, Phase};
 use super::transport::Transport;
 use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
 use crate::core::Core;
+use crate::crowd::Template;
 use crate::proxy::Origin;
 
 /// What the next request on a connection turned out to be.
@@ -38,12 +39,19 @@ pub(super) struct Input {
     /// Nothing has come yet, and it may be the preface of HTTP/2.
     may_be_http2: bool,
     origin: Origin,
+    /// How the last request asks, if it is a long-poll.
+    asks: Option<Template>,
 }
 
 impl Input {
     /// Of a connection of which these bytes have come already.
     pub(super) fn new(first: BytesMut, may_be_http2: bool, origin: Origin) -> Input {
-        Input { buf: first, may_be_http2, origin }
+        Input { buf: first, may_be_http2, origin, asks: None }
+    }
+
+    /// How the last request asks, if it is a long-poll and nothing has come after it.
+    pub(super) fn take_template(&mut self) -> Option<Template> {
+        self.asks.take().filter(|_| self.buf.is_empty())
     }
 
     /// What has arrived, for another reader.
@@ -126,6 +134,9 @@ impl Input {
         }
         match parse_head(&self.buf)? {
             HeadStatus::Complete(head, consumed) => {
+                let live = head.query().is_some_and(|query| query.contains("live=long-poll"));
+                let plain = live && has_no_body(&head);
+                self.asks = plain.then(|| Template::of(&self.buf[..consumed])).flatten();
                 self.buf.advance(consumed);
                 Ok(Parsed::Head(Box::new(head)))
             }
@@ -141,7 +152,7 @@ impl Input {
         deadline: &Guard,
         head: &RequestHead,
     ) -> Result<Bytes, Option<Problem>> {
-        if matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
+        if has_no_body(head) {
             deadline.clear();
             return Ok(Bytes::new());
         }
@@ -213,6 +224,10 @@ enum Parsed {
     Nothing,
     Head(Box<RequestHead>),
     Http2,
+}
+
+fn has_no_body(head: &RequestHead) -> bool {
+    matches!(head.body, BodyLength::None | BodyLength::Length(0))
 }
 
 /// How a client that knows HTTP/2 begins.
