@@ -58,6 +58,9 @@ impl fmt::Display for Config {
         writeln!(f, "http2_streams = {}", limits.http2_streams)?;
         timeout(f, "shed_delay", limits.shed_delay)?;
         timeout(f, "shed_target", limits.shed_target)?;
+        let quotas: Vec<String> = self.quotas.iter().map(ToString::to_string).collect();
+        writeln!(f, "quotas = [{}]\n", quotas.join(", "))?;
+        super::rates::print(&self.rates, f)?;
 
         writeln!(f, "\n[auth]")?;
         let auth = &self.auth;

@@ -156,10 +156,10 @@ impl Input {
             deadline.clear();
             return Ok(Bytes::new());
         }
-        // Before a large body is taken in: is there anything here that would want it? Also when
-        // it has come already: what a refusal looks like must not depend on how bytes arrive.
+        // Before a large body is taken in: is there anything here that would want it?
         precheck(head, &core.parse).map_err(Some)?;
-        core.admit(head, transport.identity()).map_err(Some)?;
+        let client = Some(self.origin.client_address(head));
+        core.admit_body(head, client, transport.identity()).map_err(Some)?;
         core.check_load_before_body(head).map_err(Some)?;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)

@@ -27,7 +27,7 @@ use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Response;
 
-use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
+use crate::config::limits::{LINGER_TIMEOUT, MAX_TURNED_AWAY, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::{Poller, Template, Waiting, Watching};
 use crate::http2;
@@ -127,17 +127,26 @@ pub async fn respond(core: &Rc<Core>, head: &RequestHead, body: Bytes) -> Option
 /// Tells a connection over capacity to come again. One that wants TLS is closed without a word: a
 /// handshake is what the server has no time for.
 pub async fn turn_away(core: Rc<Core>, socket: Socket, tls: bool) {
-    let deadline = core.deadlines.register(socket.handle());
     let problem = Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "over-capacity",
         "the server has as many connections as it may; try again",
     );
-    if !tls {
-        let response = problem.with("retry-after", 1).into_response();
+    turn_away_with(core, socket, tls, problem.with("retry-after", 1)).await;
+}
+
+/// The same for another reason. Who is told costs a little; of many at once not everybody is.
+pub async fn turn_away_with(core: Rc<Core>, socket: Socket, tls: bool, problem: Problem) {
+    let deadline = core.deadlines.register(socket.handle());
+    let told = core.turned_away.get();
+    if !tls && told < MAX_TURNED_AWAY {
+        let response = problem.into_response();
         core.metrics.answered(Operation::Invalid, &response);
+        core.turned_away.set(told + 1);
         refuse(&core, socket, deadline, response, TURN_AWAY_TIMEOUT).await;
+        core.turned_away.set(core.turned_away.get() - 1);
     } else {
+        core.metrics.refused(problem.code);
         // It leaves the table before the socket closes.
         drop(deadline);
         drop(socket);
@@ -191,6 +200,12 @@ async fn greet(core: &Rc<Core>, mut socket: Socket, greeting: Greeting) -> Optio
             }
         }
         deadline.clear();
+        if let Err(problem) = core.gate.connects(origin.address, || core.clock.instant()) {
+            // It leaves the table before the socket closes.
+            drop(deadline);
+            turn_away_with(Rc::clone(core), socket, tls.is_some(), problem).await;
+            return None;
+        }
     }
     let Some(keeper) = tls else {
         let transport = Transport::Plain(socket);

@@ -30,7 +30,8 @@ pub(super) async fn receive(
         return Ok(Bytes::new());
     }
     precheck(head, &core.parse).map_err(Some)?;
-    core.admit(head, permit.0.identity.as_ref()).map_err(Some)?;
+    let client = Some(permit.0.origin.client_address(head));
+    core.admit_body(head, client, permit.0.identity.as_ref()).map_err(Some)?;
     core.check_load_before_body(head).map_err(Some)?;
     let limit = core.limits.get().max_body_bytes;
     check_length(head.body, limit)?;

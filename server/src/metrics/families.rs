@@ -110,6 +110,12 @@ families! {
         "Share of new work that is let in, by kind; 1 while nothing is shed";
     SHED = Counter 1.0 "thalweg_shed_requests"
         "Requests refused because the core was late, by kind";
+    QUOTA_STREAMS = Gauge 1.0 "thalweg_quota_streams" "Streams that count for a quota";
+    QUOTA_STREAMS_LIMIT = Gauge 1.0 "thalweg_quota_streams_limit"
+        "Streams that a quota allows, if it limits them";
+    QUOTA_BYTES = Gauge 1.0 "thalweg_quota_bytes" "Bytes that count for a quota";
+    QUOTA_BYTES_LIMIT = Gauge 1.0 "thalweg_quota_bytes_limit"
+        "Bytes that a quota allows, if it limits them";
 
     READERS = Gauge 1.0 "thalweg_readers" "Live readers, by kind";
     FANOUT_SECONDS = Histogram 1e6 "thalweg_fanout_duration_seconds"

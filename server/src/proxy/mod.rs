@@ -45,6 +45,12 @@ impl Origin {
         }
     }
 
+    /// The same with a port, which is that of the connection.
+    #[must_use]
+    pub fn client_address(&self, head: &RequestHead) -> SocketAddr {
+        SocketAddr::new(self.client(head), self.address.port())
+    }
+
     /// Where the client of a request is.
     #[must_use]
     pub fn client(&self, head: &RequestHead) -> IpAddr {

@@ -102,11 +102,23 @@ async fn accept(core: Rc<Core>, listener: Listener, door: Door) {
                 core.metrics.turned_away.increment();
                 rt::spawn(conn::turn_away(Rc::clone(&core), socket, tls.is_some()));
             }
-            Ok((socket, peer)) => {
+            // Of one that comes through a proxy, the client is not known yet.
+            Ok((socket, peer)) if proxied || core.config.proxy.trusts(peer.ip().to_canonical()) => {
                 core.metrics.accepted.increment();
                 let greeting = conn::Greeting { peer, proxied, tls: tls.clone() };
                 rt::spawn(conn::serve(Rc::clone(&core), socket, greeting));
             }
+            Ok((socket, peer)) => match core.gate.connects(peer, || core.clock.instant()) {
+                Ok(()) => {
+                    core.metrics.accepted.increment();
+                    let greeting = conn::Greeting { peer, proxied, tls: tls.clone() };
+                    rt::spawn(conn::serve(Rc::clone(&core), socket, greeting));
+                }
+                Err(problem) => {
+                    let tls = tls.is_some();
+                    rt::spawn(conn::turn_away_with(Rc::clone(&core), socket, tls, problem));
+                }
+            },
             Err(error) => {
                 core.metrics.accept_errors.increment();
                 tracing::warn!(core = core.id, %address, %error, "accept failed");
