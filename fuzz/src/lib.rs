@@ -18,6 +18,7 @@ pub mod connection;
 pub mod http2_head;
 pub mod http_head;
 pub mod json;
+pub mod proxy;
 pub mod query;
 
 /// The engine under a small server without sockets, from the tests of `storage`.

@@ -36,6 +36,8 @@ pub const DATE: &str = "date";
 pub const ETAG: &str = "etag";
 /// `expect`.
 pub const EXPECT: &str = "expect";
+/// `forwarded`.
+pub const FORWARDED: &str = "forwarded";
 /// `host`.
 pub const HOST: &str = "host";
 /// `if-none-match`.
@@ -102,6 +104,12 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// `www-authenticate`.
 pub const WWW_AUTHENTICATE: &str = "www-authenticate";
+/// `x-forwarded-for`.
+pub const X_FORWARDED_FOR: &str = "x-forwarded-for";
+/// `x-forwarded-host`.
+pub const X_FORWARDED_HOST: &str = "x-forwarded-host";
+/// `x-forwarded-proto`.
+pub const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
 /// `x-request-id`.
 pub const X_REQUEST_ID: &str = "x-request-id";
 /// `x-content-type-options`.

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod offset;
 pub mod path;
 pub mod problem;
+pub mod proxy_protocol;
 pub mod request;
 pub mod response;
 pub mod sse;

@@ -9,6 +9,10 @@ pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 pub const MAX_HEADER_FIELDS: usize = 100;
 /// Bytes of the request target (414).
 pub const MAX_URI_BYTES: usize = 8 * 1024;
+/// Bytes of the header of the PROXY protocol (the connection closes).
+pub const MAX_PROXY_HEADER_BYTES: usize = 4 * 1024;
+/// Proxies between a client and the server that are looked at in `Forwarded`.
+pub const MAX_FORWARDED_HOPS: usize = 32;
 /// Bytes of a decoded stream path (414).
 pub const MAX_STREAM_PATH_BYTES: usize = 1024;
 /// Bytes of a producer id, a `Stream-Seq` value, a subscription id or a worker name (400).

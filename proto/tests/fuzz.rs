@@ -15,6 +15,8 @@ mod http_head;
 mod input;
 #[path = "../../fuzz/src/json.rs"]
 mod json;
+#[path = "../../fuzz/src/proxy.rs"]
+mod proxy;
 #[path = "../../fuzz/src/query.rs"]
 mod query;
 #[path = "../../fuzz/src/replay.rs"]
@@ -47,6 +49,11 @@ fn heads() {
 #[test]
 fn json_bodies() {
     replay("json", json::check);
+}
+
+#[test]
+fn what_proxies_say() {
+    replay("proxy", proxy::check);
 }
 
 #[test]

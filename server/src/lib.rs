@@ -26,12 +26,14 @@ mod local_socket;
 pub mod logging;
 pub mod mailbox;
 pub mod metrics;
+pub mod proxy;
 pub mod router;
 #[allow(unsafe_code)]
 pub mod rt;
 pub mod serve;
 pub mod shard;
 pub mod shared;
+pub mod shed;
 mod signals;
 pub mod subscriptions;
 pub mod telemetry;

@@ -98,6 +98,16 @@ impl Running {
         self.streams
     }
 
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What it costs.
     pub(crate) fn meter(&self) -> Meter {
         Meter(self.process.id())

@@ -15,6 +15,7 @@ mod overload;
 mod plans;
 mod read;
 mod runtimes;
+mod siege;
 mod streams;
 
 use std::path::PathBuf;
@@ -134,6 +135,7 @@ pub(crate) fn about(name: SuiteName) -> &'static str {
         SuiteName::CrossCore => "two cores: appends on the owner's connection and on the other's",
         SuiteName::Runtimes => "the fan-out program on several runtimes",
         SuiteName::IoDriver => "our server on io_uring and on epoll",
+        SuiteName::Siege => "stalled readers, slow heads, overload: what others get meanwhile",
     }
 }
 
@@ -153,5 +155,6 @@ pub(crate) fn parts(name: SuiteName, setting: &Setting) -> Vec<Part> {
         SuiteName::CrossCore => cross_core::parts(setting),
         SuiteName::Runtimes => runtimes::parts(setting),
         SuiteName::IoDriver => io_driver::parts(setting),
+        SuiteName::Siege => siege::parts(setting),
     }
 }

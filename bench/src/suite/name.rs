@@ -16,6 +16,7 @@ pub(crate) enum SuiteName {
     CrossCore,
     Runtimes,
     IoDriver,
+    Siege,
 }
 
 impl SuiteName {
@@ -34,6 +35,7 @@ impl SuiteName {
         SuiteName::CrossCore,
         SuiteName::Runtimes,
         SuiteName::IoDriver,
+        SuiteName::Siege,
     ];
 
     /// As on the command line.
@@ -52,6 +54,7 @@ impl SuiteName {
             SuiteName::CrossCore => "cross-core",
             SuiteName::Runtimes => "runtimes",
             SuiteName::IoDriver => "io-driver",
+            SuiteName::Siege => "siege",
         }
     }
 

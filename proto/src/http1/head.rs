@@ -4,6 +4,7 @@
 //! longer become legal is refused while it is still incomplete.
 
 use std::mem::MaybeUninit;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -53,6 +54,10 @@ pub struct RequestHead {
     pub expect_continue: bool,
     /// Whether it came through TLS, for URLs in answers. Whoever read it from the socket says so.
     pub secure: bool,
+    /// Where the client is, if a proxy that is trusted says so; see [`super::forwarded`].
+    pub client: Option<IpAddr>,
+    /// Which host the client asked for, if such a proxy says so.
+    pub forwarded_host: Option<Box<str>>,
     target: Target,
 }
 
@@ -109,10 +114,13 @@ impl RequestHead {
         self.target.query.map(|query| self.fields.text(query))
     }
 
-    /// The authority of an absolute-form target, otherwise `Host` (RFC 9112 section 3.2.2).
-    /// Absent only in HTTP/1.0.
+    /// What a trusted proxy says; otherwise the authority of an absolute-form target, otherwise
+    /// `Host` (RFC 9112 section 3.2.2). Absent only in HTTP/1.0.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
+        if let Some(host) = &self.forwarded_host {
+            return Some(host);
+        }
         match self.target.authority {
             Some(authority) => Some(self.fields.text(authority)),
             None => self.fields.get(headers::HOST),
@@ -156,8 +164,18 @@ fn parse_complete(head: &[u8]) -> Result<RequestHead, HeadError> {
     framing::check_content_encoding(&fields)?;
     let expect_continue = framing::expects_continue(&fields, version, body)?;
     let keep_alive = framing::keep_alive(&fields, version);
-    let secure = false;
-    Ok(RequestHead { method, version, fields, body, keep_alive, expect_continue, secure, target })
+    Ok(RequestHead {
+        method,
+        version,
+        fields,
+        body,
+        keep_alive,
+        expect_continue,
+        secure: false,
+        client: None,
+        forwarded_host: None,
+        target,
+    })
 }
 
 /// Origin-form, absolute-form, or `*` for OPTIONS (RFC 9112 section 3.2).

@@ -11,7 +11,8 @@ pub(super) fn check_host(value: &str) -> Result<(), CodecError> {
     Err(CodecError::bad("invalid-host", format!("{value:?} is not a host with an optional port")))
 }
 
-fn is_host(value: &str) -> bool {
+/// Whether it is one.
+pub(super) fn is_host(value: &str) -> bool {
     let (host_ok, port) = match value.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, after)) => (is_ip_literal(address), after),

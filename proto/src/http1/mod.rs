@@ -11,6 +11,7 @@ pub mod body;
 pub mod encode;
 mod error;
 mod fields;
+pub mod forwarded;
 mod framing;
 pub mod head;
 mod host;

@@ -4,7 +4,7 @@
 mod parse;
 mod query;
 
-pub use parse::{ParseContext, Resource, parse, precheck, resource};
+pub use parse::{ParseContext, Resource, names_a_stream, parse, precheck, resource};
 
 use bytes::Bytes;
 

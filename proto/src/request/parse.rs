@@ -49,6 +49,12 @@ pub enum Resource {
     Nothing,
 }
 
+/// Whether a head names a stream, and nothing reserved, as far as a short look shows.
+#[must_use]
+pub fn names_a_stream(head: &RequestHead, context: &ParseContext) -> bool {
+    route::strip_base(head.path(), context).is_some_and(|inside| !route::is_reserved(inside))
+}
+
 /// What a head names.
 #[must_use]
 pub fn resource(head: &RequestHead, context: &ParseContext) -> Resource {

@@ -1,6 +1,6 @@
 //! One line: what was asked, by whom, what came of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,10 @@ pub struct Entry {
     pub at: Timestamp,
     /// Its name.
     pub id: RequestId,
-    /// Who asked.
-    pub peer: Option<SocketAddr>,
+    /// Where the connection comes from.
+    pub peer: SocketAddr,
+    /// Where the client is.
+    pub client: IpAddr,
     /// The method.
     pub method: http::Method,
     /// The path as sent, without the query.
@@ -83,7 +85,8 @@ impl Entry {
         let mut line = json!({
             "time": at.map(|at| format!("{at:.3}")),
             "request_id": self.id.as_str(),
-            "peer": self.peer.map(|peer| peer.to_string()),
+            "peer": self.peer.to_string(),
+            "client": self.client.to_string(),
             "method": self.method.as_str(),
             "path": self.path,
             "protocol": self.protocol,
@@ -130,7 +133,8 @@ mod tests {
         let entry = Entry {
             at: Timestamp(1_700_000_000_123),
             id: RequestId::random([1, 2]),
-            peer: Some(([127, 0, 0, 1], 9).into()),
+            peer: ([127, 0, 0, 1], 9).into(),
+            client: [192, 0, 2, 7].into(),
             method: http::Method::POST,
             path: "/v1/stream/\"a\"".into(),
             protocol: "HTTP/1.1",
@@ -152,6 +156,7 @@ mod tests {
             (&"/v1/stream/\"a\"".into(), &"not-found".into())
         );
         assert_eq!((&read["duration_us"], &read["peer"]), (&1500.into(), &"127.0.0.1:9".into()));
+        assert_eq!(read["client"], "192.0.2.7");
         assert_eq!(read["principal"], "token:t");
         assert_eq!(read["trace_id"], "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(read["parent_span_id"], "b7ad6b7169203331");

@@ -123,7 +123,8 @@ mod tests {
         Entry {
             at: Timestamp(0),
             id: RequestId::random([0, number]),
-            peer: None,
+            peer: ([127, 0, 0, 1], 9).into(),
+            client: [127, 0, 0, 1].into(),
             method: http::Method::GET,
             path: "/".into(),
             protocol: "HTTP/1.1",

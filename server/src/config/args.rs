@@ -75,6 +75,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "WORD")]
     pub tls_client_auth: Option<String>,
 
+    /// Networks of the proxies whose word about their clients is believed, such as 10.0.0.0/8
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub proxy_trusted: Vec<String>,
+
+    /// Addresses of --listen where each connection begins with a header of the PROXY protocol
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub proxy_protocol: Vec<String>,
+
+    /// Fields of such proxies that are believed: off, forwarded or x-forwarded [default: off]
+    #[arg(long, value_name = "WORD")]
+    pub proxy_forwarded: Option<String>,
+
     /// How long a long-poll waits for data [default: 20s]
     #[arg(long, value_name = "DURATION")]
     pub long_poll_timeout: Option<String>,
@@ -180,6 +192,9 @@ impl ServeArgs {
             tls_key: list(&self.tls_key),
             tls_client_ca: text(&self.tls_client_ca),
             tls_client_auth: text(&self.tls_client_auth),
+            proxy_trusted: list(&self.proxy_trusted),
+            proxy_protocol: list(&self.proxy_protocol),
+            proxy_forwarded: text(&self.proxy_forwarded),
             long_poll_timeout: text(&self.long_poll_timeout),
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),

@@ -42,6 +42,32 @@ pub const DEFAULT_DRAIN_TIMEOUT: Duration = secs(30);
 /// What the drain timeout can be configured to.
 pub const DRAIN_TIMEOUT: RangeInclusive<Duration> = ms(0)..=secs(600);
 
+/// How late a core may start on what is ready, for a while, before it refuses new work (503). Above
+/// what a busy core with a thousand clients that wait for their answers needs.
+pub const DEFAULT_SHED_DELAY: Duration = ms(50);
+/// What it can be configured to; zero: never.
+pub const SHED_DELAY: RangeInclusive<Duration> = ms(0)..=secs(10);
+/// How late it should be while it refuses: what it lets in is answered as fast as ever.
+pub const DEFAULT_SHED_TARGET: Duration = ms(2);
+/// What it can be configured to.
+pub const SHED_TARGET: RangeInclusive<Duration> = ms(1)..=secs(10);
+/// How often a core that has little to do looks how late it is.
+pub const DELAY_SAMPLE_PAUSE: Duration = ms(20);
+/// How often one that is late does.
+pub const LATE_SAMPLE_PAUSE: Duration = ms(5);
+/// Looks by which it is judged: one long stall among them changes nothing.
+pub const DELAY_SAMPLES: usize = 9;
+/// Of new work, in thousandths, what is let in at least, so that it shows when the load is over.
+pub const LEAST_ADMITTED: u32 = 50;
+/// A body that is longer is refused before it has come.
+pub const SHED_BODY_BYTES: u64 = 64 * KIB;
+/// The most seconds that a refused client is asked to wait; they differ, so that not all come back
+/// at once.
+pub const SHED_RETRY_SECONDS: u64 = 3;
+
+/// Networks of trusted proxies.
+pub const MAX_TRUSTED_NETWORKS: usize = 64;
+
 /// How often `durability = "async"` syncs.
 pub const DEFAULT_ASYNC_SYNC_INTERVAL: Duration = ms(100);
 /// What the interval can be configured to: what a crash may take under `async`.
@@ -274,6 +300,8 @@ const _: () = assert!(
         > 2 * (proto::limits::MAX_FORK_DEPTH * (proto::limits::MAX_STREAM_PATH_BYTES + 64)) as u64,
     "a fork's lineage must fit into the overhead"
 );
+const _: () = assert!(DEFAULT_SHED_TARGET.as_millis() <= DEFAULT_SHED_DELAY.as_millis());
+const _: () = assert!(LATE_SAMPLE_PAUSE.as_millis() <= DELAY_SAMPLE_PAUSE.as_millis());
 const _: () = assert!(
     DEFAULT_BODY_STALL_TIMEOUT.as_secs() <= DEFAULT_BODY_TIMEOUT.as_secs(),
     "a stall must be noticed within the whole body's time"

@@ -13,6 +13,7 @@ mod limits_now;
 mod network;
 pub mod origin;
 mod print;
+mod proxy;
 mod quotas;
 mod rates;
 pub mod raw;
@@ -31,6 +32,7 @@ pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use limits_now::Limits;
 pub use network::{BasePath, DEFAULT_ADMIN};
+pub use proxy::{Forwarded, Network, ProxyConfig};
 pub use quotas::QuotaConfig;
 pub use rates::{RateArgs, RatesConfig};
 pub use system::Machine;
@@ -65,6 +67,8 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// Certificates; `None`: plain HTTP.
     pub tls: Option<TlsConfig>,
+    /// The proxies before the server.
+    pub proxy: ProxyConfig,
     /// Live reads.
     pub live: LiveConfig,
     /// The log and its cache.
@@ -132,6 +136,10 @@ pub struct LimitsConfig {
     pub tls_handshake_timeout: Duration,
     /// Requests at once on one HTTP/2 connection, live reads included.
     pub http2_streams: u32,
+    /// How late a core may be for long before it refuses new work; zero: it never does.
+    pub shed_delay: Duration,
+    /// How late it should be while it refuses; at most `shed_delay`, unless that is zero.
+    pub shed_target: Duration,
 }
 
 /// `[log]`

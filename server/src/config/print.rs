@@ -24,7 +24,8 @@ impl fmt::Display for Config {
         if let Some(tls) = &self.tls {
             writeln!(f, "\n{tls}")?;
         }
-        writeln!(f, "\n[live]")?;
+        writeln!(f, "\n{}", self.proxy)?;
+        writeln!(f, "[live]")?;
         let timeout = |f: &mut fmt::Formatter<'_>, name: &str, value| {
             writeln!(f, "{name} = {}", quoted(show_duration(value)))
         };
@@ -55,6 +56,8 @@ impl fmt::Display for Config {
         timeout(f, "drain_timeout", limits.drain_timeout)?;
         timeout(f, "tls_handshake_timeout", limits.tls_handshake_timeout)?;
         writeln!(f, "http2_streams = {}", limits.http2_streams)?;
+        timeout(f, "shed_delay", limits.shed_delay)?;
+        timeout(f, "shed_target", limits.shed_target)?;
         let quotas: Vec<String> = self.quotas.iter().map(ToString::to_string).collect();
         writeln!(f, "quotas = [{}]\n", quotas.join(", "))?;
         super::rates::print(&self.rates, f)?;

@@ -121,6 +121,8 @@ raw_config! {
         "public_url" public_url, "admin" admin;
     "tls" "tls.": "cert" tls_cert, "key" tls_key, "client_ca" tls_client_ca,
         "client_auth" tls_client_auth;
+    "proxy" "proxy.": "trusted" proxy_trusted, "protocol" proxy_protocol,
+        "forwarded" proxy_forwarded;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
     "storage" "storage.": "hot_tail_bytes" hot_tail_bytes,
         "read_cache_bytes" read_cache_bytes, "segment_bytes" segment_bytes,
@@ -131,7 +133,7 @@ raw_config! {
         "body_timeout" body_timeout, "keep_alive_timeout" keep_alive_timeout,
         "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout,
         "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams,
-        "quotas" quotas;
+        "shed_delay" shed_delay, "shed_target" shed_target, "quotas" quotas;
     "limits.rate" "limits.rate.": "address_requests" rate_address_requests,
         "address_bytes" rate_address_bytes, "address_connections" rate_address_connections,
         "token_requests" rate_token_requests, "token_bytes" rate_token_bytes,

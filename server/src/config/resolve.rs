@@ -38,6 +38,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         public_url: field("public_url", &raw.public_url, network::url)?,
         admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
         tls: tls::resolve(raw)?,
+        proxy: super::proxy::resolve(raw)?,
         live: live(raw)?,
         auth: super::auth::auth(raw)?,
         storage: storage(raw)?,
@@ -57,6 +58,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
     };
     check_relations(&config)?;
     super::auth::check(&config)?;
+    super::proxy::check(&config.proxy, &config.listen)?;
     Ok(config)
 }
 
@@ -188,6 +190,18 @@ fn limits_table(
             limits::DEFAULT_TLS_HANDSHAKE_TIMEOUT,
         )?,
         http2_streams: http2_streams(&raw.http2_streams)?,
+        shed_delay: duration(
+            "limits.shed_delay",
+            &raw.shed_delay,
+            &limits::SHED_DELAY,
+            limits::DEFAULT_SHED_DELAY,
+        )?,
+        shed_target: duration(
+            "limits.shed_target",
+            &raw.shed_target,
+            &limits::SHED_TARGET,
+            limits::DEFAULT_SHED_TARGET,
+        )?,
     })
 }
 
@@ -211,6 +225,15 @@ fn check_relations(config: &Config) -> Result<(), ConfigError> {
                 value::show_bytes(least),
                 value::show_bytes(config.limits.max_body_bytes as u64),
             ),
+        ));
+    }
+    let LimitsConfig { shed_delay, shed_target, .. } = config.limits;
+    if !shed_delay.is_zero() && shed_target > shed_delay {
+        let most = value::show_duration(shed_delay);
+        return Err(refuse(
+            "limits.shed_target",
+            &value::show_duration(shed_target),
+            format!("at most limits.shed_delay = {most}"),
         ));
     }
     if config.limits.body_timeout < config.limits.body_stall_timeout {

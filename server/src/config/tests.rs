@@ -106,6 +106,11 @@ fn refused_with_field_value_and_what_would_be_right() {
     check("--tls-cert a", "tls.key = nothing: expected a key for each of 1 in tls.cert");
     check("--tls-key a,b", "tls.cert = nothing: expected a certificate for each of 2 in tls.key");
     check("--tls-client-ca a", "tls.client_ca = \"a\": expected tls.cert and tls.key beside it");
+    check("--proxy-trusted 10.0.0.1/8", "proxy.trusted = [\"10.0.0.1/8\"]: expected at most 64");
+    check("--proxy-forwarded on", "proxy.forwarded = \"on\": expected one of \"off\"");
+    check("--proxy-forwarded forwarded", "proxy.forwarded = \"forwarded\": expected nothing");
+    check("--proxy-protocol 127.0.0.1:9", "proxy.protocol = 127.0.0.1:9: expected addresses that");
+    check("--proxy-protocol 127.0.0.1:4437", "proxy.protocol = 127.0.0.1:4437: expected nothing");
     let tls = "--tls-cert a --tls-key b";
     check(
         &format!("{tls} --tls-client-auth required"),
@@ -139,6 +144,7 @@ fn file_values_of_the_wrong_type() {
     check("data_dir = ''", "data_dir = \"\": expected a string");
     check("[live]\nsse_lifetime = 60", "live.sse_lifetime = 60: expected a duration");
     check("[limits]\nhttp2_streams = 0", "limits.http2_streams = 0: expected 1 to 100000");
+    check("[limits]\nshed_target = '1m'", "limits.shed_target = 1m: expected at most limits");
     check("[tls]\ncert = []\nkey = []", "tls.cert = []: expected a file, or a list of 1 to 64");
     check("[limits]\nbody_timeout = '10s'", "limits.body_timeout = 10s: expected at least limits");
     check("live = 1", "unknown key `live` in the top level");
@@ -147,7 +153,10 @@ fn file_values_of_the_wrong_type() {
 #[test]
 fn what_is_printed_reads_back() {
     let tls = "--tls-cert a,b --tls-key c,d --tls-client-ca e --tls-client-auth optional";
-    let lines = ["", tls, "--cores 2,3 --public-url https://s.example.com --data-dir /tmp/\"x\\y"];
+    let proxies = "--listen 127.0.0.1:1,[::1]:2 --proxy-trusted 10.0.0.0/8,fd00::/8 \
+                   --proxy-protocol [::1]:2 --proxy-forwarded forwarded";
+    let lines =
+        ["", tls, proxies, "--cores 2,3 --public-url https://s.example.com --data-dir /tmp/\"x\\y"];
     for line in lines {
         let config = flags(line).expect(line);
         let printed = config.to_string();

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::proxy::Forwarded;
 use super::raw::RawValue;
 
 /// What a parser expected instead.
@@ -103,6 +104,14 @@ impl Word for ClientAuth {
         &[("required", ClientAuth::Required), ("optional", ClientAuth::Optional)];
 }
 
+impl Word for Forwarded {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("off", Forwarded::Off),
+        ("forwarded", Forwarded::Forwarded),
+        ("x-forwarded", Forwarded::XForwarded),
+    ];
+}
+
 impl Word for LogFormat {
     const WORDS: &'static [(&'static str, Self)] =
         &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -117,7 +126,7 @@ macro_rules! display_word {
         }
     )+};
 }
-display_word! { ClientAuth Durability IoDriver LogFormat }
+display_word! { ClientAuth Durability Forwarded IoDriver LogFormat }
 
 /// One of the words of `T`.
 pub(super) fn word<T: Word>(raw: &RawValue) -> Result<T, Expected> {

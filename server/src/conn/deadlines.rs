@@ -14,10 +14,39 @@ use crate::rt::{SocketHandle, shutdown};
 pub enum Phase {
     /// The next request: ends quietly, and when the server drains.
     Idle,
-    /// The rest of a request: reading ends, so that a refusal can still be written.
-    Reading,
+    /// The rest of a request's head: reading ends, so that a refusal can still be written.
+    Head,
+    /// The rest of a request's body: as with the head.
+    Body,
+    /// The end of a handshake, or of what a proxy says before it: both directions end.
+    Handshake,
     /// The peer to take an answer: both directions end.
     Writing,
+    /// The peer to read the last answer and to leave.
+    Lingering,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Phase; 6] =
+        [Phase::Idle, Phase::Head, Phase::Body, Phase::Handshake, Phase::Writing, Phase::Lingering];
+
+    /// As metrics name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Idle => "idle",
+            Phase::Head => "head",
+            Phase::Body => "body",
+            Phase::Handshake => "handshake",
+            Phase::Writing => "write",
+            Phase::Lingering => "linger",
+        }
+    }
+
+    fn ends_both(self) -> bool {
+        matches!(self, Phase::Handshake | Phase::Writing)
+    }
 }
 
 /// The deadlines of a core's connections.
@@ -28,6 +57,7 @@ pub struct Deadlines(Rc<RefCell<Table>>);
 struct Table {
     entries: Vec<Entry>,
     free: Vec<usize>,
+    passed: [u64; Phase::ALL.len()],
 }
 
 struct Entry {
@@ -63,11 +93,26 @@ impl Deadlines {
 
     /// Shuts down what is overdue.
     pub fn sweep(&self, now: Instant) {
-        for entry in &mut self.0.borrow_mut().entries {
-            if entry.at.is_some_and(|(at, _)| at <= now) {
+        let Table { entries, passed, .. } = &mut *self.0.borrow_mut();
+        for entry in entries {
+            if let Some((at, phase)) = entry.at
+                && at <= now
+            {
+                passed[phase as usize] += 1;
                 entry.pass();
             }
         }
+    }
+
+    /// Something was given up without its connection: a request of many.
+    pub fn count(&self, phase: Phase) {
+        self.0.borrow_mut().passed[phase as usize] += 1;
+    }
+
+    /// How often the deadlines of a kind have passed.
+    #[must_use]
+    pub fn passed(&self, phase: Phase) -> u64 {
+        self.0.borrow().passed[phase as usize]
     }
 
     /// Ends every connection that waits for a request: the server drains.
@@ -84,7 +129,7 @@ impl Entry {
     fn pass(&mut self) {
         let (Some((_, phase)), Some(socket)) = (self.at.take(), self.socket) else { return };
         self.passed = true;
-        shutdown(socket, phase == Phase::Writing);
+        shutdown(socket, phase.ends_both());
     }
 }
 

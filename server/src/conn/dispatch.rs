@@ -1,7 +1,6 @@
 //! From a whole request to its answer, whatever it came over: HTTP/1.1 and HTTP/2 meet here.
 
 use std::future::{Future as _, poll_fn};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +24,7 @@ use crate::crowd::{Waiting, Watching, ensure_watched};
 use crate::http2::Link;
 use crate::limits::Bill;
 use crate::metrics::Operation;
+use crate::proxy::Origin;
 
 /// What a request leads to.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
@@ -53,10 +53,10 @@ pub(crate) enum Peer<'a> {
     /// A connection of its own.
     Connection {
         transport: &'a mut Transport,
-        /// Its client.
-        client: Option<SocketAddr>,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
+        /// Where it comes from.
+        origin: Origin,
         /// The crowd may take it while it waits.
         parks: bool,
     },
@@ -87,7 +87,10 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let Asked { request, allowed, bill } = ask(core, head, body, &peer);
+    let Asked { request, allowed, bill } = match core.check_load(head) {
+        Ok(()) => ask(core, head, body, &peer),
+        Err(problem) => Asked { request: Err(problem), allowed: Allowed::default(), bill: None },
+    };
     let operation = Operation::of(&request, &head.method);
     let mut exchange = Exchange::begin(core, operation, head, body_len, &peer, &allowed);
     let mut response = match request {
@@ -142,7 +145,8 @@ fn ask(core: &Core, head: &RequestHead, body: Bytes, peer: &Peer<'_>) -> Asked {
         |problem| Asked { request: Err(problem), allowed: Allowed::default(), bill: None };
     // Before anybody is identified: trying out tokens is limited too.
     let bytes = body.len();
-    let mut bill = match core.gate.arrives(peer.address(), bytes, || core.clock.instant()) {
+    let client = Some(peer.origin().client_address(head));
+    let mut bill = match core.gate.arrives(client, bytes, || core.clock.instant()) {
         Ok(bill) => bill,
         Err(problem) => return refused(problem),
     };
@@ -169,11 +173,12 @@ fn ask(core: &Core, head: &RequestHead, body: Bytes, peer: &Peer<'_>) -> Asked {
 }
 
 impl Peer<'_> {
-    /// Where the client is: the one place to ask, for limits and for the log.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    /// Where its connection comes from. Whoever goes by the client's address asks
+    /// [`Origin::client`]: the one way, for limits and for the log.
+    pub(crate) fn origin(&self) -> Origin {
         match self {
-            Peer::Connection { client, .. } => *client,
-            Peer::Stream { link, .. } => link.client,
+            Peer::Connection { origin, .. } => *origin,
+            Peer::Stream { link, .. } => link.origin,
         }
     }
 

@@ -1,7 +1,6 @@
 //! Reading requests: a head, then a body, under deadlines and limits.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -20,6 +19,7 @@ use super::transport::Transport;
 use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
 use crate::core::Core;
 use crate::crowd::Template;
+use crate::proxy::Origin;
 
 /// What the next request on a connection turned out to be.
 pub(super) enum Received {
@@ -36,22 +36,17 @@ pub(super) enum Received {
 /// Bytes that have arrived and belong to no request yet.
 pub(super) struct Input {
     buf: BytesMut,
-    /// Who sends them.
-    client: Option<SocketAddr>,
     /// Nothing has come yet, and it may be the preface of HTTP/2.
     may_be_http2: bool,
+    origin: Origin,
     /// How the last request asks, if it is a long-poll.
     asks: Option<Template>,
 }
 
 impl Input {
-    pub(super) fn new(client: Option<SocketAddr>, may_be_http2: bool) -> Input {
-        Input { buf: BytesMut::new(), client, may_be_http2, asks: None }
-    }
-
-    /// Of a connection that has spoken HTTP/1.1, with what has been read of its next request.
-    pub(super) fn resumed(client: Option<SocketAddr>, buf: BytesMut) -> Input {
-        Input { buf, client, may_be_http2: false, asks: None }
+    /// Of a connection of which these bytes have come already.
+    pub(super) fn new(first: BytesMut, may_be_http2: bool, origin: Origin) -> Input {
+        Input { buf: first, may_be_http2, origin, asks: None }
     }
 
     /// How the last request asks, if it is a long-poll and nothing has come after it.
@@ -96,11 +91,14 @@ impl Input {
                 deadline.set(
                     core.clock.about(),
                     core.limits.get().request_head_timeout,
-                    Phase::Reading,
+                    Phase::Head,
                 );
             }
             match self.parse() {
-                Ok(Parsed::Head(head)) => return Ok(*head),
+                Ok(Parsed::Head(mut head)) => {
+                    self.origin.mark(&core.config.proxy, &mut head);
+                    return Ok(*head);
+                }
                 Ok(Parsed::Http2) => return Err(Box::new(Received::Http2)),
                 Ok(Parsed::Nothing) => {}
                 Err(error) => {
@@ -160,7 +158,9 @@ impl Input {
         }
         // Before a large body is taken in: is there anything here that would want it?
         precheck(head, &core.parse).map_err(Some)?;
-        core.admit_body(head, self.client, transport.identity()).map_err(Some)?;
+        let client = Some(self.origin.client_address(head));
+        core.admit_body(head, client, transport.identity()).map_err(Some)?;
+        core.check_load_before_body(head).map_err(Some)?;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)
             .map_err(refused)?;
@@ -181,11 +181,12 @@ impl Input {
             let now = core.clock.instant();
             let started = *started.get_or_insert(now);
             if too_slow(started, now, body.len(), core.limits.get().body_stall_timeout) {
+                core.deadlines.count(Phase::Body);
                 return Err(Some(timeout("the request body")));
             }
             let whole = core.limits.get().body_timeout.saturating_sub(now - started);
             let stall = core.limits.get().body_stall_timeout;
-            deadline.set(now, stall.min(whole), Phase::Reading);
+            deadline.set(now, stall.min(whole), Phase::Body);
             let expected = match head.body {
                 BodyLength::Length(length) => length as usize - body.len(),
                 _ => READ_BUFFER_BYTES,

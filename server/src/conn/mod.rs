@@ -1,6 +1,6 @@
 //! A connection: one task that reads a request, asks for the answer, writes it, and begins anew.
 //!
-//! A thin coordinator: TLS and HTTP/2 are told apart here, reading is in `input`, what a request
+//! A thin coordinator: what comes before requests, TLS and HTTP/2 are told apart here, reading is in `input`, what a request
 //! leads to in `dispatch`. Invariants: answers leave in the order of the requests (pipelining);
 //! after a request whose end is not certain, the connection closes.
 
@@ -32,6 +32,7 @@ use crate::core::Core;
 use crate::crowd::{Poller, Template, Waiting, Watching};
 use crate::http2;
 use crate::metrics::{Operation, connections};
+use crate::proxy::{Origin, receive_header};
 use crate::rt::{self, Socket};
 use crate::tls::{Keeper, NoHandshake, TlsStream};
 use deadlines::{Guard, Phase};
@@ -52,32 +53,32 @@ struct Meta {
     head_only: bool,
 }
 
-/// Serves a connection until it ends. `client`: who made it, as far as is known. `tls`: it must
-/// begin with a handshake.
-pub async fn serve(
-    core: Rc<Core>,
-    socket: Socket,
-    client: Option<SocketAddr>,
-    tls: Option<Arc<Keeper>>,
-) {
-    let deadline = core.deadlines.register(socket.handle());
+/// How a connection begins.
+pub struct Greeting {
+    /// Its other end.
+    pub peer: SocketAddr,
+    /// First a trusted proxy says where its client is.
+    pub proxied: bool,
+    /// Then there must be a handshake.
+    pub tls: Option<Arc<Keeper>>,
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(core: Rc<Core>, socket: Socket, greeting: Greeting) {
     core.connections.set(core.connections.get() + 1);
     let late = core.draining.get();
-    let (transport, deadline) = match tls {
-        None => (Transport::Plain(socket), deadline),
-        Some(keeper) => match shake_hands(&core, socket, deadline, &keeper).await {
-            Some(ready) => ready,
-            None => return core.connections.set(core.connections.get() - 1),
-        },
+    let Some(greeted) = greet(&core, socket, greeting).await else {
+        return core.connections.set(core.connections.get() - 1);
     };
+    let Greeted { transport, deadline, origin, first } = greeted;
     let chose_http2 = transport.chose_http2();
     let connection = Connection {
         // Whoever chose HTTP/1.1 in the handshake means it.
-        input: Input::new(client, chose_http2.is_none()),
+        input: Input::new(first, chose_http2.is_none(), origin),
         output: Output::default(),
         core,
         transport,
-        client,
+        origin,
         watching: None,
         deadline,
         late,
@@ -94,7 +95,7 @@ pub async fn serve(
 pub(crate) fn go_on(
     core: &Rc<Core>,
     socket: Socket,
-    client: Option<SocketAddr>,
+    origin: Origin,
     deadline: Guard,
     read: BytesMut,
     may_park: bool,
@@ -103,9 +104,10 @@ pub(crate) fn go_on(
         core: Rc::clone(core),
         deadline,
         transport: Transport::Plain(socket),
-        client,
+        origin,
         watching: None,
-        input: Input::resumed(client, read),
+        // One that has spoken HTTP/1.1 goes on with it.
+        input: Input::new(read, false, origin),
         output: Output::default(),
         late: false,
         may_park,
@@ -169,16 +171,62 @@ async fn refuse(
     drop(transport);
 }
 
-/// The handshake, under its deadline.
+/// A connection of which it is known where it comes from, and whether it has TLS.
+struct Greeted {
+    transport: Transport,
+    deadline: Guard,
+    origin: Origin,
+    /// What has come of the first request already.
+    first: BytesMut,
+}
+
+/// What comes before requests. `None`: the connection is over.
+async fn greet(core: &Rc<Core>, mut socket: Socket, greeting: Greeting) -> Option<Greeted> {
+    let deadline = core.deadlines.register(socket.handle());
+    let Greeting { peer, proxied, tls } = greeting;
+    let mut origin = Origin::new(peer);
+    let mut first = BytesMut::new();
+    if proxied {
+        deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Handshake);
+        match receive_header(&core.config.proxy, &mut socket, origin.address).await {
+            Ok((client, rest)) => (origin.address, first) = (client, rest),
+            Err(why) => {
+                core.metrics.refused(why.code());
+                tracing::debug!(core = core.id, %peer, %why, "no PROXY header");
+                // It leaves the table before the socket closes.
+                drop(deadline);
+                drop(socket);
+                return None;
+            }
+        }
+        deadline.clear();
+        if let Err(problem) = core.gate.connects(origin.address, || core.clock.instant()) {
+            // It leaves the table before the socket closes.
+            drop(deadline);
+            turn_away_with(Rc::clone(core), socket, tls.is_some(), problem).await;
+            return None;
+        }
+    }
+    let Some(keeper) = tls else {
+        let transport = Transport::Plain(socket);
+        return Some(Greeted { transport, deadline, origin, first });
+    };
+    let (transport, deadline) = shake_hands(core, socket, first, deadline, &keeper).await?;
+    origin.secure = true;
+    Some(Greeted { transport, deadline, origin, first: BytesMut::new() })
+}
+
+/// The handshake, under its deadline. Its first bytes may have come already.
 async fn shake_hands(
     core: &Rc<Core>,
     socket: Socket,
+    first: BytesMut,
     deadline: Guard,
     keeper: &Keeper,
 ) -> Option<(Transport, Guard)> {
-    deadline.set(core.clock.about(), core.limits.get().tls_handshake_timeout, Phase::Writing);
+    deadline.set(core.clock.about(), core.limits.get().tls_handshake_timeout, Phase::Handshake);
     let began = core.clock.instant();
-    let (socket, why) = match TlsStream::accept(socket, keeper.current()).await {
+    let (socket, why) = match TlsStream::accept(socket, first, keeper.current()).await {
         Ok((stream, handshake)) => {
             core.metrics.tls.shook(handshake);
             core.metrics.tls.took.record_time(core.clock.instant() - began);
@@ -219,8 +267,8 @@ struct Connection {
     /// Before the socket: it leaves the table before the socket closes.
     deadline: Guard,
     transport: Transport,
-    /// Who made it: whoever limits and logs clients goes by this, never by the socket.
-    client: Option<SocketAddr>,
+    /// Where it comes from.
+    origin: Origin,
     /// Whether the peer has left, since the first long-poll.
     watching: Option<Watching>,
     input: Input,
@@ -257,9 +305,9 @@ impl Connection {
                 }
                 Next::Parked(waiting, asks) => {
                     self.unwatch();
-                    let Connection { core, transport, client, deadline, .. } = self;
+                    let Connection { core, transport, origin, deadline, .. } = self;
                     let (socket, ..) = transport.into_parts();
-                    let poller = Poller::new(socket, client, deadline, asks, waiting);
+                    let poller = Poller::new(socket, origin, deadline, asks, waiting);
                     return core.crowd.park(&core, poller);
                 }
             }
@@ -274,10 +322,7 @@ impl Connection {
     async fn turn(&mut self) -> Option<Next> {
         let received = self.input.receive(&self.core, &mut self.transport, &self.deadline).await;
         match received {
-            Received::Request(mut head, body) => {
-                head.secure = self.transport.is_secure();
-                self.answer(&head, body).await
-            }
+            Received::Request(head, body) => self.answer(&head, body).await,
             Received::Http2 => Some(Next::Http2),
             Received::Refused(problem, version) => {
                 let meta = Meta { version, keep_alive: false, head_only: false };
@@ -291,17 +336,17 @@ impl Connection {
     }
 
     async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
-        let Connection { core, transport, client, watching, input, late, .. } = self;
+        let Connection { core, transport, origin, watching, input, late, .. } = self;
         let keep_alive = head.keep_alive && !core.draining.get() && !*late;
         let meta =
             Meta { version: head.version, keep_alive, head_only: head.method == Method::HEAD };
         let is_usual = keep_alive && head.version == Version::Http11;
         // Whoever is logged is answered here, where the log is written.
         let asks = input.take_template().filter(|_| {
-            is_usual && self.may_park && !transport.is_secure() && !core.looks_at_each_request()
+            is_usual && self.may_park && !origin.secure && !core.looks_at_each_request()
         });
         let parks = asks.is_some();
-        let peer = Peer::Connection { transport, client: *client, watching, parks };
+        let peer = Peer::Connection { transport, watching, origin: *origin, parks };
         match dispatch(core, head, body, *late, peer).await? {
             Dispatched::Waits(waiting) => Some(Next::Parked(waiting, asks?)),
             Dispatched::Live(start) => {
@@ -316,11 +361,11 @@ impl Connection {
     }
 
     async fn go_on_as_http2(self) {
-        let Connection { core, deadline, transport, client, input, late, .. } = self;
+        let Connection { core, deadline, transport, origin, input, late, .. } = self;
         let mut first = input.into_bytes();
         let (socket, session, early) = transport.into_parts();
         first.extend_from_slice(&early);
-        http2::serve(core, http2::Opened { socket, client, session, first, deadline, late }).await;
+        http2::serve(core, http2::Opened { socket, session, origin, first, deadline, late }).await;
     }
 
     fn unwatch(&mut self) {

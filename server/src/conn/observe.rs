@@ -4,11 +4,11 @@
 //! A request has a name only where one of these is on: the one that the client gave in
 //! `X-Request-Id`, if it is sane, otherwise one made here. The answer carries it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{Method, StatusCode};
 use thalweg_proto::headers;
 use thalweg_proto::http1::RequestHead;
 use thalweg_proto::response::Response;
@@ -30,7 +30,8 @@ pub(super) struct Exchange {
 /// What the access log needs to know of it.
 struct Logged {
     id: RequestId,
-    peer: Option<SocketAddr>,
+    peer: SocketAddr,
+    client: IpAddr,
     method: Method,
     path: Box<str>,
     protocol: &'static str,
@@ -55,7 +56,8 @@ impl Exchange {
         let given = head.fields.get(headers::X_REQUEST_ID).and_then(RequestId::parse);
         let logged = Box::new(Logged {
             id: given.unwrap_or_else(|| RequestId::random([core.random(), core.random()])),
-            peer: peer.address(),
+            peer: peer.origin().address,
+            client: peer.origin().client(head),
             method: head.method.clone(),
             path: head.path().into(),
             protocol: peer.protocol(head.version),
@@ -83,7 +85,9 @@ impl Exchange {
             None => about_now(core, began),
         };
         let took = self.began.map(|began| ended(began) - began).unwrap_or_default();
-        if self.operation == Operation::Append {
+        // What was not let in says nothing about how long appends take.
+        if self.operation == Operation::Append && response.status != StatusCode::SERVICE_UNAVAILABLE
+        {
             core.metrics.append.record_time(took);
         }
         if let Some(logged) = self.logged {
@@ -100,7 +104,8 @@ fn note(
     took: Duration,
     response: &mut Response,
 ) {
-    let Logged { id, peer, method, path, protocol, request_bytes, principal, trace } = logged;
+    let Logged { id, peer, client, method, path, protocol, request_bytes, principal, trace } =
+        logged;
     response.fields.push((headers::X_REQUEST_ID, id.as_str().to_owned().into()));
     let line = core.limits.access().is_some_and(|share| share.takes(core.random()));
     // Whoever began the trace has decided.
@@ -115,6 +120,7 @@ fn note(
         at: core.clock.now(),
         id,
         peer,
+        client,
         method,
         path,
         protocol,

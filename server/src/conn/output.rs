@@ -97,7 +97,7 @@ impl Transport {
         if self.finish().await.is_err() {
             return;
         }
-        deadline.set(core.clock.instant(), time, Phase::Reading);
+        deadline.set(core.clock.instant(), time, Phase::Lingering);
         let mut taken = 0;
         let mut buf = BytesMut::new();
         while taken < LINGER_BYTES {

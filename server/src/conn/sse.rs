@@ -98,6 +98,7 @@ pub(super) fn go_live(start: Box<Start>, transport: Transport, deadline: Guard) 
     let (reading, first) = start.begin(chunked, &head);
     // What the client sent before its answer cannot be answered any more.
     let (socket, session, _) = transport.into_parts();
+    socket.keep_unsent_small();
     core.crowd.join(&core, Member::new(socket, session, deadline, reading), first);
 }
 

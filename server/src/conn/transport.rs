@@ -28,11 +28,6 @@ impl Transport {
         }
     }
 
-    /// Whether the bytes go encrypted.
-    pub(super) fn is_secure(&self) -> bool {
-        matches!(self, Transport::Tls(_))
-    }
-
     /// Who the client is by its certificate.
     pub(super) fn identity(&self) -> Option<&Arc<Identity>> {
         match self {

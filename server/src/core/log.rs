@@ -46,6 +46,8 @@ impl Core {
 
     async fn write(self: &Rc<Core>, mut group: Group, timer: Option<&Timer>) {
         let began = self.clock.instant();
+        let newest = self.shard.borrow_mut().log().last();
+        self.backlog.borrow_mut().took(group.last_lsn, newest, began);
         loop {
             let file = match self.files.for_writing(self, group.segment) {
                 Ok(file) => file,
@@ -107,6 +109,12 @@ impl Core {
     pub(super) fn group_is_full(&self) -> bool {
         let (records, bytes) = self.pending();
         records > 0 && (self.pace.borrow().is_reached(records) || bytes >= LARGE_GROUP_BYTES)
+    }
+
+    /// How long appends have been waiting beyond the group that they could have been in.
+    #[must_use]
+    pub fn backlog_age(&self, now: Instant) -> Duration {
+        self.backlog.borrow().age(now)
     }
 
     fn pending(&self) -> (u64, usize) {

@@ -23,6 +23,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use thalweg_proto::path::StreamPath;
+use thalweg_proto::problem::Problem;
 use thalweg_proto::request::ParseContext;
 use thalweg_storage::Lsn;
 
@@ -43,6 +44,7 @@ use crate::router;
 use crate::rt;
 use crate::shard::{self, Output, ReplyTo, Shard};
 use crate::shared::Shared;
+use crate::shed::{Kind, Shed, backlog::Backlog};
 use crate::subscriptions::Subscriptions;
 pub use freeze::Frozen;
 use tickets::Tickets;
@@ -89,6 +91,8 @@ pub struct Core {
     pub turned_away: Cell<usize>,
     /// What this core counts.
     pub metrics: Metrics,
+    /// Whether it has too much to do.
+    pub shed: Shed,
     /// Who watches the server.
     pub shared: Shared,
     /// The most since memory was last given back.
@@ -106,6 +110,7 @@ pub struct Core {
     pub(crate) drain_begins: Notify,
     log_news: Notify,
     pace: RefCell<pace::Pace>,
+    backlog: RefCell<Backlog>,
     files: files::LogFiles,
     segments: segments::Segments,
     chunk_reads: history::ChunkReads,
@@ -164,6 +169,7 @@ impl Core {
             connections: Cell::new(0),
             turned_away: Cell::new(0),
             metrics: Metrics::default(),
+            shed: Shed::default(),
             admission: admission::Admission::new(parts.shared.authority.clone()),
             shared: parts.shared,
             most_connections: Cell::new(0),
@@ -177,6 +183,7 @@ impl Core {
             drain_begins: Notify::default(),
             log_news: Notify::default(),
             pace: RefCell::default(),
+            backlog: RefCell::default(),
             dispatching: Cell::new(false),
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
             files: files::LogFiles::default(),
@@ -232,7 +239,14 @@ impl Core {
         self.metrics.messages.increment();
         match message {
             Message::Ask { from, ticket, op } => {
-                self.take_op(*op, ReplyTo { core: from, ticket });
+                let to = ReplyTo { core: from, ticket };
+                match self.shed_op(&op) {
+                    Ok(()) => self.take_op(*op, to),
+                    Err(problem) => {
+                        let answer = Answer::Response(Box::new(problem.into_response()));
+                        self.send(to.core, Message::Reply { ticket: to.ticket, answer });
+                    }
+                }
             }
             Message::Reply { ticket, answer } => self.tickets.redeem(ticket, answer),
             Message::Tell(note) => self.take_note(note),
@@ -339,6 +353,15 @@ impl Core {
             self.send(core, Message::Ask { from: self.id, ticket, op: Box::new(op) });
         }
         receiver
+    }
+
+    /// Whether a core that has too much to do lets in what another one, which has not, asks for.
+    fn shed_op(&self, op: &Op) -> Result<(), Problem> {
+        match op {
+            Op::Create(..) => self.shed_kind(Kind::Create),
+            Op::Append(request) if !request.close => self.shed_kind(Kind::Append),
+            _ => Ok(()),
+        }
     }
 
     fn take_op(self: &Rc<Core>, op: Op, to: ReplyTo) {

@@ -12,7 +12,6 @@
 //! with its stream between two requests, so nothing is missed; what comes while an answer is being
 //! awaited stays in the socket.
 
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,6 +33,7 @@ use crate::core::Core;
 use crate::fanout::batch::LiveBatch;
 use crate::fanout::{Follower, Next, Polled};
 use crate::metrics::Operation;
+use crate::proxy::Origin;
 use crate::rt::Socket;
 
 /// See the module.
@@ -41,8 +41,8 @@ pub struct Poller {
     /// Before the socket: it leaves the deadlines' table before the socket closes.
     deadline: Guard,
     socket: Socket,
-    /// Who made the connection.
-    client: Option<SocketAddr>,
+    /// Where the connection comes from.
+    origin: Origin,
     asks: Rc<Template>,
     waiting: Waiting,
     /// Follows the write under way.
@@ -97,7 +97,7 @@ impl Poller {
     #[must_use]
     pub fn new(
         socket: Socket,
-        client: Option<SocketAddr>,
+        origin: Origin,
         deadline: Guard,
         asks: Template,
         waiting: Waiting,
@@ -105,7 +105,7 @@ impl Poller {
         Poller {
             deadline,
             socket,
-            client,
+            origin,
             asks: Rc::new(asks),
             waiting,
             then: Bytes::new(),
@@ -341,13 +341,13 @@ impl Inner {
     /// Those that leave go, now that the kernel has been told.
     pub(super) fn let_go(&mut self, core: &Rc<Core>) {
         for Leaving { poller, bytes, parks } in self.leaving.drain(..) {
-            let Poller { deadline, socket, client, waiting, .. } = *poller;
+            let Poller { deadline, socket, origin, waiting, .. } = *poller;
             core.metrics.long_polls.set(core.metrics.long_polls.get() - 1);
             core.leave(waiting.follower);
             match bytes {
                 Some(bytes) => {
                     deadline.clear();
-                    conn::go_on(core, socket, client, deadline, bytes, parks);
+                    conn::go_on(core, socket, origin, deadline, bytes, parks);
                 }
                 None => {
                     drop(deadline);

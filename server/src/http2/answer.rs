@@ -13,6 +13,7 @@ use thalweg_proto::response::{Pieces, Response};
 use super::link::Permit;
 use super::request::response_head;
 use crate::config::limits::HTTP2_ANSWER_STEP;
+use crate::conn::deadlines::Phase;
 use crate::conn::{Either, either, time_to_take};
 use crate::core::Core;
 use crate::rt;
@@ -75,6 +76,10 @@ async fn wait(core: &Core, stream: &mut SendStream<Bytes>, deadline: Instant) ->
     let room = pin!(poll_fn(|context| stream.poll_capacity(context)));
     match either(room, patience).await {
         Either::First(Some(Ok(room))) => Some(room),
-        Either::First(_) | Either::Second(()) => None,
+        Either::First(_) => None,
+        Either::Second(()) => {
+            core.deadlines.count(Phase::Writing);
+            None
+        }
     }
 }

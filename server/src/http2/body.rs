@@ -13,6 +13,7 @@ use thalweg_proto::request::precheck;
 
 use super::link::{Link, Permit};
 use crate::config::limits::{LINGER_BYTES, LINGER_TIMEOUT};
+use crate::conn::deadlines::Phase;
 use crate::conn::{Either, either, timeout, too_slow};
 use crate::core::Core;
 use crate::rt;
@@ -29,7 +30,9 @@ pub(super) async fn receive(
         return Ok(Bytes::new());
     }
     precheck(head, &core.parse).map_err(Some)?;
-    core.admit_body(head, permit.0.client, permit.0.identity.as_ref()).map_err(Some)?;
+    let client = Some(permit.0.origin.client_address(head));
+    core.admit_body(head, client, permit.0.identity.as_ref()).map_err(Some)?;
+    core.check_load_before_body(head).map_err(Some)?;
     let limit = core.limits.get().max_body_bytes;
     check_length(head.body, limit)?;
     if head.expect_continue {
@@ -51,6 +54,7 @@ pub(super) async fn receive(
         // It is ours now: the client may send as much again. An error is the connection's.
         let _ = stream.flow_control().release_capacity(len);
         if too_slow(started, core.clock.about(), body.len(), core.limits.get().body_stall_timeout) {
+            core.deadlines.count(Phase::Body);
             return Err(Some(timeout("the request body")));
         }
     }
@@ -84,7 +88,10 @@ async fn next(
         Either::First(None) => Ok(None),
         Either::First(Some(Ok(data))) => Ok(Some(data)),
         Either::First(Some(Err(_))) => Err(None),
-        Either::Second(()) => Err(Some(timeout("the request body"))),
+        Either::Second(()) => {
+            core.deadlines.count(Phase::Body);
+            Err(Some(timeout("the request body")))
+        }
     }
 }
 

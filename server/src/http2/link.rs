@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -17,6 +16,7 @@ use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
+use crate::proxy::Origin;
 use crate::tls::Session;
 
 /// See the module.
@@ -25,10 +25,8 @@ pub struct Link {
     pub(super) watch: Watch,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
-    /// Where its client is.
-    pub(crate) client: Option<SocketAddr>,
-    /// It has TLS.
-    pub(super) secure: bool,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
     /// Who its client is by its certificate.
     pub(crate) identity: Option<Arc<Identity>>,
     /// Only health is answered.
@@ -85,7 +83,7 @@ pub(super) struct Pages {
 impl Link {
     pub(super) fn new(
         core: &Core,
-        client: Option<SocketAddr>,
+        origin: Origin,
         deadline: Guard,
         session: Option<&Session>,
         late: bool,
@@ -98,8 +96,7 @@ impl Link {
             pipe: Pipe::new(first),
             watch,
             deadline: RefCell::new(Some(deadline)),
-            client,
-            secure: session.is_some(),
+            origin,
             identity: session.and_then(|session| session.identity().cloned()),
             late,
             most: 2 * streams as usize,
@@ -157,7 +154,7 @@ impl Link {
         let Some(deadline) = &*self.deadline.borrow() else { return };
         match self.state.get() {
             State::New => {
-                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Reading);
+                deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Head);
             }
             State::Quiet => {
                 deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
@@ -204,7 +201,7 @@ impl Link {
     /// The last bit of patience.
     pub(super) fn lingers(&self, core: &Core, time: std::time::Duration) {
         if let Some(deadline) = &*self.deadline.borrow() {
-            deadline.set(core.clock.instant(), time, Phase::Reading);
+            deadline.set(core.clock.instant(), time, Phase::Lingering);
         }
     }
 

@@ -23,7 +23,6 @@ mod sink;
 mod watch;
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -38,6 +37,7 @@ use crate::config::limits::{
 };
 use crate::conn::deadlines::{Guard, Phase};
 use crate::core::Core;
+use crate::proxy::Origin;
 use crate::rt::{self, Socket};
 use crate::tls::Session;
 pub use link::Link;
@@ -50,10 +50,10 @@ pub use sink::{Offered, Sink};
 pub struct Opened {
     /// Its socket.
     pub socket: Socket,
-    /// Its client.
-    pub client: Option<SocketAddr>,
     /// Its TLS, if it has any.
     pub session: Option<Box<Session>>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What it has sent so far, decrypted.
     pub first: BytesMut,
     /// Its deadline.
@@ -64,9 +64,9 @@ pub struct Opened {
 
 /// Serves a connection until it ends.
 pub async fn serve(core: Rc<Core>, opened: Opened) {
-    let Opened { socket, client, session, first, deadline, late } = opened;
-    deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Reading);
-    let link = Link::new(&core, client, deadline, session.as_deref(), late, first);
+    let Opened { socket, session, origin, first, deadline, late } = opened;
+    deadline.set(core.clock.about(), core.limits.get().request_head_timeout, Phase::Head);
+    let link = Link::new(&core, origin, deadline, session.as_deref(), late, first);
     let place = core.http2.add(&link);
     let counts = &core.metrics.http2;
     counts.opened.increment();

@@ -37,7 +37,8 @@ pub(super) async fn handle(
             return answer::send(&core, &permit, respond, response, false).await;
         }
     };
-    head.secure = permit.0.secure;
+    let origin = permit.0.origin;
+    origin.mark(&core.config.proxy, &mut head);
     let head_only = head.method == Method::HEAD;
     let body = match body::receive(&core, &permit, &head, &mut stream, &mut respond).await {
         Ok(body) => body,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 
 use super::link::{Link, Permit};
+use crate::conn::deadlines::Phase;
 use crate::conn::{Either, either, time_to_take};
 use crate::core::Core;
 use crate::rt;
@@ -77,6 +78,7 @@ impl Sink {
             Either::First(Some(Ok(_))) => Some(self),
             Either::First(_) => None,
             Either::Second(()) => {
+                core.deadlines.count(Phase::Writing);
                 self.stream.send_reset(Reason::CANCEL);
                 None
             }

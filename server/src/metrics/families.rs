@@ -101,6 +101,15 @@ families! {
     HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
         "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
 
+    DEADLINES = Counter 1.0 "thalweg_deadlines_passed"
+        "Connections and requests given up because a deadline passed, by what was waited for";
+
+    DELAY_SECONDS = Histogram 1e6 "thalweg_core_delay_seconds"
+        "How late the core started on what was ready, sampled every 20 ms or more often";
+    ADMITTED = Gauge 1.0 "thalweg_admitted_ratio"
+        "Share of new work that is let in, by kind; 1 while nothing is shed";
+    SHED = Counter 1.0 "thalweg_shed_requests"
+        "Requests refused because the core was late, by kind";
     QUOTA_STREAMS = Gauge 1.0 "thalweg_quota_streams" "Streams that count for a quota";
     QUOTA_STREAMS_LIMIT = Gauge 1.0 "thalweg_quota_streams_limit"
         "Streams that a quota allows, if it limits them";

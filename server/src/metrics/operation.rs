@@ -53,7 +53,7 @@ impl Operation {
         Operation::Invalid,
     ];
 
-    /// Of a parsed request, or of one that was refused: for want of permission, or because there were too many,
+    /// Of a parsed request, or of one that was refused: for want of permission or of time, or because there were too many,
     /// it is what its method says.
     #[must_use]
     pub fn of(request: &Result<Request, Problem>, method: &Method) -> Operation {
@@ -70,7 +70,7 @@ impl Operation {
             Ok(Request::List(_)) => Operation::List,
             Ok(Request::Control(_)) => Operation::Control,
             Ok(Request::Options) => Operation::Options,
-            Err(problem) if matches!(problem.status.as_u16(), 401 | 403 | 429) => {
+            Err(problem) if matches!(problem.status.as_u16(), 401 | 403 | 429 | 503) => {
                 Operation::of_method(method)
             }
             Err(_) => Operation::Invalid,

@@ -8,7 +8,10 @@ use thalweg_proto::time::Timestamp;
 use super::families::{self, Family};
 use super::histogram::Counted;
 use super::{CLASSES, Metrics, Named, Operation};
+use crate::conn::deadlines::Phase;
 use crate::core::Core;
+use crate::shed::Kind;
+use crate::shed::gate::ALL;
 
 /// The labels of a sample.
 pub(super) type Labels = SmallVec<[(&'static str, Cow<'static, str>); 3]>;
@@ -64,7 +67,8 @@ impl Snapshot {
         requests(&core.metrics, &mut samples);
         counters(&core.metrics, &mut samples);
         compaction(core, &mut samples);
-        histograms(&core.metrics, &mut samples);
+        histograms(core, &mut samples);
+        load(core, &mut samples);
         connections(&core.metrics, &mut samples);
         core_gauges(core, &mut samples);
         shard(core, &mut samples);
@@ -165,8 +169,24 @@ fn compaction(core: &Core, samples: &mut Vec<Sample>) {
     }
 }
 
-fn histograms(metrics: &Metrics, samples: &mut Vec<Sample>) {
+fn load(core: &Core, samples: &mut Vec<Sample>) {
+    for phase in Phase::ALL {
+        let labels = smallvec![("deadline", Cow::from(phase.name()))];
+        let passed = core.deadlines.passed(phase) as f64;
+        samples.push(Sample::new(families::DEADLINES, labels, passed));
+    }
+    for kind in Kind::ALL {
+        let labels: Labels = smallvec![("kind", Cow::from(kind.name()))];
+        let admitted = f64::from(core.shed.admitted(kind)) / f64::from(ALL);
+        samples.push(Sample::new(families::ADMITTED, labels.clone(), admitted));
+        samples.push(Sample::new(families::SHED, labels, core.shed.refused(kind) as f64));
+    }
+}
+
+fn histograms(core: &Core, samples: &mut Vec<Sample>) {
+    let metrics = &core.metrics;
     for (family, counted) in [
+        (families::DELAY_SECONDS, core.shed.delay.counted()),
         (families::APPEND_SECONDS, metrics.append.counted()),
         (families::TLS_SECONDS, metrics.tls.took.counted()),
         (families::FANOUT_SECONDS, metrics.fanout.counted()),

@@ -22,6 +22,9 @@ const BACKLOG: i32 = 4096;
 /// The kernel's send buffer per socket: what a slow reader has not taken stays a cursor of ours
 /// and not gigabytes of the kernel's.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What of it may wait unsent for a live reader. One that reads takes it at once; ten thousand that
+/// do not would fill their whole buffers with what is in memory here already.
+const LIVE_UNSENT_BYTES: u32 = 16 * 1024;
 /// Reads after which a peer that keeps sending is cut off all the same.
 const MOST_DISCARDS: usize = 16;
 
@@ -78,6 +81,12 @@ impl Socket {
     pub async fn write_buf(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let (result, buf) = self.0.write_all(buf).await;
         (result.map(drop), buf)
+    }
+
+    /// From here on the kernel takes only a little that it cannot send yet.
+    pub fn keep_unsent_small(&self) {
+        // A hint; without it a slow reader costs more kernel memory.
+        let _ = socket2::SockRef::from(self).set_tcp_notsent_lowat(LIVE_UNSENT_BYTES);
     }
 
     /// Says that nothing more will be written.

@@ -72,7 +72,12 @@ impl CoreThread {
             Err(error) => return drop(ready.send(Err(error))),
         };
         for (listener, address) in listeners {
-            rt::spawn(accept(Rc::clone(&core), listener, address, tls.clone()));
+            let door = Door {
+                address,
+                proxied: config.proxy.protocol.contains(&address),
+                tls: tls.clone(),
+            };
+            rt::spawn(accept(Rc::clone(&core), listener, door));
         }
         let _ = ready.send(Ok(()));
         drop(ready);
@@ -80,7 +85,15 @@ impl CoreThread {
     }
 }
 
-async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr, tls: Option<Arc<Keeper>>) {
+/// An address that is listened on, and what connections to it begin with.
+struct Door {
+    address: SocketAddr,
+    proxied: bool,
+    tls: Option<Arc<Keeper>>,
+}
+
+async fn accept(core: Rc<Core>, listener: Listener, door: Door) {
+    let Door { address, proxied, tls } = door;
     let is_full =
         || core.connections.get() >= core.limits.get().max_connections.div_ceil(core.cores());
     loop {
@@ -89,10 +102,17 @@ async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr, tls: Op
                 core.metrics.turned_away.increment();
                 rt::spawn(conn::turn_away(Rc::clone(&core), socket, tls.is_some()));
             }
-            Ok((socket, client)) => match core.gate.connects(client, || core.clock.instant()) {
+            // Of one that comes through a proxy, the client is not known yet.
+            Ok((socket, peer)) if proxied || core.config.proxy.trusts(peer.ip().to_canonical()) => {
+                core.metrics.accepted.increment();
+                let greeting = conn::Greeting { peer, proxied, tls: tls.clone() };
+                rt::spawn(conn::serve(Rc::clone(&core), socket, greeting));
+            }
+            Ok((socket, peer)) => match core.gate.connects(peer, || core.clock.instant()) {
                 Ok(()) => {
                     core.metrics.accepted.increment();
-                    rt::spawn(conn::serve(Rc::clone(&core), socket, Some(client), tls.clone()));
+                    let greeting = conn::Greeting { peer, proxied, tls: tls.clone() };
+                    rt::spawn(conn::serve(Rc::clone(&core), socket, greeting));
                 }
                 Err(problem) => {
                     let tls = tls.is_some();

@@ -216,7 +216,12 @@ fn check_writable(dir: &Path) -> Result<(), StartError> {
 /// with `SO_REUSEPORT`, which would share a port with another server without a word.
 pub(super) fn resolve_addresses(mut config: Config) -> Result<Config, StartError> {
     for address in &mut config.listen {
-        *address = bind_alone(*address)?;
+        let wanted = *address;
+        *address = bind_alone(wanted)?;
+        // Port 0 is another port each time, so it can be there once only.
+        if let Some(proxied) = config.proxy.protocol.iter_mut().find(|it| **it == wanted) {
+            *proxied = *address;
+        }
     }
     Ok(config)
 }

@@ -92,6 +92,7 @@ impl Start {
         rt::spawn(Rc::clone(&core).run_log());
         rt::spawn(Rc::clone(&core).run_ticks());
         rt::spawn(Rc::clone(&core).run_compaction());
+        rt::spawn(crate::shed::probe::run(Rc::clone(&core)));
         crowd::start(&core, sends_ready);
         core.with_shard(|shard, now| shard.purge_unreferenced(now));
         crate::subscriptions::start(&core);

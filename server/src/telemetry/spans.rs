@@ -55,7 +55,7 @@ fn span(span: Span) -> ProtoSpan {
         text("thalweg.request_id", entry.id.as_str()),
         number("thalweg.core", entry.core as u64),
     ];
-    attributes.extend(entry.peer.map(|peer| text("client.address", &peer.ip().to_string())));
+    attributes.push(text("client.address", &entry.client.to_string()));
     attributes.extend(entry.code.map(|code| text("error.type", code)));
     let failed = entry.status >= 500;
     ProtoSpan {

@@ -30,9 +30,11 @@ pub enum NoHandshake {
 }
 
 impl TlsStream {
-    /// Waits for the handshake. The caller has set a deadline on the socket.
+    /// Waits for the handshake, whose first bytes may have come already. The caller has set a
+    /// deadline on the socket.
     pub async fn accept(
         socket: Socket,
+        first: BytesMut,
         config: Arc<ServerConfig>,
     ) -> Result<(TlsStream, Handshake), (Socket, NoHandshake)> {
         let session = match Session::new(config) {
@@ -40,6 +42,7 @@ impl TlsStream {
             Err(error) => return Err((socket, NoHandshake::Refused(error))),
         };
         let mut stream = TlsStream { socket, session, early: BytesMut::new() };
+        stream.session.incoming = first;
         match stream.handshake().await {
             Ok(()) => {
                 let handshake = stream.session.begins();
@@ -52,9 +55,9 @@ impl TlsStream {
     async fn handshake(&mut self) -> Result<(), NoHandshake> {
         let mut first = true;
         while self.session.is_handshaking() {
-            match self.fill(READ_BUFFER_BYTES).await {
-                Ok(1..) => {}
-                _ => return Err(NoHandshake::Ended),
+            let has_come = first && !self.session.incoming.is_empty();
+            if !has_come && !matches!(self.fill(READ_BUFFER_BYTES).await, Ok(1..)) {
+                return Err(NoHandshake::Ended);
             }
             let begin = self.session.incoming.first();
             if std::mem::take(&mut first) && begin.is_some_and(u8::is_ascii_alphabetic) {

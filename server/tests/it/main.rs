@@ -15,6 +15,8 @@ mod limits;
 mod load;
 mod load_cross_check;
 mod operations;
+mod overload;
+mod proxies;
 mod retention;
 mod scale;
 mod sealing;

@@ -2,7 +2,7 @@
 
 mod access_log;
 mod config;
-mod metrics;
+pub(crate) mod metrics;
 mod otlp;
 mod prometheus;
 mod read_cache;

@@ -46,6 +46,11 @@ pub(super) fn base(context: &ParseContext) -> &str {
     context.base_path.trim_end_matches('/')
 }
 
+/// Whether what follows the base path belongs to the listing or a control API.
+pub(super) fn is_reserved(inside: &str) -> bool {
+    strip_segment(inside, RESERVED_SEGMENT).is_some()
+}
+
 fn strip_segment<'a>(path: &'a str, segment: &str) -> Option<&'a str> {
     path.strip_prefix(segment)?.strip_prefix('/')
 }

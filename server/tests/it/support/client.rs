@@ -160,7 +160,13 @@ impl Client {
 
     /// Connects, and shakes hands.
     pub(crate) fn secure(address: SocketAddr, tls: ClientConnection) -> Client {
+        Client::secure_after(address, &[], tls)
+    }
+
+    /// The same, after a proxy has said this.
+    pub(crate) fn secure_after(address: SocketAddr, said: &[u8], tls: ClientConnection) -> Client {
         let mut client = Client::connect(address);
+        client.send(said);
         client.tls = Some(Box::new(tls));
         client.shake_hands().expect("a handshake");
         client
