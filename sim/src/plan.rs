@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     pub(crate) segment_bytes: u64,
     pub(crate) hot_tail_bytes: u64,
+    pub(crate) read_cache_bytes: u64,
     pub(crate) largest_append: u64,
     /// Steps between two crashes, at most.
     pub(crate) crash_every: u64,
@@ -97,6 +98,7 @@ impl Plan {
             misdirects_recovery: 0,
             misdirects_sealing: 0,
             flips_tail: false,
+            read_cache_bytes: 0,
         };
         // What came later comes last: seeds keep the rest of their plans.
         if random.chance(1, 20) {
@@ -106,6 +108,7 @@ impl Plan {
             plan.misdirects_sealing = pick(&mut random, &[1_000, 20_000]);
         }
         plan.flips_tail = plan.flips && random.chance(1, 4);
+        plan.read_cache_bytes = pick(&mut random, &[0, 64, 1024]) * 1024;
         plan
     }
 
@@ -134,6 +137,7 @@ impl Plan {
         config.storage.compaction = self.compaction;
         config.storage.segment_bytes = self.segment_bytes;
         config.storage.hot_tail_bytes = self.hot_tail_bytes;
+        config.storage.read_cache_bytes = self.read_cache_bytes;
         Arc::new(config)
     }
 }

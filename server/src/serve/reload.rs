@@ -99,6 +99,8 @@ fn merge(running: &Config, new: &Config) -> Config {
             max_body_bytes: running.limits.max_body_bytes,
             ..new.limits
         },
+        rates: new.rates,
+        quotas: new.quotas.clone(),
         storage: StorageConfig { retention: new.storage.retention, ..running.storage.clone() },
         auth: new.auth.clone(),
         log: LogConfig { format: running.log.format, ..new.log.clone() },
@@ -108,19 +110,7 @@ fn merge(running: &Config, new: &Config) -> Config {
 
 /// The keys whose values differ, dotted.
 fn differences(a: &Config, b: &Config) -> Vec<String> {
-    let keys = |config: &Config| -> Vec<(String, String)> {
-        let mut table = String::new();
-        let mut keys = Vec::new();
-        for line in config.to_string().lines() {
-            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                table = format!("{name}.");
-            } else if let Some((key, value)) = line.split_once(" = ") {
-                keys.push((format!("{table}{key}"), value.to_owned()));
-            }
-        }
-        keys
-    };
-    let (a, b) = (keys(a), keys(b));
+    let (a, b) = (a.settings(), b.settings());
     let only = |these: &[(String, String)], those: &[(String, String)]| -> Vec<String> {
         these.iter().filter(|key| !those.contains(key)).map(|(key, _)| key.clone()).collect()
     };

@@ -184,9 +184,11 @@ impl Shard {
     pub(super) fn give_up_trimmed(&mut self, id: StreamId) {
         let Some(slot) = self.streams.get_mut(id).filter(|slot| slot.forks == 0) else { return };
         let dropped = slot.extents.drop_before(slot.visible_earliest);
+        self.history.trim(id, slot.visible_earliest);
         if !self.log.is_durable() {
             slot.drop_hot_before_earliest();
         }
+        slot.give_back_trimmed();
         self.log.forget(dropped);
     }
 

@@ -180,6 +180,22 @@ fn draining_has_an_end() {
     assert_eq!(server.get("a").text(), "data");
 }
 
+/// Without time for a last checkpoint the log says so, and the next start reads the log.
+#[test]
+fn a_last_checkpoint_that_is_given_up() {
+    let mut server = Server::start(&["--drain-timeout=0ms"]);
+    for n in 0..20 {
+        server.put(&format!("s{n}"), "text/plain", "data").expect_status(201);
+    }
+    server.stop();
+    let log = server.log();
+    assert!(log.contains("the last checkpoint was not finished in time"), "{log}");
+    server.launch();
+    for n in 0..20 {
+        assert_eq!(server.get(&format!("s{n}")).text(), "data");
+    }
+}
+
 /// Everything a stream can be, so that a change of cores has something to lose.
 fn fill(server: &Server, round: usize) {
     for n in 0..12 {

@@ -61,6 +61,32 @@ fn requests_are_logged_with_their_ids() {
 }
 
 #[test]
+fn lines_name_the_trace_and_who_asked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let token = "0123456789abcdef0123456789abcdef";
+    let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let entry = format!("[[token]]\nname = 'ada'\nsha256 = '{hash}'\nscopes = ['*:**']\n");
+    fs::write(path("tokens"), entry).expect("written");
+    let tokens = format!("--auth-tokens={}", path("tokens"));
+    let mut server = Server::start(&[&tokens, &format!("--access-log={}", path("log"))]);
+    let put = Request::put("a").with("content-type", "text/plain");
+    let put = put.with("authorization", format!("Bearer {token}"));
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    server.ask(&put.clone().with("traceparent", trace)).expect_status(201);
+    server.ask(&put.with("traceparent", "not one")).expect_status(200);
+    server.get("a").expect_status(401);
+    server.stop();
+    let lines = lines(Path::new(&path("log")));
+    assert_eq!(lines[0]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(lines[0]["parent_span_id"], "b7ad6b7169203331");
+    assert_eq!(lines[0]["principal"], "token:ada");
+    assert_eq!(lines[1]["trace_id"], Value::Null);
+    assert_eq!(lines[2]["principal"], Value::Null);
+}
+
+#[test]
 fn without_an_access_log_there_are_no_ids() {
     let server = Server::start(&[]);
     let answer = server.ask(&Request::get("none").with("x-request-id", "mine"));
