@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use thalweg_proto::stream::record::StreamId;
-use thalweg_storage::checkpoint::CheckpointStart;
+use thalweg_storage::checkpoint::{CheckpointStart, SYNC_LOG};
 use thalweg_storage::{CheckpointEncoder, LogPosition, StorageError};
 
 use super::Core;
@@ -194,6 +194,10 @@ impl Core {
                 self.metrics.checkpoint_installed.set(self.clock.now());
                 self.metrics.checkpoints.increment();
                 self.shard.borrow_mut().log().checkpoint_installed(start.segment);
+            }
+            Err(StorageError::Io(error)) if error.action == SYNC_LOG => {
+                tracing::error!(%error, "a sync failed; stopping: the disk cannot be trusted");
+                rt::fatal();
             }
             Err(error) => {
                 tracing::error!(core = self.id, %error, "checkpoint failed");

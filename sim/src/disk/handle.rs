@@ -171,6 +171,8 @@ impl DiskFile for HandleFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.enter("sync", [0; 2])?;
         if let Err(error) = state.fail_sync() {
+            // Of the log, the process must not go on.
+            state.log_failed |= self.path.extension().is_some_and(|end| end == "log");
             state.lose_unsynced(self.file);
             return Err(error);
         }

@@ -22,6 +22,10 @@ pub struct CheckpointFile {
     synced: u64,
 }
 
+/// The action of an [`IoFailure`] after which the log has lost what it was said to have: whoever gets
+/// it must stop, because the next sync may succeed with the bytes gone.
+pub const SYNC_LOG: &str = "sync the log";
+
 /// What is written of a checkpoint between two syncs: all of it at once would keep the disk from
 /// the log for as long as that takes.
 const SYNC_BYTES: u64 = 4 << 20;
@@ -101,7 +105,7 @@ impl CheckpointFile {
             match self.layout.disk.open(&path) {
                 // Not begun yet: there is nothing to sync.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                result => result.context("open", &path)?.sync().context("sync", &path)?,
+                result => result.context("open", &path)?.sync().context(SYNC_LOG, &path)?,
             }
         }
         Ok(())

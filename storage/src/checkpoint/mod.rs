@@ -22,7 +22,7 @@ pub(crate) use decode::decode_start;
 pub use decode::{Checkpoint, decode};
 pub(crate) use encode::START_CHUNK_BYTES;
 pub use encode::{CheckpointEncoder, CheckpointStart, FinishedCheckpoint};
-pub use file::CheckpointFile;
+pub use file::{CheckpointFile, SYNC_LOG};
 pub use salvage::{SalvagedCheckpoint, salvage};
 pub use stream::CheckpointedStream;
 
