@@ -56,6 +56,10 @@ pub const PRODUCER_ID: &str = "producer-id";
 pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 /// `producer-seq`.
 pub const PRODUCER_SEQ: &str = "producer-seq";
+/// `ratelimit`: what is left of a limit.
+pub const RATELIMIT: &str = "ratelimit";
+/// `ratelimit-policy`: what the limit is.
+pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
 /// `retry-after`.
 pub const RETRY_AFTER: &str = "retry-after";
 /// `stream-closed`.
@@ -92,6 +96,8 @@ pub const STREAM_UP_TO_DATE: &str = "stream-up-to-date";
 pub const TRANSFER_ENCODING: &str = "transfer-encoding";
 /// `vary`.
 pub const VARY: &str = "vary";
+/// `traceparent`.
+pub const TRACEPARENT: &str = "traceparent";
 /// `webhook-signature`.
 pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// `www-authenticate`.

@@ -20,6 +20,7 @@ mod hash;
 pub mod health;
 pub mod helper;
 pub mod http2;
+pub mod limits;
 mod local;
 mod local_socket;
 pub mod logging;
@@ -33,6 +34,7 @@ pub mod shard;
 pub mod shared;
 mod signals;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod tls;
 pub mod version;
 

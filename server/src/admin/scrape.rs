@@ -26,6 +26,7 @@ pub(super) async fn samples(inner: &Inner) -> Vec<Sample> {
         recovery(running, &mut samples);
         cores(&running.post, &mut samples).await;
     }
+    quotas(inner, &mut samples);
     samples.extend(process::samples(inner.started));
     samples
 }
@@ -50,6 +51,14 @@ fn server(inner: &Inner) -> Vec<Sample> {
         Sample::new(families::ACCESS_LINES, smallvec![], access_log.written() as f64),
         Sample::new(families::ACCESS_DROPPED, smallvec![], access_log.dropped() as f64),
     ];
+    let telemetry = &inner.shared.telemetry;
+    for (signal, result, count) in telemetry.counts.exports() {
+        let labels = smallvec![("signal", Cow::from(signal)), ("result", Cow::from(result))];
+        samples.push(Sample::new(families::OTLP_EXPORTS, labels, count as f64));
+    }
+    let (spans, dropped) = (telemetry.counts.spans() as f64, telemetry.dropped() as f64);
+    samples.push(Sample::new(families::OTLP_SPANS, smallvec![], spans));
+    samples.push(Sample::new(families::OTLP_DROPPED, smallvec![], dropped));
     if let Some(keeper) = &inner.shared.tls {
         certificates(keeper, &mut samples);
     }
@@ -72,6 +81,21 @@ fn recovery(running: &Running, samples: &mut Vec<Sample>) {
         (families::RECOVERY_RECORDS, running.records as f64),
     ] {
         samples.push(Sample::new(family, smallvec![], value));
+    }
+}
+
+fn quotas(inner: &Inner, samples: &mut Vec<Sample>) {
+    for quota in inner.shared.limiting.get().quotas.iter() {
+        let ((streams, most_streams), (bytes, most_bytes)) = (quota.streams(), quota.bytes());
+        for (family, value) in [
+            (families::QUOTA_STREAMS, Some(streams)),
+            (families::QUOTA_STREAMS_LIMIT, most_streams),
+            (families::QUOTA_BYTES, Some(bytes)),
+            (families::QUOTA_BYTES_LIMIT, most_bytes),
+        ] {
+            let pattern = || smallvec![("pattern", Cow::from(quota.pattern.as_str().to_owned()))];
+            samples.extend(value.map(|value| Sample::new(family, pattern(), value as f64)));
+        }
     }
 }
 

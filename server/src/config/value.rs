@@ -57,6 +57,8 @@ pub struct Share(u32);
 impl Share {
     /// The whole.
     pub const ALL: Share = Share(1_000_000);
+    /// Nothing of it.
+    pub const NONE: Share = Share(0);
 
     /// Whether a random number falls into it.
     #[must_use]
@@ -179,7 +181,7 @@ pub(super) fn share(raw: &RawValue) -> Result<Share, Expected> {
     let number = match raw {
         RawValue::Text(text) | RawValue::Other(text) => text.parse::<f64>().ok(),
         RawValue::Integer(number) => Some(*number as f64),
-        RawValue::List(_) => None,
+        RawValue::List(_) | RawValue::Table(_) => None,
     };
     let number = number.filter(|number| (0.0..=1.0).contains(number));
     let millionths = number.map(|number| (number * f64::from(Share::ALL.0)).round() as u32);

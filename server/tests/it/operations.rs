@@ -3,7 +3,9 @@
 mod access_log;
 mod config;
 mod metrics;
+mod otlp;
 mod prometheus;
+mod read_cache;
 mod service;
 
 use std::process::Command;
