@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode};
 use monoio::io::{CancelHandle, Canceller};
-use thalweg_proto::http1::{BodyDecoder, CodecError, Fields, Progress};
-use thalweg_proto::http1::{ResponseHead, ResponseHeadStatus, parse_response_head};
+use thalweg_proto::http1::{BodyDecoder, BodyLength, CodecError, Fields, Progress};
+use thalweg_proto::http1::{ResponseBody, ResponseHead, ResponseHeadStatus, parse_response_head};
 
 use super::clock::Clock;
 use super::http2::Trunk;
@@ -21,6 +21,8 @@ use crate::net::Stream;
 const READ_BYTES: usize = 8 * 1024;
 /// And of one whose answers are long: a page of 4 MiB in tens of reads instead of hundreds.
 const MOST_READ_BYTES: usize = 256 * 1024;
+/// Room that is made for an answer because it says that it will need it.
+const MOST_ROOM_BYTES: usize = 16 * 1024 * 1024;
 /// No answer of a stream server is longer than this.
 const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -95,7 +97,13 @@ impl Answers {
         if self.input.is_empty() && self.current.is_none() {
             self.first_byte_ns = now_ns;
         }
-        self.input.extend_from_slice(bytes);
+        // Most of a long answer goes where it belongs at once.
+        let taken = match &mut self.current {
+            Some((_, decoder, body)) if self.input.is_empty() => decoder.decode_data(bytes, body),
+            _ => 0,
+        };
+        self.bytes += taken as u64;
+        self.input.extend_from_slice(&bytes[taken..]);
     }
 
     /// The next whole answer, to a request with `method`.
@@ -114,7 +122,8 @@ impl Answers {
                     continue;
                 }
                 let decoder = head.body.decoder(MAX_ANSWER_BYTES)?;
-                self.current = Some((head, decoder, BytesMut::new()));
+                let body = BytesMut::with_capacity(announced(&head));
+                self.current = Some((head, decoder, body));
             }
             let Some((_, decoder, body)) = &mut self.current else { continue };
             let before = self.input.len();
@@ -148,6 +157,16 @@ impl Answers {
         let bytes = std::mem::take(&mut self.bytes);
         let ResponseHead { status, fields, keep_alive, .. } = head;
         Some(Response { status, fields, body, first_byte_ns, ended_ns: now_ns, bytes, keep_alive })
+    }
+}
+
+/// What to make room for at once: a long body that grows is copied again and again.
+fn announced(head: &ResponseHead) -> usize {
+    match head.body {
+        ResponseBody::Framed(BodyLength::Length(len)) => {
+            usize::try_from(len).map_or(MOST_ROOM_BYTES, |len| len.min(MOST_ROOM_BYTES))
+        }
+        _ => 0,
     }
 }
 

@@ -1,21 +1,24 @@
-//! The crowd: owns this core's SSE readers and their sockets from the head of their answer to its
-//! end. They are many and idle most of the time, so a member is a small entry in a table and not
-//! a task, and their writes leave in batches.
+//! The crowd: owns this core's live readers and their sockets, by SSE from the head of their answer
+//! to its end. They are many and idle most of the time, so a member is a small entry in a table and
+//! not a task, and their writes leave in batches.
 //!
 //! Invariants: a member has at most one write under way, and everything that came meanwhile goes
 //! out in the next one; an entry is used again only when nothing of its member is under way; a
 //! turn ends by handing all it queued to the kernel, so that nothing is closed before; readers that
 //! share a connection are looked at together, so that it is woken once per event. Between
 //! two batches everything else on the core gets its turn: no acknowledgement waits for a fan-out.
-//! It also tells other connections that their peer has left (`watch`).
-//! Deliberately absent: reading. What a client sends during a live answer cannot be answered.
+//! Long-polls that wait are members too (`poller`), and it tells other connections that their peer
+//! has left (`watch`).
+//! Deliberately absent: parsing. What a client sends during a live answer cannot be answered.
 
 mod member;
 mod page;
+mod poller;
 mod reading;
 mod stream;
 mod sweep;
 mod table;
+mod template;
 mod watch;
 
 use std::cell::RefCell;
@@ -33,11 +36,14 @@ use crate::rt::{self, Completion, SENDS_PER_CALL, SendStats, Sends, SendsReady};
 pub use member::Member;
 use member::{State, Step};
 pub use page::encode as encode_page;
+use poller::Leaving;
+pub use poller::{Poller, Waiting};
 use reading::Found;
 pub use reading::{Answer, Reading};
 pub use stream::StreamMember;
 use sweep::Sweep;
 use table::{Entry, Table};
+pub use template::Template;
 pub use watch::Watching;
 pub(crate) use watch::ensure as ensure_watched;
 
@@ -50,6 +56,11 @@ struct Inner {
     sweep: Sweep,
     /// When the first of those who stand in the line was called, about.
     called: Option<Instant>,
+    /// Long-polls whose clients have something to say: those who wait for news go first.
+    asking: VecDeque<u32>,
+    /// How the last one that came asks.
+    template: Option<Rc<Template>>,
+    leaving: Vec<Leaving>,
     /// Connections with called readers on them.
     links: VecDeque<Rc<Link>>,
 }
@@ -64,6 +75,9 @@ impl Crowd {
                 table: Table::default(),
                 sweep: Sweep::default(),
                 called: None,
+                asking: VecDeque::new(),
+                template: None,
+                leaving: Vec::new(),
                 links: VecDeque::new(),
             })),
             ready,
@@ -87,8 +101,12 @@ impl Crowd {
         inner.reap(core);
         let cursor = cursor::current(core.clock.now());
         let (looks, rest) = inner.look_at_line(core, cursor);
-        inner.look_at_links(core, cursor);
-        if inner.sweep.is_over()
+        let linked = inner.look_at_links(core, cursor);
+        let waiting = !core.fanout.ready.is_empty() || !inner.links.is_empty();
+        inner
+            .read_some(core, if waiting { REQUESTS_BESIDE_SENDS } else { SENDS_PER_CALL as usize });
+        if looks + linked > 0
+            && inner.sweep.is_over()
             && inner.links.is_empty()
             && let Some(called) = inner.called.take()
         {
@@ -98,11 +116,13 @@ impl Crowd {
             core.metrics.fanout_rests.increment();
             turn_after(core, rest);
         }
-        let more = rest.is_none() && looks > 0 && !core.fanout.ready.is_empty();
-        if (more || !inner.links.is_empty()) && inner.sends.nudge().is_err() {
+        let others = looks > 0 && !core.fanout.ready.is_empty() || !inner.asking.is_empty();
+        let more = others && rest.is_none() || !inner.links.is_empty();
+        if more && inner.sends.nudge().is_err() {
             turn_after(core, RETRY_PAUSE);
         }
         inner.submit(core);
+        inner.let_go(core);
     }
 
     /// What the writes have come to, for metrics.
@@ -166,14 +186,22 @@ impl Inner {
     fn reap(&mut self, core: &Rc<Core>) {
         let Inner { sends, table, .. } = self;
         let mut again = Vec::new();
+        let mut polls = Vec::new();
         sends.completions(COMPLETIONS_PER_TURN, |number, completion| {
             let member = match table.get(number) {
                 Some(Entry::Member(member)) => member,
                 Some(Entry::Watch(watch)) => {
-                    if watch.completes() {
+                    let more = matches!(completion, Completion::Input { more: true, .. });
+                    if !more && watch.completes() {
                         table.remove(number);
                     }
                     return;
+                }
+                Some(Entry::Poller(poller)) => {
+                    if let Completion::Input { lost, more } = completion {
+                        poller.input(lost, more);
+                    }
+                    return polls.push((number, completion));
                 }
                 // A stream has no operations of its own.
                 Some(Entry::Stream(_)) | None => return,
@@ -183,12 +211,21 @@ impl Inner {
                     return again.push((number, rest));
                 }
                 Completion::Sent(result) => member.sent(result.is_ok()),
-                Completion::Gone => member.peer_left(),
+                Completion::Gone | Completion::Input { .. } => member.peer_left(),
             }
             settle(core, table, number);
         });
         for (number, rest) in again {
             self.go_on(core, number, rest);
+        }
+        for (number, completion) in polls {
+            match completion {
+                Completion::Sent(Ok(rest)) if !rest.is_empty() => {
+                    self.go_on_with_poller(core, number, rest);
+                }
+                Completion::Sent(result) => self.poller_sent(core, number, result.is_ok()),
+                Completion::Gone | Completion::Input { .. } => self.settle_input(core, number),
+            }
         }
     }
 
@@ -199,7 +236,7 @@ impl Inner {
         loop {
             let now = core.clock.instant();
             let looks = self.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
-            if looks > 0 {
+            if !line.is_empty() {
                 self.called.get_or_insert(now);
             }
             for _ in 0..looks {
@@ -221,9 +258,9 @@ impl Inner {
 
     /// Looks at the readers of some connections, at all of one together: what they get leaves in
     /// one write. Not before everybody is sorted.
-    fn look_at_links(&mut self, core: &Rc<Core>, current: u64) {
+    fn look_at_links(&mut self, core: &Rc<Core>, current: u64) -> usize {
         if !self.sweep.is_over() && !core.fanout.ready.is_empty() {
-            return;
+            return 0;
         }
         let mut looks = 0;
         while looks < SENDS_PER_CALL as usize
@@ -235,11 +272,16 @@ impl Inner {
                 stream::look(core, &mut self.table, number, current);
             }
         }
+        looks
     }
 
     /// Looks whether a member has something to be sent, and begins to send it.
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
-        let Some(member) = self.table.member(number) else { return };
+        let member = match self.table.get(number) {
+            Some(Entry::Member(member)) => member,
+            Some(Entry::Poller(_)) => return self.look_poller(core, number),
+            _ => return,
+        };
         if member.state != State::Idle {
             member.reading.look_again = true;
             return;
@@ -329,6 +371,8 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
     }
 }
 
+/// Requests that are read in a turn while others wait for their news.
+const REQUESTS_BESIDE_SENDS: usize = 32;
 /// The kernel was short of something.
 const RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// Completions taken in one turn: what two batches can make at once.

@@ -105,7 +105,7 @@ impl Crowd {
 pub(super) fn sort(table: &mut Table, number: u32, links: &mut VecDeque<Rc<Link>>) -> bool {
     let member = match table.get(number) {
         Some(Entry::Stream(member)) => member,
-        Some(Entry::Member(_) | Entry::Watch(_)) => return false,
+        Some(Entry::Member(_) | Entry::Watch(_) | Entry::Poller(_)) => return false,
         None => return true,
     };
     match &member.sink {

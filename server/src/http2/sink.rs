@@ -77,7 +77,6 @@ impl Sink {
             Either::First(Some(Ok(_))) => Some(self),
             Either::First(_) => None,
             Either::Second(()) => {
-                core.metrics.http2.server_resets.increment();
                 self.stream.send_reset(Reason::CANCEL);
                 None
             }
