@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::RateArgs;
 use super::raw::{RawConfig, RawValue};
 
 /// Options of `thalweg serve`. Flags win over the file, the file wins over the defaults.
@@ -86,6 +87,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub hot_tail_bytes: Option<String>,
 
+    /// History kept in memory once it was read; 0: none [default: 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub read_cache_bytes: Option<String>,
+
     /// Size of one segment file of the log [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<String>,
@@ -105,6 +110,10 @@ pub struct ServeArgs {
     /// Connections at once [default: the descriptor limit less 64 and 32 per core]
     #[arg(long, value_name = "COUNT")]
     pub max_connections: Option<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its fields say it; a comment would be its help")]
+    pub rates: RateArgs,
 
     /// File of static bearer tokens, made by `thalweg auth token new`
     #[arg(long, value_name = "FILE")]
@@ -157,7 +166,7 @@ impl ServeArgs {
             let items: Vec<_> = flags.iter().cloned().map(RawValue::Text).collect();
             (!items.is_empty()).then_some(RawValue::List(items))
         };
-        RawConfig {
+        let mut raw = RawConfig {
             listen: list(&self.listen),
             data_dir: text(&self.data_dir),
             cores: text(&self.cores),
@@ -174,6 +183,7 @@ impl ServeArgs {
             long_poll_timeout: text(&self.long_poll_timeout),
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),
+            read_cache_bytes: text(&self.read_cache_bytes),
             segment_bytes: text(&self.segment_bytes),
             retention_bytes: text(&self.retention_bytes),
             retention: text(&self.retention),
@@ -191,6 +201,8 @@ impl ServeArgs {
             log_access_sample: text(&self.access_log_sample),
             // Timeouts of single connections are for the file: nobody tunes them per start.
             ..RawConfig::default()
-        }
+        };
+        self.rates.put(&mut raw);
+        raw
     }
 }

@@ -51,6 +51,19 @@ pub const ASYNC_SYNC_INTERVAL: RangeInclusive<Duration> = ms(1)..=secs(10);
 pub const DEFAULT_HOT_TAIL_BYTES: u64 = 256 * MIB;
 /// What the hot tail can be configured to.
 pub const HOT_TAIL_BYTES: RangeInclusive<u64> = MIB..=1024 * GIB;
+/// History kept in memory once it was read, over all streams and cores.
+pub const DEFAULT_READ_CACHE_BYTES: u64 = 128 * MIB;
+/// What the read cache can be configured to; 0 is none.
+pub const READ_CACHE_BYTES: RangeInclusive<u64> = 0..=1024 * GIB;
+/// History is read and kept in pieces of about so many bytes of a stream.
+pub const READ_CHUNK_BYTES: u64 = MIB;
+/// Such pieces that a core reads at once; further readers wait for their turn.
+pub const CHUNK_READS: usize = 8;
+/// What answers under way on a core may hold of memory that nobody else uses, before pages get
+/// smaller: its part of the read cache, and at least this.
+pub const LEAST_HELD_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of stored data in a page from then on.
+pub const HELD_PAGE_BYTES: usize = 64 * 1024;
 /// Bytes of one segment file of the log.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 /// What a segment can be configured to.
@@ -71,6 +84,26 @@ pub const RECORD_OVERHEAD_BYTES: u64 = 256 * KIB;
 
 /// What the body limit can be configured to.
 pub const MAX_BODY_BYTES: RangeInclusive<u64> = KIB..=proto::limits::HARD_MAX_BODY_BYTES as u64;
+
+/// Buckets of one rate limit, over all cores: 16 bytes each. Beyond it newcomers begin with what
+/// others owe.
+pub const RATE_BUCKETS: usize = 64 * 1024;
+/// What the number of a rate can be configured to.
+pub const RATE_UNITS: RangeInclusive<u64> = 1..=1024 * GIB;
+/// How long it takes to fill a bucket, at most.
+pub const RATE_FILL: Duration = secs(86_400);
+/// Bytes of a body from which on it is not even taken in if a rate limit has been reached.
+pub const RATE_EARLY_BYTES: u64 = 64 * KIB;
+/// Connections that a core tells at once why they are refused; more are closed without a word.
+pub const MAX_TURNED_AWAY: usize = 256;
+/// Quotas.
+pub const MAX_QUOTAS: usize = 1024;
+/// What a quota of streams can be configured to.
+pub const QUOTA_STREAMS: RangeInclusive<u64> = 0..=1_000_000_000;
+/// What a quota of bytes can be configured to.
+pub const QUOTA_BYTES: RangeInclusive<u64> = 0..=1 << 60;
+/// Streams that a core counts in one tick after the patterns of quotas have changed.
+pub const QUOTA_SWEEP_STREAMS: usize = 10_000;
 
 /// Descriptors kept for checkpoints, webhooks and the console.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
@@ -115,8 +148,8 @@ pub const HTTP2_CONTROL_FRAMES: u64 = 10_000;
 pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1_000;
 /// Settings count as so many of them: one frame may change the window of every stream.
 pub const HTTP2_SETTINGS_WEIGHT: u64 = 100;
-/// Window updates that it is entitled to by each of our frames with an answer.
-pub const HTTP2_UPDATES_FOR_A_FRAME: u64 = 4;
+/// Window updates or pings that it is entitled to by each of our frames with an answer.
+pub const HTTP2_FREE_FOR_A_FRAME: u64 = 4;
 /// If the frame has so many bytes: windows of a few bytes would make many frames of one answer.
 pub const HTTP2_USEFUL_FRAME_BYTES: usize = 64;
 /// Requests that it may take back unanswered at once, at least (GOAWAY); a tenth of them comes back
@@ -220,6 +253,9 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+const _: () = assert!(RATE_BUCKETS.is_power_of_two());
+const _: () = assert!(MAX_QUOTAS <= u16::MAX as usize, "quotas have numbers of 16 bits");
+const _: () = assert!(HELD_PAGE_BYTES <= proto::limits::SSE_PAGE_BYTES);
 const _: () = assert!(DEFAULT_SEGMENT_BYTES.is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.start().is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.end().is_multiple_of(SEGMENT_ALIGNMENT));

@@ -33,6 +33,7 @@ impl fmt::Display for Config {
 
         writeln!(f, "\n[storage]")?;
         writeln!(f, "hot_tail_bytes = {}", quoted(show_bytes(self.storage.hot_tail_bytes)))?;
+        writeln!(f, "read_cache_bytes = {}", quoted(show_bytes(self.storage.read_cache_bytes)))?;
         writeln!(f, "segment_bytes = {}", quoted(show_bytes(self.storage.segment_bytes)))?;
         writeln!(f, "compaction = {}", self.storage.compaction)?;
         let rate = show_bytes(self.storage.compaction_bytes_per_second);
@@ -54,6 +55,9 @@ impl fmt::Display for Config {
         timeout(f, "drain_timeout", limits.drain_timeout)?;
         timeout(f, "tls_handshake_timeout", limits.tls_handshake_timeout)?;
         writeln!(f, "http2_streams = {}", limits.http2_streams)?;
+        let quotas: Vec<String> = self.quotas.iter().map(ToString::to_string).collect();
+        writeln!(f, "quotas = [{}]\n", quotas.join(", "))?;
+        super::rates::print(&self.rates, f)?;
 
         writeln!(f, "\n[auth]")?;
         let auth = &self.auth;

@@ -42,6 +42,8 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         auth: super::auth::auth(raw)?,
         storage: storage(raw)?,
         limits: limits_table(raw, machine, cores.len())?,
+        rates: super::rates::resolve(raw)?,
+        quotas: super::quotas::resolve(raw)?,
         cores,
         telemetry: super::telemetry::resolve(raw)?,
         log: LogConfig {
@@ -91,6 +93,12 @@ fn storage(raw: &RawConfig) -> Result<StorageConfig, ConfigError> {
             &raw.hot_tail_bytes,
             &limits::HOT_TAIL_BYTES,
             limits::DEFAULT_HOT_TAIL_BYTES,
+        )?,
+        read_cache_bytes: bytes(
+            "storage.read_cache_bytes",
+            &raw.read_cache_bytes,
+            &limits::READ_CACHE_BYTES,
+            limits::DEFAULT_READ_CACHE_BYTES,
         )?,
         segment_bytes: bytes(
             "storage.segment_bytes",

@@ -14,14 +14,16 @@ use thalweg_proto::request::{self, LiveMode, Request};
 use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
+use super::long_poll::{self, Polled};
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
-use super::{answer, health, long_poll};
+use super::{answer, health};
 use crate::auth::{self, Identity, Pass, Shown};
 use crate::core::Core;
-use crate::crowd::{Watching, ensure_watched};
+use crate::crowd::{Waiting, Watching, ensure_watched};
 use crate::http2::Link;
+use crate::limits::Bill;
 use crate::metrics::Operation;
 
 /// What a request leads to.
@@ -31,6 +33,8 @@ pub(crate) enum Dispatched {
     Answer(Response),
     /// An answer that goes on for a while.
     Live(Box<Start>),
+    /// No answer yet: the crowd may wait for it.
+    Waits(Waiting),
 }
 
 /// Under which conditions a request may be made.
@@ -53,6 +57,8 @@ pub(crate) enum Peer<'a> {
         client: Option<SocketAddr>,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
+        /// The crowd may take it while it waits.
+        parks: bool,
     },
     /// A stream of an HTTP/2 connection.
     Stream {
@@ -81,7 +87,7 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let (request, allowed) = parse(core, head, body, peer.identity());
+    let Asked { request, allowed, bill } = ask(core, head, body, &peer);
     let operation = Operation::of(&request, &head.method);
     let mut exchange = Exchange::begin(core, operation, head, body_len, &peer, &allowed);
     let mut response = match request {
@@ -90,13 +96,20 @@ pub(crate) async fn dispatch(
             match sse::open(core, request, head.version, allowed).await {
                 Ok(mut start) => {
                     exchange.end(core, &mut start.head);
+                    let bytes = start.first_bytes();
+                    core.gate.answers(bill.as_ref(), bytes, || core.clock.instant());
+                    start.charge_to(bill);
                     return Some(Dispatched::Live(start));
                 }
                 Err(response) => *response,
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, allowed, peer).await?
+            match long_poll::poll(core, request, allowed, peer).await? {
+                Polled::Answer(response) => response,
+                // Counted when it is answered.
+                Polled::Waits(waiting) => return Some(Dispatched::Waits(waiting)),
+            }
         }
         Ok(request) => {
             let mut answer = pin!(answer::answer(core, request, head));
@@ -111,30 +124,48 @@ pub(crate) async fn dispatch(
         }
     };
     exchange.end(core, &mut response);
+    core.gate.answers(bill.as_ref(), response.body_len(), || core.clock.instant());
     Some(Dispatched::Answer(response))
 }
 
-/// What is asked for, if whoever asks may, and for how long.
-fn parse(
-    core: &Core,
-    head: &RequestHead,
-    body: Bytes,
-    certificate: Option<&Arc<Identity>>,
-) -> (Result<Request, Problem>, Allowed) {
+/// What is asked for, if whoever asks may.
+struct Asked {
+    request: Result<Request, Problem>,
+    /// For how long.
+    allowed: Allowed,
+    /// Whom the answer is charged to.
+    bill: Option<Bill>,
+}
+
+fn ask(core: &Core, head: &RequestHead, body: Bytes, peer: &Peer<'_>) -> Asked {
+    let refused =
+        |problem| Asked { request: Err(problem), allowed: Allowed::default(), bill: None };
+    // Before anybody is identified: trying out tokens is limited too.
+    let bytes = body.len();
+    let mut bill = match core.gate.arrives(peer.address(), bytes, || core.clock.instant()) {
+        Ok(bill) => bill,
+        Err(problem) => return refused(problem),
+    };
+    let certificate = peer.identity();
     let grant = match core.admit(head, certificate) {
         Ok(grant) => grant,
-        Err(problem) => return (Err(problem), Allowed::default()),
+        Err(problem) => return refused(problem),
     };
-    let request = request::parse(head, body, &core.parse);
-    let Some(grant) = grant else { return (request, Allowed::default()) };
-    let request = request.and_then(|request| {
-        auth::check_fork(&grant, &request)?;
+    let request = request::parse(head, body, &core.parse).and_then(|request| {
+        core.gate.asks(&mut bill, grant.as_ref(), request.stream(), bytes)?;
+        if let Some(grant) = &grant {
+            auth::check_fork(grant, &request)?;
+        }
         Ok(request)
     });
+    let Some(grant) = grant else {
+        return Asked { request, allowed: Allowed::default(), bill };
+    };
     let is_live =
         matches!(&request, Ok(Request::Read(read)) if !matches!(read.live, LiveMode::CatchUp));
     let pass = if is_live { Shown::of(head, certificate).keep() } else { None };
-    (request, Allowed { who: Some(grant.name), until: grant.expires, pass })
+    let allowed = Allowed { who: Some(grant.name), until: grant.expires, pass };
+    Asked { request, allowed, bill }
 }
 
 impl Peer<'_> {
@@ -152,6 +183,11 @@ impl Peer<'_> {
             Peer::Connection { transport, .. } => transport.identity(),
             Peer::Stream { link, .. } => link.identity.as_ref(),
         }
+    }
+
+    /// Whether the crowd may take it while it waits.
+    pub(super) fn parks(&self) -> bool {
+        matches!(self, Peer::Connection { parks: true, .. })
     }
 
     /// What it speaks.

@@ -1,6 +1,7 @@
 //! Reading requests: a head, then a body, under deadlines and limits.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use super::deadlines::{Guard, Phase};
 use super::transport::Transport;
 use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
 use crate::core::Core;
+use crate::crowd::Template;
 
 /// What the next request on a connection turned out to be.
 pub(super) enum Received {
@@ -34,13 +36,27 @@ pub(super) enum Received {
 /// Bytes that have arrived and belong to no request yet.
 pub(super) struct Input {
     buf: BytesMut,
+    /// Who sends them.
+    client: Option<SocketAddr>,
     /// Nothing has come yet, and it may be the preface of HTTP/2.
     may_be_http2: bool,
+    /// How the last request asks, if it is a long-poll.
+    asks: Option<Template>,
 }
 
 impl Input {
-    pub(super) fn new(may_be_http2: bool) -> Input {
-        Input { buf: BytesMut::new(), may_be_http2 }
+    pub(super) fn new(client: Option<SocketAddr>, may_be_http2: bool) -> Input {
+        Input { buf: BytesMut::new(), client, may_be_http2, asks: None }
+    }
+
+    /// Of a connection that has spoken HTTP/1.1, with what has been read of its next request.
+    pub(super) fn resumed(client: Option<SocketAddr>, buf: BytesMut) -> Input {
+        Input { buf, client, may_be_http2: false, asks: None }
+    }
+
+    /// How the last request asks, if it is a long-poll and nothing has come after it.
+    pub(super) fn take_template(&mut self) -> Option<Template> {
+        self.asks.take().filter(|_| self.buf.is_empty())
     }
 
     /// What has arrived, for another reader.
@@ -120,6 +136,9 @@ impl Input {
         }
         match parse_head(&self.buf)? {
             HeadStatus::Complete(head, consumed) => {
+                let live = head.query().is_some_and(|query| query.contains("live=long-poll"));
+                let plain = live && has_no_body(&head);
+                self.asks = plain.then(|| Template::of(&self.buf[..consumed])).flatten();
                 self.buf.advance(consumed);
                 Ok(Parsed::Head(Box::new(head)))
             }
@@ -135,14 +154,13 @@ impl Input {
         deadline: &Guard,
         head: &RequestHead,
     ) -> Result<Bytes, Option<Problem>> {
-        if matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
+        if has_no_body(head) {
             deadline.clear();
             return Ok(Bytes::new());
         }
-        // Before a large body is taken in: is there anything here that would want it? Also when
-        // it has come already: what a refusal looks like must not depend on how bytes arrive.
+        // Before a large body is taken in: is there anything here that would want it?
         precheck(head, &core.parse).map_err(Some)?;
-        core.admit(head, transport.identity()).map_err(Some)?;
+        core.admit_body(head, self.client, transport.identity()).map_err(Some)?;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)
             .map_err(refused)?;
@@ -205,6 +223,10 @@ enum Parsed {
     Nothing,
     Head(Box<RequestHead>),
     Http2,
+}
+
+fn has_no_body(head: &RequestHead) -> bool {
+    matches!(head.body, BodyLength::None | BodyLength::Length(0))
 }
 
 /// How a client that knows HTTP/2 begins.

@@ -7,6 +7,7 @@ mod admission;
 mod checkpoint;
 mod files;
 mod freeze;
+mod history;
 mod jobs;
 mod log;
 mod pace;
@@ -33,6 +34,7 @@ use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
 use crate::http2::Links;
+use crate::limits::Gate;
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
@@ -59,6 +61,8 @@ pub struct Core {
     pub config: Arc<Config>,
     /// What of it can change while the server runs, as it is now.
     pub limits: Limits,
+    /// What clients may do in how much time.
+    pub gate: Gate,
     /// For parsing requests.
     pub parse: ParseContext,
     /// Time.
@@ -81,6 +85,8 @@ pub struct Core {
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// Connections that are being told why they are not wanted.
+    pub turned_away: Cell<usize>,
     /// What this core counts.
     pub metrics: Metrics,
     /// Who watches the server.
@@ -102,6 +108,7 @@ pub struct Core {
     pace: RefCell<pace::Pace>,
     files: files::LogFiles,
     segments: segments::Segments,
+    chunk_reads: history::ChunkReads,
     checkpoints: Cell<checkpoint::Progress>,
     freeze: freeze::Freeze,
     dispatching: Cell<bool>,
@@ -143,6 +150,7 @@ impl Core {
         Rc::new(Core {
             id,
             limits: Limits::of(&config),
+            gate: Gate::new(parts.shared.limiting.get().rates),
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
@@ -154,6 +162,7 @@ impl Core {
             compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
+            turned_away: Cell::new(0),
             metrics: Metrics::default(),
             admission: admission::Admission::new(parts.shared.authority.clone()),
             shared: parts.shared,
@@ -172,6 +181,7 @@ impl Core {
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
             files: files::LogFiles::default(),
             segments: segments::Segments::default(),
+            chunk_reads: history::ChunkReads::default(),
             checkpoints: Cell::default(),
             freeze: freeze::Freeze::default(),
             config,
@@ -351,7 +361,14 @@ impl Core {
             Note::Freeze(reply) => self.freeze(reply),
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
-            Note::Settings(config) => self.limits.set(&config),
+            Note::Limiting(limiting) => {
+                self.gate.set(limiting.rates);
+                self.with_shard(|shard, _| shard.set_quotas(limiting.quotas));
+            }
+            Note::Settings(config) => {
+                self.limits.set(&config);
+                self.with_shard(|shard, _| shard.set_retention(config.storage.retention));
+            }
             Note::Authority(authority) => self.judge_by(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
@@ -418,6 +435,12 @@ impl Core {
     #[must_use]
     pub fn shard_facts(&self) -> shard::Facts {
         self.shard.borrow().facts()
+    }
+
+    /// Streams whose newest reads a crash would forget; for the simulation.
+    #[must_use]
+    pub fn unlogged_reads(&self) -> Vec<thalweg_proto::stream::record::StreamId> {
+        self.shard.borrow().unlogged_reads().collect()
     }
 
     /// Messages that wait for room in another core's mailbox.

@@ -101,6 +101,13 @@ families! {
     HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
         "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
 
+    QUOTA_STREAMS = Gauge 1.0 "thalweg_quota_streams" "Streams that count for a quota";
+    QUOTA_STREAMS_LIMIT = Gauge 1.0 "thalweg_quota_streams_limit"
+        "Streams that a quota allows, if it limits them";
+    QUOTA_BYTES = Gauge 1.0 "thalweg_quota_bytes" "Bytes that count for a quota";
+    QUOTA_BYTES_LIMIT = Gauge 1.0 "thalweg_quota_bytes_limit"
+        "Bytes that a quota allows, if it limits them";
+
     READERS = Gauge 1.0 "thalweg_readers" "Live readers, by kind";
     FANOUT_SECONDS = Histogram 1e6 "thalweg_fanout_duration_seconds"
         "From readers being called by news to the last of them having been looked after";
@@ -129,6 +136,16 @@ families! {
     HOT_TAIL_HITS = Counter 1.0 "thalweg_hot_tail_hits" "Reads answered from memory";
     HOT_TAIL_MISSES = Counter 1.0 "thalweg_hot_tail_misses"
         "Reads that needed the log or another core";
+    READ_CACHE_BYTES = Gauge 1.0 "thalweg_read_cache_bytes"
+        "Memory of history kept for readers once it was read";
+    READ_CACHE_HITS = Counter 1.0 "thalweg_read_cache_hits"
+        "Pieces of history that were found in memory";
+    READ_CACHE_MISSES = Counter 1.0 "thalweg_read_cache_misses"
+        "Pieces of history that were read from the log";
+    READ_CACHE_EVICTIONS = Counter 1.0 "thalweg_read_cache_evictions"
+        "Pieces of history given up for others";
+    READS_HELD_BYTES = Gauge 1.0 "thalweg_reads_held_bytes"
+        "Memory that only answers under way hold";
 
     GROUP_SECONDS = Histogram 1e6 "thalweg_log_write_duration_seconds"
         "A write of a group of records to the log, the sync included unless durability is async";

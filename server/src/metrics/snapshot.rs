@@ -224,6 +224,11 @@ fn shard(core: &Core, samples: &mut Vec<Sample>) {
     push(families::HOT_TAIL_BYTES, facts.hot_bytes);
     push(families::HOT_TAIL_HITS, facts.counters.hot_reads);
     push(families::HOT_TAIL_MISSES, facts.counters.cold_reads);
+    push(families::READ_CACHE_BYTES, facts.history_bytes);
+    push(families::READ_CACHE_HITS, facts.history.hits);
+    push(families::READ_CACHE_MISSES, facts.history.misses);
+    push(families::READ_CACHE_EVICTIONS, facts.history.evictions);
+    push(families::READS_HELD_BYTES, facts.held_bytes);
     push(families::PENDING_RECORDS, facts.pending_records);
     push(families::PENDING_BYTES, facts.pending_bytes);
     push(families::SEGMENTS, facts.segments);

@@ -62,14 +62,14 @@ fn a_newer_format() {
     server.stop();
     let file = server.data_dir().join("FORMAT");
     let ours = fs::read(&file).expect("FORMAT");
-    let newer = "format = 99\ncreated-by = thalweg 9.0\n";
+    let newer = "format = 99\ncreated-by = thalweg 9.0\ncrc32c = 2f20c37b\n";
     fs::write(&file, newer).expect("written");
     let output = refused_start(&server.data_dir(), &["--listen=127.0.0.1:0", "--cores=1"]);
     check_refused(&output, 1, &["format 99", "created by thalweg 9.0"]);
     assert_eq!(fs::read_to_string(&file).expect("FORMAT"), newer);
     fs::write(&file, "junk").expect("written");
     let output = refused_start(&server.data_dir(), &["--listen=127.0.0.1:0", "--cores=1"]);
-    check_refused(&output, 1, &["FORMAT", "junk"]);
+    check_refused(&output, 1, &["FORMAT is damaged", "junk", "`thalweg storage repair`"]);
     // Nothing else was touched.
     fs::write(&file, ours).expect("written");
     server.launch();

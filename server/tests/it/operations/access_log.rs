@@ -93,8 +93,8 @@ fn without_an_access_log_there_are_no_ids() {
     assert_eq!(answer.field("x-request-id"), None);
 }
 
-/// The file is moved away and opened again, the log begins, its level changes, a timeout changes;
-/// what is refused changes nothing.
+/// The file is moved away and opened again, the log begins, its level changes, a timeout and what
+/// is kept of streams change; what is refused changes nothing.
 #[test]
 fn sighup_takes_what_can_change() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -108,15 +108,18 @@ fn sighup_takes_what_can_change() {
         wait_until(line, || server.log().matches(line).count() == count);
     };
     server.put("a", "text/plain", "x").expect_status(201);
+    server.put("long", "text/plain", "a record").expect_status(201);
+    server.post("long", "text/plain", "and another").expect_status(204);
 
     write(&format!(
-        "base_path = '/other'\n[log]\naccess = {:?}\n[live]\nlong_poll_timeout = '100ms'\n",
+        "base_path = '/other'\n[storage]\nretention_bytes = '9'\n[log]\naccess = {:?}\n[live]\nlong_poll_timeout = '100ms'\n",
         log.display().to_string()
     ));
     hang_up(&server, "the configuration was read again", 1);
     assert!(server.log().contains("need a restart"), "{}", server.log());
     server.get("a?offset=now&live=long-poll").expect_status(204);
-    wait_until("a line", || lines(&log).len() == 1);
+    wait_until("the long stream is trimmed", || server.get("long").text() == "and another");
+    wait_until("lines", || lines(&log).len() >= 2);
 
     let moved = directory.path().join("moved.log");
     fs::rename(&log, &moved).expect("moved");
