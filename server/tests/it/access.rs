@@ -148,7 +148,7 @@ fn all_of_it_changes_by_sighup() {
     reload(format!("{live}[auth]\ntokens = {:?}\n", path("none")));
     wait_until("a refusal", || refusals() == 1);
     assert!(server.log().contains(&path("none")), "{}", server.log());
-    assert_eq!(metric("thalweg_config_last_reload_successful"), 0.0);
+    wait_until("the metric", || metric("thalweg_config_last_reload_successful") == 0.0);
     reload(format!("{live}[auth]\njwt_keys = 'x'\n"));
     wait_until("another refusal", || refusals() == 2);
     server.ask(&with(Request::get("a"), &first)).expect_status(200);
