@@ -14,7 +14,6 @@ use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
 use super::long_poll::{self, Polled};
-use super::long_poll::{self, Polled};
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
