@@ -78,6 +78,7 @@ impl AppendPath {
             core: 0,
             cores: 1,
             hot_tail_bytes: 64 * 1024 * 1024,
+            read_cache_bytes: 0,
             max_pending_bytes: 64 * 1024 * 1024,
             retention: Retention::default(),
         };

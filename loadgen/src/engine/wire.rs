@@ -4,21 +4,25 @@
 //! the next request goes over the same connection.
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode};
-use monoio::io::{AsyncWriteRentExt, CancelHandle, CancelableAsyncReadRent, Canceller};
-use monoio::net::TcpStream;
-use thalweg_proto::http1::{BodyDecoder, CodecError, Fields, Progress};
-use thalweg_proto::http1::{ResponseHead, ResponseHeadStatus, parse_response_head};
+use monoio::io::{CancelHandle, Canceller};
+use thalweg_proto::http1::{BodyDecoder, BodyLength, CodecError, Fields, Progress};
+use thalweg_proto::http1::{ResponseBody, ResponseHead, ResponseHeadStatus, parse_response_head};
 
 use super::clock::Clock;
+use super::http2::Trunk;
+use crate::net::Stream;
 
 /// Bytes of a connection's buffer: an answer to an append fits several times.
 const READ_BYTES: usize = 8 * 1024;
 /// And of one whose answers are long: a page of 4 MiB in tens of reads instead of hundreds.
 const MOST_READ_BYTES: usize = 256 * 1024;
+/// Room that is made for an answer because it says that it will need it.
+const MOST_ROOM_BYTES: usize = 16 * 1024 * 1024;
 /// No answer of a stream server is longer than this.
 const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -35,6 +39,18 @@ pub(crate) enum WireError {
     Cut(CodecError),
     #[error("the answer is malformed: {0}")]
     Malformed(#[from] CodecError),
+    #[error("HTTP/2: {0}")]
+    Http2(#[from] h2::Error),
+    #[error("the server does not speak HTTP/2")]
+    NotHttp2,
+    #[error(
+        "the server takes {allowed} requests at once on an HTTP/2 connection \
+         (SETTINGS_MAX_CONCURRENT_STREAMS), and {wanted} are wanted: expected \
+         readers_per_connection up to {allowed}, or a server that takes more"
+    )]
+    FewStreams { allowed: u32, wanted: u32 },
+    #[error("the request cannot be sent over HTTP/2: {0}")]
+    Unsendable(String),
 }
 
 impl WireError {
@@ -45,6 +61,9 @@ impl WireError {
             WireError::Broken(_) | WireError::Cut(_) => "connection",
             WireError::Timeout(_) => "timeout",
             WireError::Malformed(_) => "malformed answer",
+            WireError::Http2(_) => "connection",
+            WireError::NotHttp2 | WireError::FewStreams { .. } => "connect",
+            WireError::Unsendable(_) => "request",
         }
     }
 }
@@ -78,7 +97,13 @@ impl Answers {
         if self.input.is_empty() && self.current.is_none() {
             self.first_byte_ns = now_ns;
         }
-        self.input.extend_from_slice(bytes);
+        // Most of a long answer goes where it belongs at once.
+        let taken = match &mut self.current {
+            Some((_, decoder, body)) if self.input.is_empty() => decoder.decode_data(bytes, body),
+            _ => 0,
+        };
+        self.bytes += taken as u64;
+        self.input.extend_from_slice(&bytes[taken..]);
     }
 
     /// The next whole answer, to a request with `method`.
@@ -97,7 +122,8 @@ impl Answers {
                     continue;
                 }
                 let decoder = head.body.decoder(MAX_ANSWER_BYTES)?;
-                self.current = Some((head, decoder, BytesMut::new()));
+                let body = BytesMut::with_capacity(announced(&head));
+                self.current = Some((head, decoder, body));
             }
             let Some((_, decoder, body)) = &mut self.current else { continue };
             let before = self.input.len();
@@ -134,16 +160,38 @@ impl Answers {
     }
 }
 
+/// What to make room for at once: a long body that grows is copied again and again.
+fn announced(head: &ResponseHead) -> usize {
+    match head.body {
+        ResponseBody::Framed(BodyLength::Length(len)) => {
+            usize::try_from(len).map_or(MOST_ROOM_BYTES, |len| len.min(MOST_ROOM_BYTES))
+        }
+        _ => 0,
+    }
+}
+
 /// A connection for one request at a time.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection(Kind);
+
+enum Kind {
+    Http1(Http1),
+    /// Others may go over it at the same time.
+    Http2(Rc<Trunk>),
+}
+
+struct Http1 {
+    stream: Stream,
     answers: Answers,
     buf: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> Connection {
-        Connection { stream, answers: Answers::default(), buf: Vec::new() }
+    pub(crate) fn new(stream: Stream) -> Connection {
+        Connection(Kind::Http1(Http1 { stream, answers: Answers::default(), buf: Vec::new() }))
+    }
+
+    pub(crate) fn over(trunk: Rc<Trunk>) -> Connection {
+        Connection(Kind::Http2(trunk))
     }
 
     /// Sends a request, given as its bytes, and takes its answer. Gives the request's memory back.
@@ -168,15 +216,36 @@ impl Connection {
         cancel: &CancelHandle,
     ) -> (Result<Response, WireError>, Vec<u8>) {
         let exchanged = monoio::time::timeout(timeout, async {
-            let (sent, request) = self.stream.write_all(request).await;
-            match sent {
-                Ok(_) => (self.answer(clock, method, cancel).await, Some(request)),
-                Err(error) => (Err(error.into()), Some(request)),
+            match &mut self.0 {
+                Kind::Http1(http1) => http1.exchange(clock, method, request, cancel).await,
+                Kind::Http2(trunk) => {
+                    let answer = match trunk.begin(&request) {
+                        Ok(incoming) => incoming.whole(method).await,
+                        Err(error) => Err(error),
+                    };
+                    (answer, Some(request))
+                }
             }
         });
         let timed_out = (Err(WireError::Timeout(timeout)), None);
         let (answer, request) = exchanged.await.unwrap_or(timed_out);
         (answer, request.unwrap_or_default())
+    }
+}
+
+impl Http1 {
+    async fn exchange(
+        &mut self,
+        clock: Clock,
+        method: &Method,
+        request: Vec<u8>,
+        cancel: &CancelHandle,
+    ) -> (Result<Response, WireError>, Option<Vec<u8>>) {
+        let (sent, request) = self.stream.write_all(request).await;
+        match sent {
+            Ok(()) => (self.answer(clock, method, cancel).await, Some(request)),
+            Err(error) => (Err(error.into()), Some(request)),
+        }
     }
 
     async fn answer(
@@ -192,7 +261,7 @@ impl Connection {
             let more = if full { (2 * buf.len()).min(MOST_READ_BYTES) } else { READ_BYTES };
             buf.clear();
             buf.reserve(more);
-            let (read, buf) = self.stream.cancelable_read(buf, cancel.clone()).await;
+            let (read, buf) = self.stream.read(buf, cancel.clone()).await;
             let now_ns = clock.now_ns();
             self.buf = buf;
             if read? == 0 {

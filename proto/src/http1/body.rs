@@ -109,6 +109,19 @@ impl BodyDecoder {
         }
     }
 
+    /// Takes what is plainly data from the front of `input`, as [`BodyDecoder::decode`] would, for
+    /// bytes that lie somewhere else. Returns how many it took; the others are for that.
+    pub fn decode_data(&mut self, input: &[u8], out: &mut BytesMut) -> usize {
+        let State::Data(left) = self.state else { return 0 };
+        // The last byte leads to another state: that is for `decode`.
+        let most = left.saturating_sub(1).min(self.allowance);
+        let take = usize::try_from(most).unwrap_or(usize::MAX).min(input.len());
+        out.extend_from_slice(&input[..take]);
+        self.allowance -= take as u64;
+        self.state = State::Data(left - take as u64);
+        take
+    }
+
     /// Whether the body is complete.
     #[must_use]
     pub fn is_done(&self) -> bool {

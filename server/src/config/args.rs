@@ -86,6 +86,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub hot_tail_bytes: Option<String>,
 
+    /// History kept in memory once it was read; 0: none [default: 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub read_cache_bytes: Option<String>,
+
     /// Size of one segment file of the log [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<String>,
@@ -125,6 +129,11 @@ pub struct ServeArgs {
     /// How long a stopping server waits for requests under way [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub drain_timeout: Option<String>,
+
+    /// OpenTelemetry collector that metrics are sent to over OTLP/HTTP, such as
+    /// http://127.0.0.1:4318 [default: none]
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 
     /// Log level, or directives such as `info,thalweg::shard=debug` [default: info]
     #[arg(long, value_name = "DIRECTIVES")]
@@ -169,6 +178,7 @@ impl ServeArgs {
             long_poll_timeout: text(&self.long_poll_timeout),
             sse_lifetime: text(&self.sse_lifetime),
             hot_tail_bytes: text(&self.hot_tail_bytes),
+            read_cache_bytes: text(&self.read_cache_bytes),
             segment_bytes: text(&self.segment_bytes),
             retention_bytes: text(&self.retention_bytes),
             retention: text(&self.retention),
@@ -179,6 +189,7 @@ impl ServeArgs {
             auth_signing_keys: text(&self.auth_signing_keys),
             auth_certificates: text(&self.auth_certificates),
             auth_insecure: self.insecure.then(|| "true".into()),
+            otlp_endpoint: text(&self.otlp_endpoint),
             log_level: text(&self.log_level),
             log_format: text(&self.log_format),
             log_access: text(&self.access_log),

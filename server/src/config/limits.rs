@@ -51,6 +51,19 @@ pub const ASYNC_SYNC_INTERVAL: RangeInclusive<Duration> = ms(1)..=secs(10);
 pub const DEFAULT_HOT_TAIL_BYTES: u64 = 256 * MIB;
 /// What the hot tail can be configured to.
 pub const HOT_TAIL_BYTES: RangeInclusive<u64> = MIB..=1024 * GIB;
+/// History kept in memory once it was read, over all streams and cores.
+pub const DEFAULT_READ_CACHE_BYTES: u64 = 128 * MIB;
+/// What the read cache can be configured to; 0 is none.
+pub const READ_CACHE_BYTES: RangeInclusive<u64> = 0..=1024 * GIB;
+/// History is read and kept in pieces of about so many bytes of a stream.
+pub const READ_CHUNK_BYTES: u64 = MIB;
+/// Such pieces that a core reads at once; further readers wait for their turn.
+pub const CHUNK_READS: usize = 8;
+/// What answers under way on a core may hold of memory that nobody else uses, before pages get
+/// smaller: its part of the read cache, and at least this.
+pub const LEAST_HELD_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of stored data in a page from then on.
+pub const HELD_PAGE_BYTES: usize = 64 * 1024;
 /// Bytes of one segment file of the log.
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 * MIB;
 /// What a segment can be configured to.
@@ -115,8 +128,8 @@ pub const HTTP2_CONTROL_FRAMES: u64 = 10_000;
 pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1_000;
 /// Settings count as so many of them: one frame may change the window of every stream.
 pub const HTTP2_SETTINGS_WEIGHT: u64 = 100;
-/// Window updates that it is entitled to by each of our frames with an answer.
-pub const HTTP2_UPDATES_FOR_A_FRAME: u64 = 4;
+/// Window updates or pings that it is entitled to by each of our frames with an answer.
+pub const HTTP2_FREE_FOR_A_FRAME: u64 = 4;
 /// If the frame has so many bytes: windows of a few bytes would make many frames of one answer.
 pub const HTTP2_USEFUL_FRAME_BYTES: usize = 64;
 /// Requests that it may take back unanswered at once, at least (GOAWAY); a tenth of them comes back
@@ -185,6 +198,20 @@ pub const JWKS_MAX_BYTES: usize = 256 * 1024;
 pub const REFUSALS_LOGGED_PER_SECOND: u32 = 10;
 /// Lines of the access log that may wait to be written, over all cores; more are dropped.
 pub const ACCESS_LOG_QUEUE: usize = 16 * 1024;
+/// How often metrics are sent to an OTLP collector.
+pub const DEFAULT_OTLP_INTERVAL: Duration = secs(60);
+/// What that can be configured to.
+pub const OTLP_INTERVAL: RangeInclusive<Duration> = ms(100)..=secs(3600);
+/// For one export.
+pub const OTLP_TIMEOUT: Duration = secs(10);
+/// For the last spans, when the server stops.
+pub const OTLP_STOP_TIMEOUT: Duration = secs(2);
+/// How long spans wait to be sent together.
+pub const OTLP_SPAN_PAUSE: Duration = secs(1);
+/// Spans in one export.
+pub const SPANS_PER_EXPORT: usize = 512;
+/// Spans that may wait, over all cores; more are dropped.
+pub const SPAN_QUEUE: usize = 4096;
 /// Connections to the admin listener at once; more wait.
 pub const MAX_ADMIN_CONNECTIONS: usize = 32;
 /// For a request head there, and between two requests.
@@ -206,6 +233,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+const _: () = assert!(HELD_PAGE_BYTES <= proto::limits::SSE_PAGE_BYTES);
 const _: () = assert!(DEFAULT_SEGMENT_BYTES.is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.start().is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.end().is_multiple_of(SEGMENT_ALIGNMENT));

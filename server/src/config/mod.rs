@@ -16,6 +16,7 @@ mod print;
 pub mod raw;
 mod resolve;
 pub mod system;
+mod telemetry;
 mod tls;
 pub mod value;
 
@@ -29,6 +30,7 @@ pub use error::ConfigError;
 pub use limits_now::Limits;
 pub use network::{BasePath, DEFAULT_ADMIN};
 pub use system::Machine;
+pub use telemetry::TelemetryConfig;
 use thalweg_proto::stream::retention::Retention;
 pub use tls::{CertFiles, ClientAuthorities, TlsConfig};
 use url::Url;
@@ -67,6 +69,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Who may do what.
     pub auth: AuthConfig,
+    /// Where metrics and spans are sent to; `None`: nowhere.
+    pub telemetry: Option<TelemetryConfig>,
     /// Logging.
     pub log: LogConfig,
 }
@@ -85,6 +89,8 @@ pub struct LiveConfig {
 pub struct StorageConfig {
     /// Recent bytes kept in memory, over all streams and cores.
     pub hot_tail_bytes: u64,
+    /// History kept in memory once it was read, over all streams and cores; 0: none.
+    pub read_cache_bytes: u64,
     /// Bytes of one segment: whole blocks, and enough for the largest record.
     pub segment_bytes: u64,
     /// Whether full segments are sealed, and sealed ones compacted.

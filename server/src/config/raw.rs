@@ -110,7 +110,8 @@ raw_config! {
     "tls" "tls.": "cert" tls_cert, "key" tls_key, "client_ca" tls_client_ca,
         "client_auth" tls_client_auth;
     "live" "live.": "long_poll_timeout" long_poll_timeout, "sse_lifetime" sse_lifetime;
-    "storage" "storage.": "hot_tail_bytes" hot_tail_bytes, "segment_bytes" segment_bytes,
+    "storage" "storage.": "hot_tail_bytes" hot_tail_bytes,
+        "read_cache_bytes" read_cache_bytes, "segment_bytes" segment_bytes,
         "compaction" compaction, "compaction_bytes_per_second" compaction_bytes_per_second,
         "retention_bytes" retention_bytes, "retention" retention;
     "limits" "limits.": "max_body_bytes" max_body_bytes, "max_connections" max_connections,
@@ -123,6 +124,8 @@ raw_config! {
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,
         "jwt_audience" auth_jwt_audience, "insecure" auth_insecure;
+    "telemetry" "telemetry.": "otlp_endpoint" otlp_endpoint, "interval" telemetry_interval,
+        "trace_sample" trace_sample, "service_name" service_name;
     "log" "log.": "level" log_level, "format" log_format, "access" log_access,
         "access_sample" log_access_sample;
 }

@@ -1,7 +1,8 @@
 //! From a whole request to its answer, whatever it came over: HTTP/1.1 and HTTP/2 meet here.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ pub(crate) async fn dispatch(
     let body_len = body.len();
     let (request, allowed) = parse(core, head, body, peer.identity());
     let operation = Operation::of(&request, &head.method);
-    let exchange = Exchange::begin(core, operation, head, body_len, &peer);
+    let mut exchange = Exchange::begin(core, operation, head, body_len, &peer, &allowed);
     let mut response = match request {
         Err(problem) => problem.into_response(),
         Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
@@ -106,7 +107,17 @@ pub(crate) async fn dispatch(
                 Polled::Waits(waiting) => return Some(Dispatched::Waits(waiting)),
             }
         }
-        Ok(request) => answer::answer(core, request, head).await?,
+        Ok(request) => {
+            let mut answer = pin!(answer::answer(core, request, head));
+            poll_fn(|context| {
+                let polled = answer.as_mut().poll(context);
+                if polled.is_pending() {
+                    exchange.waits(core);
+                }
+                polled
+            })
+            .await?
+        }
     };
     exchange.end(core, &mut response);
     Some(Dispatched::Answer(response))

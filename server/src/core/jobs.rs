@@ -123,7 +123,7 @@ async fn ask_range(core: &Rc<Core>, request: RangeRequest) -> Result<Range, Box<
 }
 
 /// Why bytes could not be had from where they should be.
-enum Failure {
+pub(super) enum Failure {
     /// It is the request's fault.
     Problem(Box<Problem>),
     /// The file could not be read.
@@ -132,20 +132,24 @@ enum Failure {
     Damaged(Location, Damage),
 }
 
-/// Reads records and takes the bytes out of them. If they are not there, because sealing has moved
+/// Reads records and takes the bytes out of them, in chunks that are kept for others if that is
+/// possible. If they are not there, because sealing has moved
 /// them since they were looked up, they are looked up again.
 async fn read_range(
     core: &Rc<Core>,
     request: &RangeRequest,
     mut spans: Vec<ReadSpan>,
 ) -> Result<Range, Box<Problem>> {
+    if let Some(range) = core.read_history(request).await {
+        return Ok(range);
+    }
     loop {
         let failure = match read_spans(core, request, &spans).await {
             Ok(range) => return Ok(range),
             Err(Failure::Problem(problem)) => return Err(problem),
             Err(failure) => failure,
         };
-        match core.with_shard(|shard, _| shard.locate_again(request)) {
+        match core.with_shard(|shard, _| shard.locate(request)) {
             // Deleted while it was read; its segment may hold something else by now.
             None => return Err(Box::new(not_found(&request.path))),
             Some(Err(problem)) => return Err(problem),
@@ -163,7 +167,8 @@ async fn read_spans(
     request: &RangeRequest,
     spans: &[ReadSpan],
 ) -> Result<Range, Failure> {
-    let mut collector = Collector::new(request);
+    let held = core.shard.borrow().held().clone();
+    let mut collector = Collector::new(request, &held);
     match collect(core, request, spans, &mut collector).await {
         Err(failure) if collector.is_empty() => Err(failure),
         Err(_) | Ok(()) => Ok(collector.finish()),
@@ -205,7 +210,7 @@ async fn collect(
 
 /// How many of the first records are near enough to each other to be read together: what lies
 /// between them costs less than another read.
-fn worth_one_read(spans: &[ReadSpan]) -> usize {
+pub(super) fn worth_one_read(spans: &[ReadSpan]) -> usize {
     const GAP_BYTES: u64 = 16 * 1024;
     const READ_BYTES: u64 = 1024 * 1024;
     let begin = |span: &ReadSpan| u64::from(span.location.file_offset);
@@ -219,7 +224,10 @@ fn worth_one_read(spans: &[ReadSpan]) -> usize {
 }
 
 /// Reads from the first record of a group to the last one. Returns the bytes and their offset.
-async fn read_group(core: &Rc<Core>, group: &[ReadSpan]) -> Result<(Bytes, usize), Failure> {
+pub(super) async fn read_group(
+    core: &Rc<Core>,
+    group: &[ReadSpan],
+) -> Result<(Bytes, usize), Failure> {
     let (Some(first), Some(last)) = (group.first(), group.last()) else {
         return Ok((Bytes::new(), 0));
     };

@@ -7,6 +7,7 @@ mod admission;
 mod checkpoint;
 mod files;
 mod freeze;
+mod history;
 mod jobs;
 mod log;
 mod pace;
@@ -102,6 +103,7 @@ pub struct Core {
     pace: RefCell<pace::Pace>,
     files: files::LogFiles,
     segments: segments::Segments,
+    chunk_reads: history::ChunkReads,
     checkpoints: Cell<checkpoint::Progress>,
     freeze: freeze::Freeze,
     dispatching: Cell<bool>,
@@ -172,6 +174,7 @@ impl Core {
             rng: RefCell::new(SmallRng::seed_from_u64(seed)),
             files: files::LogFiles::default(),
             segments: segments::Segments::default(),
+            chunk_reads: history::ChunkReads::default(),
             checkpoints: Cell::default(),
             freeze: freeze::Freeze::default(),
             config,
@@ -351,7 +354,10 @@ impl Core {
             Note::Freeze(reply) => self.freeze(reply),
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
-            Note::Settings(config) => self.limits.set(&config),
+            Note::Settings(config) => {
+                self.limits.set(&config);
+                self.with_shard(|shard, _| shard.set_retention(config.storage.retention));
+            }
             Note::Authority(authority) => self.judge_by(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
@@ -418,6 +424,12 @@ impl Core {
     #[must_use]
     pub fn shard_facts(&self) -> shard::Facts {
         self.shard.borrow().facts()
+    }
+
+    /// Streams whose newest reads a crash would forget; for the simulation.
+    #[must_use]
+    pub fn unlogged_reads(&self) -> Vec<thalweg_proto::stream::record::StreamId> {
+        self.shard.borrow().unlogged_reads().collect()
     }
 
     /// Messages that wait for room in another core's mailbox.

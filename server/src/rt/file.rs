@@ -61,8 +61,10 @@ impl RingFile {
     pub async fn read_exact_at(&self, len: usize, offset: u64) -> io::Result<Bytes> {
         match &self.0 {
             Backend::Ring(file) => {
-                let (result, buf) = file.read_exact_at(BytesMut::zeroed(len), offset).await;
-                result.map(|()| buf.freeze())
+                use monoio::buf::IoBufMut;
+                let buf = BytesMut::with_capacity(len).slice_mut(..len);
+                let (result, buf) = file.read_exact_at(buf, offset).await;
+                result.map(|()| buf.into_inner().freeze())
             }
             Backend::Simulated(file) => file.read_exact_at(len, offset).await,
         }

@@ -148,11 +148,12 @@ fn shard(
 
 fn shard_config(config: &Config, core: usize) -> ShardConfig {
     let cores = config.cores.len();
-    let hot_tail = config.storage.hot_tail_bytes / cores as u64;
+    let of_each = |bytes: u64| usize::try_from(bytes / cores as u64).unwrap_or(usize::MAX);
     ShardConfig {
         core,
         cores,
-        hot_tail_bytes: usize::try_from(hot_tail).unwrap_or(usize::MAX),
+        hot_tail_bytes: of_each(config.storage.hot_tail_bytes),
+        read_cache_bytes: of_each(config.storage.read_cache_bytes),
         max_pending_bytes: MAX_PENDING_BYTES,
         retention: config.storage.retention,
     }

@@ -138,6 +138,7 @@ impl Shard {
     fn forget(&mut self, id: StreamId) {
         let Some(slot) = self.streams.remove(id) else { return };
         self.log.forget(slot.extents);
+        self.history.forget(id);
         for core in cores_of(slot.followers) {
             self.tell(core, Note::Ended(slot.state.path.clone()));
         }

@@ -14,6 +14,7 @@ mod create;
 mod delete;
 mod expiry;
 mod fork;
+pub mod history;
 mod list;
 mod log;
 pub mod page;
@@ -42,6 +43,7 @@ use thalweg_storage::{Lsn, ReadSpan};
 
 use crate::mailbox::CoreId;
 use crate::mailbox::message::{Answer, Note, Op, PublicUrl};
+use history::{History, HistoryCounters};
 use page::PagePlan;
 use range::RangeRequest;
 use streams::Streams;
@@ -49,6 +51,7 @@ use streams::Streams;
 pub use log::Log;
 pub use pending::ReplyTo;
 pub use range::Collector;
+pub use read::LookBack;
 pub use seal::SealCursor;
 pub use slot::Slot;
 
@@ -94,6 +97,8 @@ pub struct ShardConfig {
     pub cores: usize,
     /// Bytes of recent data to keep in memory.
     pub hot_tail_bytes: usize,
+    /// Bytes of history to keep in memory once they were read.
+    pub read_cache_bytes: usize,
     /// Bytes that may wait for the disk before requests are refused with 503.
     pub max_pending_bytes: usize,
     /// The limits of streams that have none of their own.
@@ -108,7 +113,9 @@ pub struct Shard {
     pending: pending::Pending,
     outputs: VecDeque<Output>,
     hot: commit::HotTail,
+    history: History,
     expiries: expiry::Expiries,
+    owed: expiry::Owed,
     trims: retention::Trims,
     /// Soft-deleted streams that were recovered.
     hidden: Vec<StreamId>,
@@ -141,6 +148,12 @@ pub struct Facts {
     pub streams: u64,
     /// Bytes of the hot tail.
     pub hot_bytes: u64,
+    /// Bytes of the read cache.
+    pub history_bytes: u64,
+    /// Bytes that only answers under way hold.
+    pub held_bytes: u64,
+    /// What the read cache counted.
+    pub history: HistoryCounters,
     /// Records not durable yet.
     pub pending_records: u64,
     /// Bytes not written yet.
@@ -180,12 +193,14 @@ impl Shard {
         let streams = Streams::new(config.core, recovered, max_id);
         Shard {
             hot: commit::HotTail::new(config.hot_tail_bytes, log.is_durable()),
+            history: History::new(config.read_cache_bytes),
             config,
             streams,
             log,
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
+            owed: expiry::Owed::default(),
             trims,
             hidden,
             watch: Arc::default(),
@@ -261,6 +276,9 @@ impl Shard {
         Facts {
             streams: self.len() as u64,
             hot_bytes: self.hot.bytes() as u64,
+            history_bytes: self.history.bytes() as u64,
+            held_bytes: self.history.held_alone() as u64,
+            history: self.history.counters(),
             pending_records: self.log.pending_records(),
             pending_bytes: self.log.pending_bytes() as u64,
             segments,

@@ -1,4 +1,5 @@
-//! Runs of one stream's own bytes: from the hot tail at once, from the log through the ring.
+//! Runs of one stream's own bytes: from the read cache and the hot tail at once, from the log
+//! through the ring.
 //!
 //! A range ends where a page may end: anywhere for bytes, between messages for JSON.
 
@@ -12,8 +13,9 @@ use thalweg_proto::response::Pieces;
 use thalweg_proto::stream::record::{Payload, StreamId};
 use thalweg_storage::ReadSpan;
 
+use super::Shard;
+use super::history::{Chunk, Held};
 use super::retention::trimmed_at;
-use super::slot::Slot;
 
 /// Asks for bytes that a stream wrote itself.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ pub struct Range {
 
 /// Where the bytes of a range are.
 pub enum Source {
-    /// In memory: here they are.
+    /// In memory, the read cache included: here they are.
     Hot(Range),
     /// In the log: read these records.
     Cold(SmallVec<[ReadSpan; 4]>),
@@ -58,17 +60,29 @@ pub struct Collector<'a> {
     taken: usize,
     /// Small pieces, copied together: one send of them is cheaper than a vector for each.
     small: BytesMut,
+    held: Held,
 }
 
 /// A piece below this is copied.
 const SMALL_BYTES: usize = 4096;
 
 impl<'a> Collector<'a> {
-    /// An empty range at the request's first position.
+    /// An empty range at the request's first position. What is copied is counted as held.
     #[must_use]
-    pub fn new(request: &'a RangeRequest) -> Collector<'a> {
+    pub fn new(request: &'a RangeRequest, held: &Held) -> Collector<'a> {
         let range = Range { pieces: Pieces::new(), end: request.from };
-        Collector { request, range, taken: 0, small: BytesMut::new() }
+        Collector { request, range, taken: 0, small: BytesMut::new(), held: held.clone() }
+    }
+
+    /// Takes what fits of a chunk that covers the current end. Returns whether more may be taken.
+    pub fn take_chunk(&mut self, chunk: &Chunk) -> Result<bool, Box<Problem>> {
+        self.take(chunk.start(), chunk.payload())
+    }
+
+    /// The position after what was taken.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.range.end
     }
 
     /// Takes what fits of the payload that begins at `position` and covers the current end.
@@ -110,7 +124,7 @@ impl<'a> Collector<'a> {
 
     fn flush(&mut self) {
         if !self.small.is_empty() {
-            self.range.pieces.push(self.small.split().freeze());
+            self.range.pieces.push(self.held.count_many(self.small.split()));
         }
     }
 
@@ -137,37 +151,58 @@ fn json_stop(
     budget: usize,
     first: bool,
 ) -> Result<usize, Box<Problem>> {
-    let cuts = || payload.cuts.iter().map(|cut| *cut as usize);
-    if skip != 0 && !cuts().any(|cut| cut == skip) {
+    let cuts = &payload.cuts[..];
+    if skip != 0 && !cuts.iter().any(|cut| *cut as usize == skip) {
         return Err(Box::new(offset_inside_message()));
     }
     if stop - skip <= budget {
         return Ok(stop);
     }
-    let fitting = cuts().rfind(|cut| *cut > skip && *cut <= stop && cut - skip <= budget);
-    let next = || cuts().find(|cut| *cut > skip && *cut <= stop).unwrap_or(stop);
-    Ok(fitting.unwrap_or_else(|| if first { next() } else { skip }))
+    let after = cuts.partition_point(|cut| *cut as usize <= skip);
+    let cuts = cuts[after..].iter().map(|cut| *cut as usize).take_while(|cut| *cut <= stop);
+    let fitting = cuts.clone().take_while(|cut| cut - skip <= budget).last();
+    Ok(fitting.unwrap_or_else(|| if first { cuts.clone().next().unwrap_or(stop) } else { skip }))
 }
 
-/// Finds a range in a slot.
-pub fn locate(slot: &Slot, request: &RangeRequest) -> Result<Source, Box<Problem>> {
-    if let Some(gone) = trimmed_at(slot, request.from) {
-        return Err(gone);
-    }
-    if request.from < slot.hot_start() {
-        let spans = slot.extents.covering(request.from, request.max_bytes as u64);
-        return Ok(Source::Cold(spans.take_while(|span| span.position < request.to).collect()));
-    }
-    let mut collector = Collector::new(request);
-    let first = slot
-        .hot
-        .partition_point(|hot| hot.position + hot.payload.bytes.len() as u64 <= request.from);
-    for hot in slot.hot.iter().skip(first) {
-        if hot.position >= request.to || !collector.take(hot.position, &hot.payload)? {
-            break;
+impl Shard {
+    /// Finds a range, as things are now; `None` if the stream is gone.
+    pub fn locate(&mut self, request: &RangeRequest) -> Option<Result<Source, Box<Problem>>> {
+        let slot = self.streams.get(request.id)?;
+        if let Some(gone) = trimmed_at(slot, request.from) {
+            return Some(Err(gone));
         }
+        let mut collector = Collector::new(request, self.history.held());
+        while collector.end() < slot.hot_start() {
+            let chunk = match request.one_record {
+                false => self.history.get(request.id, collector.end()),
+                true => None,
+            };
+            let Some(chunk) = chunk else {
+                let spans = slot.extents.covering(request.from, request.max_bytes as u64);
+                let spans = spans.take_while(|span| span.position < request.to).collect();
+                return Some(Ok(Source::Cold(spans)));
+            };
+            match collector.take_chunk(&chunk) {
+                Ok(true) => {}
+                Ok(false) => return Some(Ok(Source::Hot(collector.finish()))),
+                Err(problem) => return Some(Err(problem)),
+            }
+        }
+        let from = collector.end();
+        let first =
+            slot.hot.partition_point(|hot| hot.position + hot.payload.bytes.len() as u64 <= from);
+        for hot in slot.hot.iter().skip(first) {
+            if hot.position >= request.to {
+                break;
+            }
+            match collector.take(hot.position, &hot.payload) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(problem) => return Some(Err(problem)),
+            }
+        }
+        Some(Ok(Source::Hot(collector.finish())))
     }
-    Ok(Source::Hot(collector.finish()))
 }
 
 #[cfg(test)]
@@ -191,7 +226,7 @@ mod tests {
     }
 
     fn collect(request: &RangeRequest, payloads: &[Payload]) -> Option<String> {
-        let mut collector = Collector::new(request);
+        let mut collector = Collector::new(request, &Held::default());
         let mut position = 0;
         for payload in payloads {
             let end = position + payload.bytes.len() as u64;

@@ -1,5 +1,7 @@
 //! GET and HEAD: what is durable, and nothing else.
 
+use std::sync::Arc;
+
 use thalweg_proto::answer;
 use thalweg_proto::limits::{READ_PAGE_BYTES, SSE_PAGE_BYTES};
 use thalweg_proto::offset::ReadFrom;
@@ -7,12 +9,16 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::problem::Problem;
 use thalweg_proto::request::{LiveMode, ReadRequest};
 use thalweg_proto::response::Pieces;
+use thalweg_proto::stream::record::StreamId;
 use thalweg_proto::time::Timestamp;
 
+use super::history::{Chunk, ChunkPlan, Held};
 use super::page::PagePlan;
-use super::range::{Range, RangeRequest, Source, locate};
+use super::range::{Range, RangeRequest, Source};
+use super::retention::trimmed_at;
 use super::slot::Slot;
 use super::{Answer, Job, Op, Output, ReplyTo, Shard, refused};
+use crate::config::limits::HELD_PAGE_BYTES;
 use crate::mailbox::CoreId;
 
 /// What a look at a path for reading comes to.
@@ -20,6 +26,16 @@ enum Look {
     Problem(Problem),
     Wait(thalweg_storage::Lsn),
     Readable,
+}
+
+/// What a look for a piece of a stream's history comes to.
+pub enum LookBack {
+    /// It is in the read cache.
+    Here(Arc<Chunk>),
+    /// It can be read, and then be kept.
+    Read(ChunkPlan),
+    /// It is not history, or cannot be kept.
+    Nothing,
 }
 
 impl Shard {
@@ -65,37 +81,38 @@ impl Shard {
             LiveMode::Sse => SSE_PAGE_BYTES,
             LiveMode::CatchUp | LiveMode::LongPoll => READ_PAGE_BYTES,
         };
-        let plan = PagePlan::new(slot, start, max_bytes);
-        let answer = match &plan.runs[..] {
-            [] => Ok(Source::Hot(Range { pieces: Pieces::new(), end: slot.visible_tail })),
-            [run] if run.id == slot.state.id => locate(slot, run),
-            _ => {
-                self.counters.cold_reads += 1;
-                return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
-            }
+        let max_bytes = match self.history.is_stretched() {
+            true => max_bytes.min(HELD_PAGE_BYTES),
+            false => max_bytes,
         };
-        let answer = match answer {
-            Ok(Source::Hot(range)) => {
+        let plan = PagePlan::new(slot, start, max_bytes);
+        let located = match &plan.runs[..] {
+            [] => Some(Ok(Source::Hot(Range { pieces: Pieces::new(), end: slot.visible_tail }))),
+            [run] if run.id == slot.state.id => self.locate(run),
+            _ => None,
+        };
+        let answer = match located {
+            Some(Ok(Source::Hot(range))) => {
                 self.counters.hot_reads += 1;
                 Ok(Box::new(plan.finish_with(range)))
             }
-            Ok(Source::Cold(_)) => {
+            Some(Ok(Source::Cold(_))) | None => {
                 self.counters.cold_reads += 1;
                 return self.outputs.push_back(Output::Job(Job::Page(plan, to)));
             }
-            Err(problem) => Err(problem),
+            Some(Err(problem)) => Err(problem),
         };
         self.reply(to, Answer::Page(answer));
     }
 
     /// Bytes that a stream wrote itself, also when only forks may see them.
     pub(super) fn range(&mut self, request: RangeRequest, to: ReplyTo) {
-        let Some(slot) = self.streams.get(request.id) else {
+        let Some(located) = self.locate(&request) else {
             // It was deleted between planning and reading.
             let gone = answer::not_found(&request.path);
             return self.reply(to, Answer::Range(Err(Box::new(gone))));
         };
-        match locate(slot, &request) {
+        match located {
             Ok(Source::Hot(range)) => self.reply(to, Answer::Range(Ok(Box::new(range)))),
             Ok(Source::Cold(spans)) => {
                 let job = Job::Range(request, spans.into_vec(), to);
@@ -105,10 +122,30 @@ impl Shard {
         }
     }
 
-    /// Where a range is by now, after its bytes were not found where they had been; `None` if the
-    /// stream is gone.
-    pub fn locate_again(&self, request: &RangeRequest) -> Option<Result<Source, Box<Problem>>> {
-        self.streams.get(request.id).map(|slot| locate(slot, request))
+    /// The piece of a stream's history that has a position.
+    pub fn look_back(&mut self, id: StreamId, position: u64) -> LookBack {
+        let Some(slot) = self.streams.get(id) else { return LookBack::Nothing };
+        if position >= slot.hot_start() || trimmed_at(slot, position).is_some() {
+            return LookBack::Nothing;
+        }
+        if let Some(chunk) = self.history.get(id, position) {
+            return LookBack::Here(chunk);
+        }
+        self.history.plan(slot, position).map_or(LookBack::Nothing, LookBack::Read)
+    }
+
+    /// A piece of a stream's history was read: others may want it too.
+    pub fn remember(&mut self, id: StreamId, chunk: &Arc<Chunk>) {
+        // The stream may have gone meanwhile, and its bytes need not stay.
+        if self.streams.get(id).is_some() {
+            self.history.insert(id, Arc::clone(chunk));
+        }
+    }
+
+    /// Counts the memory that is made for readers.
+    #[must_use]
+    pub fn held(&self) -> &Held {
+        self.history.held()
     }
 
     /// A core has a live reader from the page on that is read now: nothing after it is missed.
