@@ -73,7 +73,7 @@ impl Core {
     /// takes the whole way, and the crowd takes no long-polls.
     #[must_use]
     pub fn looks_at_each_request(&self) -> bool {
-        self.limits.access().is_some() || self.gate.is_on()
+        self.limits.observes() || self.gate.is_on()
     }
 
     /// Which access rules are in force. While the number is the same, so is the decision on the same
