@@ -14,6 +14,8 @@ pub mod record;
 pub mod recovery;
 
 pub mod chunked;
+pub mod connection;
+pub mod http2_head;
 pub mod http_head;
 pub mod json;
 pub mod query;

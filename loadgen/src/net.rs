@@ -1,5 +1,8 @@
 //! Sockets, the runtime's builder and the descriptor limit.
 
+mod stream;
+mod tls;
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +13,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::LoadError;
+use crate::target::Target;
+pub(crate) use stream::{ReadHalf, Stream, WriteHalf};
+pub(crate) use tls::{Tls, config as tls_config};
 
 /// Connections from one loopback address: fewer than the ports that Linux gives out by default
 /// (32768 to 60999).
@@ -73,8 +79,20 @@ fn source(server: SocketAddr, index: usize, connections: usize) -> Option<Socket
     Some(SocketAddr::from((Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + host), 0)))
 }
 
-/// Makes connection `index` of so many.
+/// Makes connection `index` of so many, with TLS if the target has it.
 pub(crate) async fn connect(
+    target: &Target,
+    index: usize,
+    connections: usize,
+) -> io::Result<Stream> {
+    let socket = connect_socket(target.address, index, connections).await?;
+    match &target.secure {
+        None => Ok(Stream::plain(socket)),
+        Some(secure) => Stream::secure(socket, secure).await,
+    }
+}
+
+async fn connect_socket(
     server: SocketAddr,
     index: usize,
     connections: usize,

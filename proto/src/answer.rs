@@ -134,13 +134,13 @@ pub fn page(
 
 /// 204 for a long-poll without news (section 5.7).
 #[must_use]
-pub fn nothing_new(facts: &PageFacts, cursor: u64) -> Response {
+pub fn nothing_new(next: Offset, closed: bool, cursor: u64) -> Response {
     Response::new(StatusCode::NO_CONTENT)
-        .with("stream-next-offset", facts.next)
+        .with("stream-next-offset", next)
         .with("stream-up-to-date", "true")
         .with("cache-control", "no-store")
-        .with_some("stream-closed", facts.closed.then_some("true"))
-        .with_some("stream-cursor", (!facts.closed).then_some(cursor))
+        .with_some("stream-closed", closed.then_some("true"))
+        .with_some("stream-cursor", (!closed).then_some(cursor))
 }
 
 /// The head of an SSE answer (section 5.8).

@@ -92,6 +92,8 @@ pub const STREAM_UP_TO_DATE: &str = "stream-up-to-date";
 pub const TRANSFER_ENCODING: &str = "transfer-encoding";
 /// `vary`.
 pub const VARY: &str = "vary";
+/// `traceparent`.
+pub const TRACEPARENT: &str = "traceparent";
 /// `webhook-signature`.
 pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// `www-authenticate`.

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use http::Response as HttpResponse;
 use http::header::{CONTENT_LENGTH, COOKIE, DATE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
 
 use crate::cors::AllowOrigin;
 use crate::headers;
@@ -52,12 +53,13 @@ fn as_text(parts: &Parts, ended: bool) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
     text.extend_from_slice(parts.method.as_str().as_bytes());
     text.push(b' ');
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    text.extend_from_slice(target.as_bytes());
+    // Only CONNECT has no path.
+    let authority = parts.uri.authority().map(Authority::as_str);
+    let target = parts.uri.path_and_query().map(PathAndQuery::as_str);
+    text.extend_from_slice(target.or(authority).unwrap_or("/").as_bytes());
     text.extend_from_slice(b" HTTP/1.1\r\n");
-    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
-    if let Some(host) = authority.or(host) {
+    if let Some(host) = authority.map(str::as_bytes).or(host) {
         write_field(&mut text, HOST.as_str(), host);
     }
     for (name, value) in &parts.headers {
@@ -185,6 +187,7 @@ mod tests {
         check(&parts("GET", "http://h/a", &[("host", "other")]), 400, "host-mismatch");
         let hosts = [("host", "h"), ("host", "h")];
         check(&parts("GET", "http://h/a", &hosts), 400, "duplicate-field");
+        check(&parts("CONNECT", "h:80", &[]), 400, "malformed-target");
         let twice = [("stream-seq", "1"), ("stream-seq", "2")];
         check(&parts("GET", "http://h/a", &twice), 400, "duplicate-field");
         check(

@@ -5,6 +5,10 @@ use std::path::Path;
 
 #[path = "../../fuzz/src/chunked.rs"]
 mod chunked;
+#[path = "../../fuzz/src/connection.rs"]
+mod connection;
+#[path = "../../fuzz/src/http2_head.rs"]
+mod http2_head;
 #[path = "../../fuzz/src/http_head.rs"]
 mod http_head;
 #[path = "../../fuzz/src/input.rs"]
@@ -23,6 +27,16 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn chunked_bodies() {
     replay("chunked", chunked::check);
+}
+
+#[test]
+fn connections() {
+    replay("connection", connection::check);
+}
+
+#[test]
+fn heads_of_http2() {
+    replay("http2_head", http2_head::check);
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub mod shard;
 pub mod shared;
 mod signals;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod tls;
 pub mod version;
 

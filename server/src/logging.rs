@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: files and rotation, which the service manager does better.
 
+use std::backtrace::Backtrace;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
@@ -27,6 +28,18 @@ pub fn init(config: &LogConfig) {
     if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
         let _ = FILTER.set(handle);
     }
+}
+
+/// A panic is a bug: it is said in the format of the log, with the place and the way to it, before
+/// the process or the thread ends.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = Backtrace::force_capture();
+        tracing::error!(thread = thread.name(), place, %backtrace, "panic: {message}");
+    }));
 }
 
 /// Lets other levels through from now on.

@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::auth::Authority;
 use crate::config::Durability;
 use crate::health::Health;
+use crate::telemetry::Telemetry;
 use crate::tls::Keeper;
 
 /// See the module. Cheap to clone.
@@ -17,6 +18,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Where answered requests are noted.
     pub access_log: AccessLog,
+    /// Where spans of requests go, and what became of them.
+    pub telemetry: Telemetry,
     /// Who decides at the start who may do what; `None`: everybody may do everything.
     pub authority: Option<Arc<Authority>>,
     /// The certificates.
@@ -28,6 +31,12 @@ impl Shared {
     #[must_use]
     pub fn new(durability: Durability, cores: usize) -> Shared {
         let health = Arc::new(Health::new(durability, cores));
-        Shared { health, access_log: AccessLog::default(), authority: None, tls: None }
+        Shared {
+            health,
+            access_log: AccessLog::default(),
+            telemetry: Telemetry::default(),
+            authority: None,
+            tls: None,
+        }
     }
 }

@@ -43,6 +43,12 @@ pub(crate) struct Plan {
     pub(crate) changes_cores: bool,
     /// Recovery is killed, too.
     pub(crate) kills_recovery: bool,
+    /// Reads of recovery that are given other bytes, in a million.
+    pub(crate) misdirects_recovery: u64,
+    /// The same of sealing.
+    pub(crate) misdirects_sealing: u64,
+    /// Bits flip in the last group of a log, too.
+    pub(crate) flips_tail: bool,
 }
 
 impl Plan {
@@ -68,7 +74,7 @@ impl Plan {
             faults.misdirect = pick(&mut random, &[1_000, 20_000]);
         }
         faults.no_direct = random.chance(1, 8);
-        Plan {
+        let mut plan = Plan {
             clients: 2 + random.index(4),
             paths: 3 + random.index(8),
             cores: 1 + random.index(3),
@@ -89,14 +95,30 @@ impl Plan {
             any_order: random.chance(1, 2),
             changes_cores: random.chance(1, 2),
             kills_recovery: random.chance(1, 2),
-            read_cache_bytes: pick(&mut random, &[0, 64, 1024]) * 1024,
+            misdirects_recovery: 0,
+            misdirects_sealing: 0,
+            flips_tail: false,
+            read_cache_bytes: 0,
+        };
+        // What came later comes last: seeds keep the rest of their plans.
+        if random.chance(1, 20) {
+            plan.misdirects_recovery = pick(&mut random, &[500, 5_000]);
         }
+        if random.chance(1, 10) {
+            plan.misdirects_sealing = pick(&mut random, &[1_000, 20_000]);
+        }
+        plan.flips_tail = plan.flips && random.chance(1, 4);
+        plan.read_cache_bytes = pick(&mut random, &[0, 64, 1024]) * 1024;
+        plan
     }
 
     /// Which refusals the trouble explains.
     pub(crate) fn tolerance(&self) -> Tolerance {
         Tolerance {
-            unreadable: self.flips || self.faults.read_error > 0 || self.faults.misdirect > 0,
+            unreadable: self.flips
+                || self.faults.read_error > 0
+                || self.faults.misdirect > 0
+                || self.misdirects_recovery > 0,
             // A segment that cannot be made for whatever reason is answered as a full disk.
             full: self.fills || self.faults.write_error > 0,
         }

@@ -9,7 +9,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::disk::{self, Disk};
 use crate::error::{IoContext, IoFailure};
-use crate::format::{FORMAT_VERSION, OLDEST_FORMAT_VERSION};
+use crate::format::FORMAT_VERSION;
+use crate::format_file::{FormatDamage, FormatFile};
 
 /// The file that a running server holds locked.
 pub const LOCK_NAME: &str = "LOCK";
@@ -54,13 +55,17 @@ pub enum DataDirError {
         /// The program that gave it this format.
         created_by: String,
     },
-    /// `FORMAT` is not readable.
-    #[error("{} says {found:?} instead of `format = <number>`; restore it from a backup", path.display())]
-    Unreadable {
+    /// `FORMAT` cannot be believed.
+    #[error(
+        "{} is damaged: {damage}; `thalweg storage repair` writes it anew from what the other \
+         files say, or restore a backup",
+        path.display()
+    )]
+    Damaged {
         /// The file.
         path: PathBuf,
-        /// Its content.
-        found: String,
+        /// What is wrong with it.
+        damage: FormatDamage,
     },
 }
 
@@ -122,25 +127,24 @@ pub fn check_format(
     let bytes = match disk::read_all(disk, &path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = format!("format = {FORMAT_VERSION}\ncreated-by = {created_by}\n");
+            let text = FormatFile::text_of_new(created_by);
             disk::replace(disk, data_dir, FORMAT_NAME, text.as_bytes()).context("write", &path)?;
             return Ok(());
         }
         Err(source) => return Err(IoFailure { action: "read", path, source }.into()),
     };
-    let text = String::from_utf8_lossy(&bytes);
-    match version_in(&text) {
-        Some(OLDEST_FORMAT_VERSION..=FORMAT_VERSION) => Ok(()),
-        Some(found) if found > FORMAT_VERSION => {
-            let created_by = writer_in(&text).to_owned();
+    match FormatFile::decode(&bytes) {
+        Ok(FormatFile { version: found, created_by, .. }) if found > FORMAT_VERSION => {
             Err(DataDirError::Newer { path: data_dir.to_owned(), found, created_by })
         }
-        _ => Err(DataDirError::Unreadable { path, found: text.into_owned() }),
+        Ok(_) => Ok(()),
+        Err(damage) => Err(DataDirError::Damaged { path, damage }),
     }
 }
 
 /// Says in `FORMAT` that the directory has this version's format from now on, before anything is
-/// written that an earlier version cannot read. A directory without the file stays without it.
+/// written that an earlier version cannot read; and gives the file a checksum, if it has none. A
+/// directory without the file stays without it.
 pub(crate) fn upgrade_format(disk: &dyn Disk, data_dir: &Path) -> Result<(), IoFailure> {
     let path = data_dir.join(FORMAT_NAME);
     let bytes = match disk::read_all(disk, &path) {
@@ -148,28 +152,15 @@ pub(crate) fn upgrade_format(disk: &dyn Disk, data_dir: &Path) -> Result<(), IoF
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(IoFailure { action: "read", path, source }),
     };
-    let text = String::from_utf8_lossy(&bytes);
-    let Some(earlier) = version_in(&text).filter(|version| *version < FORMAT_VERSION) else {
-        return Ok(());
-    };
-    let upgraded = format!(
-        "format = {FORMAT_VERSION}\ncreated-by = {THIS_PROGRAM}\n\
-         upgraded-from = {earlier}, {}\n",
-        writer_in(&text)
-    );
-    disk::replace(disk, data_dir, FORMAT_NAME, upgraded.as_bytes()).context("write", &path)
-}
-
-fn version_in(text: &str) -> Option<u32> {
-    value_in(text, "format = ").and_then(|number| number.parse().ok())
-}
-
-fn writer_in(text: &str) -> &str {
-    value_in(text, "created-by = ").unwrap_or("an unknown version")
-}
-
-fn value_in<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.strip_prefix(key))
+    let upgraded = FormatFile::decode(&bytes)
+        .ok()
+        .and_then(|found| found.text_of_upgraded(&bytes, THIS_PROGRAM));
+    match upgraded {
+        Some(text) => {
+            disk::replace(disk, data_dir, FORMAT_NAME, text.as_bytes()).context("write", &path)
+        }
+        None => Ok(()),
+    }
 }
 
 /// What an upgraded directory names as its writer.
@@ -205,14 +196,27 @@ mod tests {
                 (got, want) => panic!("{content:?}: got {got:?}, want {want:?}"),
             }
         };
+        let newer = "format = 3\ncreated-by = thalweg 9.0\n";
         check("format = 1\ncreated-by = thalweg 0.1.0\n", Ok(()));
         check("format = 2\ncreated-by = thalweg 0.2.0\nupgraded-from = 1, x\n", Ok(()));
-        check("format = 3\ncreated-by = thalweg 9.0\n", Err("format 3 (created by thalweg 9.0)"));
+        check(&format!("{newer}crc32c = 54f5fb3f\n"), Err("format 3 (created by thalweg 9.0)"));
+        check(newer, Err("/d/FORMAT is damaged: it says format 3"));
         check("format = 0\n", Err("instead of"));
-        check("", Err("instead of"));
+        check("", Err("`thalweg storage repair`"));
         let disk = MemoryDisk::new();
         check_format(&disk, Path::new("/d"), "thalweg 0.1.0").unwrap();
         check_format(&disk, Path::new("/d"), "thalweg 0.1.1").unwrap();
+    }
+
+    #[test]
+    fn a_file_without_a_checksum_gets_one() {
+        let (disk, dir) = (MemoryDisk::new(), Path::new("/d"));
+        let file = disk.create(&dir.join(FORMAT_NAME)).unwrap();
+        file.write_at(b"format = 2\ncreated-by = thalweg 0.1.0\n", 0).unwrap();
+        upgrade_format(&disk, dir).unwrap();
+        let found = disk::read_all(&disk, &dir.join(FORMAT_NAME)).unwrap();
+        let want = b"format = 2\ncreated-by = thalweg 0.1.0\ncrc32c = cd2f8839\n";
+        assert_eq!(found, want);
     }
 
     #[test]
@@ -226,9 +230,10 @@ mod tests {
         for _ in 0..2 {
             upgrade_format(&disk, dir).unwrap();
             let want = format!(
-                "format = 2\ncreated-by = {THIS_PROGRAM}\nupgraded-from = 1, thalweg 0.0.9\n"
+                "format = 2\ncreated-by = {THIS_PROGRAM}\nupgraded-from = 1, thalweg 0.0.9\ncrc32c = "
             );
-            assert_eq!(content().unwrap(), want);
+            let found = content().unwrap();
+            assert!(found.starts_with(&want), "{found}");
         }
         check_format(&disk, dir, "thalweg 0.1.1").unwrap();
     }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a prepared segment has its full size, every block of it is allocated and written,
 //! and its first block is zero, so that recovery does not take it for a segment in use. What an
-//! earlier life left behind the first block stays: the salt tells it apart.
+//! earlier life left behind the first block stays: the salt tells it apart. A file that is there is
+//! replaced in one step: it never becomes shorter, which is how recovery knows one that was cut.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct PreparedSegment {
     pub salt: u64,
 }
 
+/// How the name of a segment file ends that is to replace one of another size.
+pub(crate) const REPLACEMENT: &str = "log.tmp";
 /// Small: a piece is one write and one sync, and the appends of that moment wait behind it.
 const ZEROS_BYTES: usize = 256 * 1024;
 
@@ -123,14 +126,19 @@ impl SegmentFactory {
 
     fn create(&self, segment: SegmentRef, bytes: u64) -> Result<(), IoFailure> {
         let path = self.path(segment);
-        let file = self.disk.create_direct(&path).context("create", &path)?;
-        match write_zeros(&*file, &path, bytes) {
+        let replaces = self.disk.open(&path).is_ok();
+        let new = if replaces { path.with_extension(REPLACEMENT) } else { path.clone() };
+        let file = self.disk.create_direct(&new).context("create", &new)?;
+        match write_zeros(&*file, &new, bytes) {
             // Some file systems refuse only the write, for their larger blocks.
             Err(error) if error.source.kind() == std::io::ErrorKind::InvalidInput => {
-                let file = self.disk.create(&path).context("create", &path)?;
-                write_zeros(&*file, &path, bytes)?;
+                let file = self.disk.create(&new).context("create", &new)?;
+                write_zeros(&*file, &new, bytes)?;
             }
             result => result?,
+        }
+        if replaces {
+            self.disk.rename(&new, &path).context("rename", &new)?;
         }
         self.sync_dir(segment)
     }

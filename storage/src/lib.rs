@@ -33,6 +33,7 @@ pub mod error;
 pub mod extents;
 pub mod factory;
 pub mod format;
+pub mod format_file;
 pub mod group;
 pub mod hold;
 pub mod inspect;

@@ -174,15 +174,20 @@ impl SegmentTable {
         self.take(usize::MAX, |segment| segment.log != log || segment.is_sealed())
     }
 
-    /// Bytes of files that hold nothing live and would be free after two more checkpoints, while
-    /// the log is in segment `current`.
+    /// Bytes that checkpoints would set free, while the log is in segment `current`: whole files
+    /// that hold nothing live, and of other files what is in `dying`, which counts as live until a
+    /// checkpoint is installed.
     #[must_use]
-    pub fn waiting_bytes(&self, current: u32) -> u64 {
-        let waiting = self.files.iter().filter(|(segment, file)| {
+    pub fn waiting_bytes(&self, current: u32, dying: &BTreeMap<SegmentRef, u64>) -> u64 {
+        let waiting = self.files.iter().map(|(segment, file)| {
             let past = segment.log != self.log || segment.is_sealed() || segment.number < current;
-            file.live == 0 && !file.busy && past && !self.is_free(**segment, file)
+            let dying = dying.get(segment).copied().unwrap_or_default();
+            match file.live <= dying && !file.busy && past && !self.is_free(*segment, file) {
+                true => file.file_bytes,
+                false => dying,
+            }
         });
-        waiting.map(|(_, file)| file.file_bytes).sum()
+        waiting.sum()
     }
 
     /// The log of the core.
@@ -286,11 +291,24 @@ mod tests {
         table.checkpoint_installed(6);
         checkpoint(&mut table, 6);
         assert_eq!(table.take_free(9), [], "the older one began before");
-        assert_eq!((table.waiting_bytes(6), table.waiting_bytes(1)), (4096, 0));
+        let none = BTreeMap::new();
+        assert_eq!((table.waiting_bytes(6, &none), table.waiting_bytes(1, &none)), (4096, 0));
         checkpoint(&mut table, 6);
         assert_eq!(table.take_free(9), [old]);
         assert_eq!(obsolete(&mut table), []);
         table.record_deleted(&extents);
         assert_eq!(obsolete(&mut table), [new]);
+    }
+
+    #[test]
+    fn a_file_waits_whole_when_all_that_lives_in_it_is_dying() {
+        let mut table = SegmentTable::new(LogId(2), 1, 5, 5);
+        let file = segment(2, 1);
+        table.started(file, 4096);
+        table.record_written(file, 10);
+        let waiting =
+            |table: &SegmentTable, dying| table.waiting_bytes(6, &BTreeMap::from([(file, dying)]));
+        assert_eq!((waiting(&table, 0), waiting(&table, 9), waiting(&table, 10)), (0, 9, 4096));
+        assert_eq!(table.waiting_bytes(1, &BTreeMap::from([(file, 10)])), 10, "still written");
     }
 }

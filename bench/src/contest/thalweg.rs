@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use thalweg_loadgen::plan::Plan;
+
 use super::{Contestant, Found, Launch, Place, Ready, Role, Streams};
 use crate::Failure;
 use crate::suite::SuiteName;
@@ -14,6 +16,8 @@ pub(crate) struct Thalweg {
     name: String,
     durability: Durability,
     io: Option<&'static str>,
+    tls: bool,
+    http1: bool,
 }
 
 /// When it answers an append.
@@ -29,7 +33,7 @@ impl Thalweg {
     /// The defaults: every append is synced.
     pub(crate) fn new(binary: &Path) -> Thalweg {
         let (binary, name) = (binary.to_owned(), "thalweg".to_owned());
-        Thalweg { binary, name, durability: Durability::Sync, io: None }
+        Thalweg { binary, name, durability: Durability::Sync, io: None, tls: false, http1: false }
     }
 
     /// The same, called `thalweg-memory` if nothing is written.
@@ -38,6 +42,20 @@ impl Thalweg {
         if durability == Durability::Memory {
             self.name.push_str("-memory");
         }
+        self
+    }
+
+    /// The same over TLS, called `thalweg-tls`.
+    pub(crate) fn tls(mut self) -> Thalweg {
+        self.tls = true;
+        self.name.push_str("-tls");
+        self
+    }
+
+    /// The same by HTTP/1.1 whatever the plan says, called `thalweg-http1`.
+    pub(crate) fn http1(mut self) -> Thalweg {
+        self.http1 = true;
+        self.name.push_str("-http1");
         self
     }
 
@@ -95,6 +113,10 @@ impl Contestant for Thalweg {
         if let Some(driver) = self.io {
             command.args(["--io", driver]);
         }
+        if self.tls {
+            let (cert, key) = certificate(place.data_dir)?;
+            command.arg("--tls-cert").arg(cert).arg("--tls-key").arg(key);
+        }
         let (ready, base_path) = (Ready::Get("/readyz".to_owned()), "/v1/stream".to_owned());
         Ok(Launch { command, ready, base_path, streams: Streams::Created })
     }
@@ -102,4 +124,23 @@ impl Contestant for Thalweg {
     fn suites(&self) -> &[SuiteName] {
         SuiteName::ALL
     }
+
+    fn adapt(&self, plan: &mut Plan) -> Result<(), Failure> {
+        if self.tls {
+            plan.target = plan.target.replacen("http://", "https://", 1);
+            plan.transport.insecure_skip_verify = true;
+        }
+        plan.transport.http2 &= !self.http1;
+        Ok(())
+    }
+}
+
+/// Files with a new certificate and its key, beside the data.
+fn certificate(data_dir: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    let dir = data_dir.parent().unwrap_or(data_dir);
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    std::fs::write(&cert, made.cert.pem())?;
+    std::fs::write(&key, made.signing_key.serialize_pem())?;
+    Ok((cert, key))
 }

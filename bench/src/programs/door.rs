@@ -14,12 +14,23 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
 use super::connection::{Connection, Connections, Token};
-use super::http::Request;
+use super::http::{Malformed, Request};
 
 /// What is served.
 pub(crate) trait Service {
     /// Answers a request by appending to `out`.
     fn answer(&mut self, from: Token, request: &Request<'_>, out: &mut Vec<u8>);
+
+    /// Takes bytes that have come over a connection, and answers what of them is whole.
+    fn receive(
+        &mut self,
+        from: Token,
+        connection: &mut Connection,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
+        connection.take(bytes, |request, out| self.answer(from, request, out), out)
+    }
 
     /// Called when the requests that came over a connection are answered and the answers are on
     /// their way: sends what they mean for other connections.
@@ -140,10 +151,8 @@ impl Door {
                 Err(Errno::AGAIN) => return true,
                 Err(_) => return false,
             };
-            let answer = |request: &Request<'_>, out: &mut Vec<u8>| {
-                service.answer(token, request, out);
-            };
-            let answered = connection.take(&self.input[..read], answer, &mut self.output);
+            let bytes = &self.input[..read];
+            let answered = service.receive(token, connection, bytes, &mut self.output);
             connection.send_copy(&self.output);
             self.output.clear();
             if answered.is_err() {

@@ -11,6 +11,7 @@ mod connection;
 pub(crate) mod count;
 mod door;
 mod fanout;
+mod fanout_h2;
 mod http;
 mod http_static;
 mod long_poll;
@@ -66,6 +67,7 @@ pub(crate) struct Entry {
 /// All of them.
 pub(crate) const ALL: &[Entry] = &[
     program("fanout-uring", |args| fanout::uring(listen(args)?)),
+    program("fanout-h2-uring", |args| fanout_h2::uring(listen(args)?)),
     program("fanout-epoll", |args| fanout::epoll(listen(args)?)),
     program("fanout-monoio", |args| on_monoio::fanout(listen(args)?)),
     #[cfg(feature = "glommio")]

@@ -85,6 +85,11 @@ impl Stream {
         Outcome::Answered
     }
 
+    /// Where the next message begins.
+    pub(crate) fn tail_position(&self) -> u64 {
+        self.tail().position
+    }
+
     /// Everything from a position on as one frame for SSE readers.
     pub(crate) fn frame(&self, from: u64) -> Bytes {
         let cursor = cursor::current(self.clock.now());
@@ -99,15 +104,19 @@ impl Stream {
         Bytes::from(out)
     }
 
-    fn append(&mut self, body: &[u8], out: &mut Vec<u8>) -> Outcome {
+    /// Stores messages; where they begin.
+    pub(crate) fn store(&mut self, body: &[u8]) -> Option<u64> {
         let from = self.stored.len() as u64;
-        match json::flatten(body) {
-            Ok(payload) => self.stored.extend_from_slice(&payload.bytes),
-            Err(_) => {
-                self.whole(out, &Response::new(StatusCode::BAD_REQUEST));
-                return Outcome::Answered;
-            }
-        }
+        let payload = json::flatten(body).ok()?;
+        self.stored.extend_from_slice(&payload.bytes);
+        Some(from)
+    }
+
+    fn append(&mut self, body: &[u8], out: &mut Vec<u8>) -> Outcome {
+        let Some(from) = self.store(body) else {
+            self.whole(out, &Response::new(StatusCode::BAD_REQUEST));
+            return Outcome::Answered;
+        };
         self.whole(out, &self.appended());
         Outcome::News(from)
     }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use thalweg::fanout::batch::LiveBatch;
 use thalweg_loadgen::engine::{self, RunOptions};
-use thalweg_loadgen::plan::{FanoutOptions, TailMode, fanout};
+use thalweg_loadgen::plan::{FanoutOptions, TailMode, Transport, fanout};
 use thalweg_proto::content_type::ContentType;
 use thalweg_proto::json;
 use thalweg_proto::offset::Offset;
 use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::record::StreamId;
 
-use super::{ProgramArgs, fanout as floors, http_static, long_poll, on_monoio, on_tokio, sendfile};
+use super::{
+    ProgramArgs, fanout as floors, fanout_h2, http_static, long_poll, on_monoio, on_tokio, sendfile,
+};
 use crate::Failure;
 
 type Serve = fn(TcpListener) -> Result<(), Failure>;
@@ -37,7 +39,7 @@ fn start(serve: impl Fn(TcpListener) -> Result<(), Failure> + Send + 'static) ->
     address
 }
 
-fn everybody_gets_everything(name: &str, serve: Serve, mode: TailMode) {
+fn everybody_gets_everything(name: &str, serve: Serve, mode: TailMode, http2: bool) {
     const READERS: u32 = 50;
     let url = format!("http://{}/v1/stream/x", start(serve));
     let duration = Duration::from_secs(1);
@@ -49,6 +51,7 @@ fn everybody_gets_everything(name: &str, serve: Serve, mode: TailMode) {
         // On a machine that does much else, everything takes long. What has come ends the wait.
         drain: Duration::from_secs(60),
         mode,
+        transport: Transport { http2, readers_per_connection: 7, ..Transport::default() },
         ..FanoutOptions::default()
     });
     let result = engine::run(&plan, &RunOptions::default()).unwrap();
@@ -63,14 +66,15 @@ fn everybody_gets_everything(name: &str, serve: Serve, mode: TailMode) {
 #[test]
 fn fanouts_deliver_once_and_in_order() {
     for (name, serve) in FANOUTS {
-        everybody_gets_everything(name, *serve, TailMode::Sse);
+        everybody_gets_everything(name, *serve, TailMode::Sse, false);
     }
+    everybody_gets_everything("fanout-h2-uring", fanout_h2::uring, TailMode::Sse, true);
 }
 
 #[test]
 fn long_polls_deliver_once_and_in_order() {
     for (name, serve) in LONG_POLLS {
-        everybody_gets_everything(name, *serve, TailMode::LongPoll);
+        everybody_gets_everything(name, *serve, TailMode::LongPoll, false);
     }
 }
 

@@ -7,6 +7,7 @@ mod cross_core;
 mod cross_core_client;
 mod drive;
 mod fanout;
+mod fanout_h2;
 mod idle_memory;
 mod io_driver;
 mod name;
@@ -122,6 +123,7 @@ pub(crate) fn about(name: SuiteName) -> &'static str {
     match name {
         SuiteName::Fanout => "one message to 10,000 live readers, by SSE and by long-poll",
         SuiteName::FanoutOverload => "more messages to 10,000 SSE readers than can be sent singly",
+        SuiteName::FanoutH2 => "one message to 10,000 SSE readers over 100 HTTP/2 connections",
         SuiteName::Append => "appends of 100 bytes over 64 and 256 connections",
         SuiteName::AppendLatency => "appends over one connection, one after the other",
         SuiteName::AppendBatch => "appends of JSON arrays of 100 messages",
@@ -140,6 +142,7 @@ pub(crate) fn parts(name: SuiteName, setting: &Setting) -> Vec<Part> {
     match name {
         SuiteName::Fanout => fanout::parts(setting),
         SuiteName::FanoutOverload => overload::parts(setting),
+        SuiteName::FanoutH2 => fanout_h2::parts(setting),
         SuiteName::Append => append::closed(setting),
         SuiteName::AppendLatency => append::latency(setting),
         SuiteName::AppendBatch => append::batch(setting),

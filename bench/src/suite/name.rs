@@ -5,6 +5,7 @@
 pub(crate) enum SuiteName {
     Fanout,
     FanoutOverload,
+    FanoutH2,
     Append,
     AppendLatency,
     AppendBatch,
@@ -22,6 +23,7 @@ impl SuiteName {
     pub(crate) const ALL: &[SuiteName] = &[
         SuiteName::Fanout,
         SuiteName::FanoutOverload,
+        SuiteName::FanoutH2,
         SuiteName::Append,
         SuiteName::AppendLatency,
         SuiteName::AppendBatch,
@@ -39,6 +41,7 @@ impl SuiteName {
         match self {
             SuiteName::Fanout => "fanout",
             SuiteName::FanoutOverload => "fanout-overload",
+            SuiteName::FanoutH2 => "fanout-h2",
             SuiteName::Append => "append",
             SuiteName::AppendLatency => "append-latency",
             SuiteName::AppendBatch => "append-batch",

@@ -298,6 +298,7 @@ pub(super) mod tests {
             name: "test".to_owned(),
             seed: 1,
             target: "http://127.0.0.1:4437/v1/stream".to_owned(),
+            transport: crate::plan::Transport::default(),
             warm_up: Duration::from_secs(2),
             drain: Duration::from_secs(1),
             connect_rate: 1000.0,

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use monoio::io::Canceller;
-use monoio::net::TcpStream;
 
 use super::clock::Turn;
+use super::http2::{Trunk, Trunks};
 use super::options::Share;
 use super::owed::{Ledger, Place, owed};
 use super::program::Program;
@@ -20,7 +20,7 @@ use super::sample_log::{Said, SampleLog, Who};
 use super::seen::Seen;
 use super::shared::Shared;
 use super::wire::{Connection, WireError};
-use crate::net;
+use crate::net::{self, Stream};
 use crate::result::NOT_SENT;
 use crate::user::Counter;
 
@@ -47,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) setup: RefCell<HashMap<usize, crate::result::Times>>,
     /// Reads of live readers are under it; replaced when it was used.
     pub(crate) canceller: RefCell<Canceller>,
+    /// Connections of HTTP/2.
+    pub(crate) trunks: Trunks,
     pub(crate) counter: RefCell<Counter>,
     pub(crate) groups: RefCell<Vec<GroupCount>>,
     /// Tasks that have not ended.
@@ -211,18 +213,18 @@ impl Core {
     }
 
     /// A new connection, when the connect rate allows it, and how long it took.
-    pub(crate) async fn connect(&self) -> Result<(TcpStream, u64), WireError> {
+    pub(crate) async fn connect(&self) -> Result<(Stream, u64), WireError> {
         self.connect_slot().await;
         self.connect_now().await
     }
 
     /// A new connection, and how long it took.
-    async fn connect_now(&self) -> Result<(TcpStream, u64), WireError> {
+    async fn connect_now(&self) -> Result<(Stream, u64), WireError> {
         let clock = self.shared.clock;
         let index = self.connections.get() * self.thread.of as usize + self.thread.index as usize;
         self.connections.set(self.connections.get() + 1);
         let before = clock.now_ns();
-        let connecting = net::connect(self.program.target.address, index, self.most_connections);
+        let connecting = net::connect(&self.program.target, index, self.most_connections);
         let timeout = self.program.plan.timeout;
         let stream = match monoio::time::timeout(timeout, connecting).await {
             Ok(stream) => stream.map_err(WireError::Connect)?,
@@ -238,8 +240,24 @@ impl Core {
 
     /// The same for who has waited for the connect rate already.
     pub(crate) async fn open_now(&self) -> Result<(Connection, u64), WireError> {
+        if self.program.plan.transport.http2 {
+            let (trunk, took) = self.open_trunk(1).await?;
+            return Ok((Connection::over(trunk), took));
+        }
         let (stream, took) = self.connect_now().await?;
         Ok((Connection::new(stream), took))
+    }
+
+    /// A new connection that speaks HTTP/2, for so many requests at once, and how long it took.
+    pub(crate) async fn open_trunk(&self, streams: u32) -> Result<(Rc<Trunk>, u64), WireError> {
+        let (stream, took) = self.connect_now().await?;
+        let (clock, timeout) = (self.shared.clock, self.program.plan.timeout);
+        let scheme = self.program.target.scheme();
+        let opening = Trunk::open(stream, clock, &self.trunks.line, scheme, streams);
+        let opened = monoio::time::timeout(timeout, opening).await;
+        let trunk = opened.unwrap_or(Err(WireError::Timeout(timeout)))?;
+        self.trunks.add(&trunk);
+        Ok((trunk, took))
     }
 
     /// Counts a message that is about to be sent.

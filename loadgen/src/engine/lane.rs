@@ -3,7 +3,11 @@
 //! Invariants: answers belong to requests in their order, those that were given up included; what
 //! was under way when a connection broke has failed, and its message may have arrived or not.
 //!
+//! Over HTTP/2 requests leave in the same order, and answers name theirs.
+//!
 //! Deliberately absent: what is sent when, and which lane a stream has ([`super::pipeline`]).
+
+mod http2;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,10 +18,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::Method;
-use monoio::io::{
-    AsyncWriteRentExt, CancelableAsyncReadRent, Canceller, OwnedReadHalf, OwnedWriteHalf, Splitable,
-};
-use monoio::net::TcpStream;
+use monoio::io::Canceller;
 
 use super::core::Core;
 use super::recorder::Ended;
@@ -26,6 +27,7 @@ use super::shared::Shared;
 use super::steps::{Kind, Request};
 use super::wire::{Answers, Response};
 use crate::message::{Stamp, push_decimal};
+use crate::net::{ReadHalf, WriteHalf};
 use crate::schedule::{Rng, iteration_rng, nanos};
 use crate::user::{Answer, Context, Variables};
 
@@ -42,7 +44,9 @@ pub(super) struct Lane {
     /// Requests that timed out before those that wait: their answers come first, if at all.
     given_up: Cell<u32>,
     in_flight: Rc<InFlight>,
-    writes: RefCell<Option<OwnedWriteHalf<TcpStream>>>,
+    writes: RefCell<Option<WriteHalf>>,
+    /// The same for HTTP/2.
+    http2: http2::Half,
     /// Which connection this is; answers of an earlier one are not ours any more.
     generation: Cell<u64>,
     /// Until when all were held up because too much was under way.
@@ -60,6 +64,8 @@ pub(super) struct Lane {
 
 /// A request without an answer.
 struct Sent {
+    /// Which one of the lane's.
+    serial: u64,
     intended_ns: u64,
     sent_ns: u64,
     bytes: u64,
@@ -84,6 +90,7 @@ impl Lane {
             given_up: Cell::new(0),
             in_flight: Rc::clone(in_flight),
             writes: RefCell::new(None),
+            http2: http2::Half::default(),
             generation: Cell::new(0),
             free_ns: Cell::new(0),
             lost: Cell::new(false),
@@ -141,18 +148,16 @@ impl Lane {
         let core = &self.core;
         let stream = core.program.stream(set, index);
         let (body, messages) = self.body(stream, intended_ns, variables, rng);
-        let mut outgoing = self.outgoing.borrow_mut();
-        let before = outgoing.len();
-        outgoing.extend_from_slice(head);
-        push_decimal(&mut outgoing, body.len() as u64);
-        outgoing.extend_from_slice(b"\r\n\r\n");
-        outgoing.extend_from_slice(&body);
-        let bytes = (outgoing.len() - before) as u64;
-        drop(outgoing);
+        let serial = self.http2.next_serial();
+        let bytes = match core.program.plan.transport.http2 {
+            true => self.http2.queue(serial, |out| push(out, head, &body)),
+            false => push(&mut self.outgoing.borrow_mut(), head, &body),
+        };
         let sent_ns = core.shared.clock.now_ns();
         // What waits for the server's answers is not late by our fault.
         core.recorder.borrow_mut().late(intended_ns.max(self.free_ns.get()), sent_ns);
-        self.waiting.borrow_mut().push_back(Sent { intended_ns, sent_ns, bytes, stream, messages });
+        let sent = Sent { serial, intended_ns, sent_ns, bytes, stream, messages };
+        self.waiting.borrow_mut().push_back(sent);
         self.in_flight.add(&core.shared);
         self.flush();
     }
@@ -202,7 +207,10 @@ impl Lane {
         }
         let lane = Rc::clone(self);
         drop(monoio::spawn(async move {
-            lane.write_all().await;
+            match lane.core.program.plan.transport.http2 {
+                true => lane.begin_all().await,
+                false => lane.write_all().await,
+            }
             lane.writing.set(false);
         }));
     }
@@ -215,7 +223,7 @@ impl Lane {
                 None => match self.core.connect().await {
                     Ok((stream, took)) => {
                         self.connect_ns.set(Some(took));
-                        let (reads, writes) = stream.into_split();
+                        let (reads, writes) = (stream.reads, stream.writes);
                         self.generation.set(self.generation.get() + 1);
                         self.lost.set(false);
                         let answers = Rc::clone(self).take_answers(reads, self.generation.get());
@@ -242,7 +250,7 @@ impl Lane {
         }
     }
 
-    async fn take_answers(self: Rc<Self>, mut reads: OwnedReadHalf<TcpStream>, generation: u64) {
+    async fn take_answers(self: Rc<Self>, mut reads: ReadHalf, generation: u64) {
         let clock = self.core.shared.clock;
         let cancel = self.canceller.borrow().handle();
         let mut answers = Answers::default();
@@ -250,7 +258,7 @@ impl Lane {
         loop {
             buf.clear();
             buf.reserve(READ_BYTES);
-            let (read, back) = reads.cancelable_read(buf, cancel.clone()).await;
+            let (read, back) = reads.read(buf, cancel.clone()).await;
             if generation != self.generation.get() {
                 return;
             }
@@ -285,7 +293,11 @@ impl Lane {
         if let Some(left) = self.given_up.get().checked_sub(1) {
             return self.given_up.set(left);
         }
-        let Some(sent) = self.waiting.borrow_mut().pop_front() else { return };
+        let sent = self.waiting.borrow_mut().pop_front();
+        sent.into_iter().for_each(|sent| self.complete(&sent, response));
+    }
+
+    fn complete(&self, sent: &Sent, response: &Response) {
         let core = &self.core;
         self.in_flight.remove(&core.shared);
         core.saw_server(&response.fields);
@@ -298,7 +310,7 @@ impl Lane {
         let (variables, rng, counter) = (&mut *variables, &mut rng, &mut *counter);
         let mut context = Context { variables, rng, user_number: 1, counter, now_unix_ms: 0 };
         let failure = self.request.checks.check(&answer, &mut context).err();
-        let ended = self.ended(&sent, response.first_byte_ns, response.ended_ns, response.bytes);
+        let ended = self.ended(sent, response.first_byte_ns, response.ended_ns, response.bytes);
         let kind = failure.as_ref().map(|failure| failure.kind.to_string());
         let reason = kind.as_deref().zip(failure.as_ref().map(|failure| failure.message.as_str()));
         core.recorder.borrow_mut().ended(&ended, reason);
@@ -306,12 +318,13 @@ impl Lane {
         let said = Said::of(Ok(response), "");
         core.log(self.who, &ended, said, message, || core.program.stream_path(sent.stream));
         // What the plan wants of an answer says nothing about what the server has stored.
-        self.settle(&sent, response.status.is_success());
+        self.settle(sent, response.status.is_success());
     }
 
     /// Everything under way has failed, and the connection is not used any more.
     pub(super) fn fail(&self, kind: &str, message: &str) {
         self.outgoing.borrow_mut().clear();
+        self.http2.clear();
         self.given_up.set(0);
         self.generation.set(self.generation.get() + 1);
         drop(self.writes.borrow_mut().take());
@@ -351,6 +364,16 @@ impl Lane {
             self.core.refuse(sent.stream, self.source, sequence);
         }
     }
+}
+
+/// A request out of its head, up to the value of Content-Length, and its body; how long it is.
+fn push(out: &mut Vec<u8>, head: &[u8], body: &[u8]) -> u64 {
+    let before = out.len();
+    out.extend_from_slice(head);
+    push_decimal(out, body.len() as u64);
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body);
+    (out.len() - before) as u64
 }
 
 /// Requests of a group on one thread that have no answer.

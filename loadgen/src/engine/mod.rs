@@ -17,6 +17,8 @@ mod clock;
 mod core;
 mod exchange;
 mod groups;
+mod http2;
+mod inlet;
 mod judge;
 mod lane;
 mod machine;

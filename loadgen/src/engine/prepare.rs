@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,6 +14,7 @@ use http::{Method, StatusCode};
 
 use super::clock::Clock;
 use super::exchange::on_one_line;
+use super::http2::{Line as Standing, Trunk};
 use super::options::Stop;
 use super::program::Program;
 use super::wire::{Connection, Response};
@@ -60,6 +62,7 @@ fn each(
     }
     let fields = fields(&program.plan, clock)?;
     net::block_on(async {
+        let standing = Standing::default();
         for set in sets.iter().copied() {
             let workers: Vec<_> = (0..AT_ONCE.min(program.plan.streams[set].count))
                 .map(|first| {
@@ -70,6 +73,7 @@ fn each(
                         set,
                         method: method.clone(),
                         fields: fields.clone(),
+                        standing: standing.clone(),
                     };
                     monoio::spawn(line.some(first, good))
                 })
@@ -94,6 +98,7 @@ struct Line {
     set: usize,
     method: Method,
     fields: String,
+    standing: Standing,
 }
 
 impl Line {
@@ -140,13 +145,18 @@ impl Line {
     }
 
     async fn connect(&self) -> Result<Connection, LoadError> {
-        let address = self.program.target.address;
-        let connecting = net::connect(address, 0, 1);
-        let connected = monoio::time::timeout(self.program.plan.timeout, connecting).await;
-        let connected =
-            connected.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut)));
-        let refused = |source| LoadError::Connect { address, source };
-        Ok(Connection::new(connected.map_err(refused)?))
+        let (target, timeout) = (&self.program.target, self.program.plan.timeout);
+        let refused = |source| LoadError::Connect { address: target.address, source };
+        let connecting = async {
+            let stream = net::connect(target, 0, 1).await?;
+            if !self.program.plan.transport.http2 {
+                return Ok(Connection::new(stream));
+            }
+            let trunk = Trunk::open(stream, self.clock, &self.standing, target.scheme(), 1).await;
+            trunk.map(Connection::over).map_err(io::Error::other)
+        };
+        let connected = monoio::time::timeout(timeout, connecting).await;
+        connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(refused)
     }
 
     fn failed(&self, path: &str, reason: String) -> LoadError {

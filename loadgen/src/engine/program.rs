@@ -24,7 +24,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(plan: &Plan) -> Result<Program, LoadError> {
-        let target = Target::parse(&plan.target)?;
+        let target = Target::parse(&plan.target, &plan.transport)?;
         let mut labels = Vec::new();
         plan.groups.iter().for_each(|group| collect(&group.steps, &mut labels));
         labels.sort_by_key(|label: &Label| label.deliveries);

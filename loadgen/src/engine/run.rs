@@ -89,6 +89,8 @@ pub fn run(plan: &Plan, options: &RunOptions) -> Result<RunResult, LoadError> {
         plan: plan.name.clone(),
         seed: plan.seed,
         target: plan.target.clone(),
+        protocol: plan.transport.protocol(&plan.target),
+        connections: counts.iter().map(|count| count.connections).sum(),
         server: counts
             .iter()
             .find_map(|count| count.server.clone().filter(|name| !name.is_empty())),
@@ -317,10 +319,13 @@ fn run_id(since_1970: Duration, worker: Part) -> u64 {
 /// Connections that a worker's part of a plan may have at the same time.
 fn most_connections(plan: &Plan, worker: Part) -> usize {
     let of_group = |group: &Group| match &group.load {
-        Load::Open { max_in_flight, .. } => (*max_in_flight).min(OPEN_CONNECTIONS),
-        Load::Closed { stages, .. } => schedule::most_users(stages),
+        Load::Open { max_in_flight, .. } => u64::from((*max_in_flight).min(OPEN_CONNECTIONS)),
+        Load::Closed { stages, .. } => {
+            let users = u64::from(schedule::most_users(stages));
+            if tail_of(group).is_some() { plan.transport.connections(users) } else { users }
+        }
     };
-    let connections = plan.groups.iter().map(|group| worker.share(u64::from(of_group(group))));
+    let connections = plan.groups.iter().map(|group| worker.share(of_group(group)));
     connections.sum::<u64>() as usize
 }
 

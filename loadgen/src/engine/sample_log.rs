@@ -119,7 +119,8 @@ impl Core {
         if !self.is_logged(ended.intended_ns) {
             return;
         }
-        let url = format!("http://{}{}", self.program.target.host, path());
+        let target = &self.program.target;
+        let url = format!("{}://{}{}", target.scheme(), target.host, path());
         self.push(
             who,
             JtlRow {

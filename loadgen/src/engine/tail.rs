@@ -3,26 +3,24 @@
 //! Invariants: a reader that loses its connection goes on where the server told it to; what it
 //! misses all the same is lost. The clock is read once per receive, before anything is parsed.
 
+mod poll;
 mod request;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Method;
-use monoio::io::{AsyncWriteRentExt, CancelableAsyncReadRent};
-use monoio::net::TcpStream;
 use rand::Rng as _;
 use rand_distr::Exp1;
-use thalweg_proto::client::response::StreamFields;
 
 use super::core::{Core, ReaderEnd};
+use super::inlet::Inlet;
 use super::judge::{Identity, judge};
 use super::owed::Place;
 use super::sample_log::Who;
 use super::seen::{Again, Seen};
 use super::sse::{SseError, SseReader};
-use super::wire::{Connection, WireError};
+use super::wire::WireError;
 use crate::message::stamps;
 use crate::plan::{From, Tail, TailMode};
 use crate::schedule::{Rng, nanos};
@@ -279,23 +277,20 @@ impl Reader {
 
     async fn sse(&mut self, ready: &mut Option<impl FnOnce(bool)>) -> End {
         let since_ns = self.core.shared.clock.now_ns();
-        let mut stream = match self.core.connect().await {
-            Ok((stream, _)) => stream,
+        let request = self.request("&live=sse");
+        let mut inlet = match Inlet::open(&self.core, self.group, self.number, request).await {
+            Ok(inlet) => inlet,
             Err(error) => return End::Failed(error.to_string(), error.kind()),
         };
-        let request = self.request("&live=sse");
-        if let Err(error) = stream.write_all(request).await.0 {
-            return End::Failed(error.to_string(), "connection");
-        }
         let mut sse = SseReader::new(self.tail.mode == TailMode::Events);
-        let end = self.events(&mut stream, &mut sse, ready, since_ns).await;
+        let end = self.events(&mut inlet, &mut sse, ready, since_ns).await;
         self.state.again.extend(stamps(sse.unconfirmed()).flatten());
         end
     }
 
     async fn events(
         &mut self,
-        stream: &mut TcpStream,
+        inlet: &mut Inlet,
         sse: &mut SseReader,
         ready: &mut Option<impl FnOnce(bool)>,
         since_ns: u64,
@@ -305,17 +300,16 @@ impl Reader {
         let timeout = self.core.program.plan.timeout;
         let mut confirm_ns = Some(clock.now_ns().saturating_add(nanos(timeout)));
         loop {
-            match self.receive(stream, &mut buf, confirm_ns).await {
-                Ok(0) => match sse.finish() {
+            let now_ns = match self.receive(inlet, &mut buf, confirm_ns).await {
+                Ok((0, _)) => match sse.finish() {
                     Ok(()) => return End::Answer,
                     Err(error) => return End::Failed(error.to_string(), error.kind()),
                 },
                 // A server that is behind may have more and more of it: what comes now is too late.
                 Ok(_) if self.is_over() => return End::Over,
-                Ok(_) => {}
+                Ok((_, now_ns)) => now_ns,
                 Err(end) => return end,
-            }
-            let now_ns = clock.now_ns();
+            };
             if let Err(error) = self.take(sse, &buf, now_ns) {
                 return End::Failed(error.to_string(), error.kind());
             }
@@ -357,21 +351,21 @@ impl Reader {
         })
     }
 
-    /// Reads what has come; 0 at the end of the connection.
+    /// Reads what has come: how much, 0 at the end of the answer, and when it was received.
     /// Fails at `confirm_ns`.
     async fn receive(
         &mut self,
-        stream: &mut TcpStream,
+        inlet: &mut Inlet,
         buf: &mut Vec<u8>,
         confirm_ns: Option<u64>,
-    ) -> Result<usize, End> {
+    ) -> Result<(usize, u64), End> {
         let clock = self.core.shared.clock;
         let confirm = confirm_ns.map(|at| Duration::from_nanos(at.saturating_sub(clock.now_ns())));
         let patience = self.patience().into_iter().chain(confirm).min();
         let mut own = std::mem::take(buf);
         own.clear();
         let handle = self.core.canceller.borrow().handle();
-        let reading = stream.cancelable_read(own, handle);
+        let reading = inlet.receive(clock, own, handle);
         let (read, back) = match patience {
             None => reading.await,
             Some(patience) => match monoio::time::timeout(patience, reading).await {
@@ -392,10 +386,10 @@ impl Reader {
         };
         *buf = back;
         match read {
-            Ok(0) => self.leaves().map_or(Ok(0), Err),
-            Ok(read) => Ok(read),
+            Ok((0, at)) => self.leaves().map_or(Ok((0, at)), Err),
+            Ok(received) => Ok(received),
             Err(error) => {
-                Err(self.leaves().unwrap_or(End::Failed(error.to_string(), "connection")))
+                Err(self.leaves().unwrap_or(End::Failed(error.to_string(), error.kind())))
             }
         }
     }
@@ -414,80 +408,4 @@ impl Reader {
             clock.sleep_until(until_ns.min(clock.now_ns() + LONGEST_NAP_NS)).await;
         }
     }
-
-    /// Long-poll or plain reads, over one connection as long as it lasts.
-    async fn poll(&mut self, ready: &mut Option<impl FnOnce(bool)>) -> End {
-        let since_ns = self.core.shared.clock.now_ns();
-        let (mut connection, _) = match self.core.open().await {
-            Ok(opened) => opened,
-            Err(error) => return End::Failed(error.to_string(), error.kind()),
-        };
-        if self.state.offset == "now" {
-            // A long poll from `now` would wait; a plain read says where now is.
-            if let Err(end) = self.page(&mut connection, "").await {
-                return end;
-            }
-        }
-        self.confirmed(ready, since_ns);
-        loop {
-            if let Some(end) = self.leaves() {
-                return end;
-            }
-            let live = if self.tail.mode == TailMode::LongPoll { "&live=long-poll" } else { "" };
-            let keep_alive = match self.page(&mut connection, live).await {
-                Err(end) => return end,
-                Ok(_) if self.state.closed => return End::Answer,
-                Ok(keep_alive) => keep_alive,
-            };
-            if let TailMode::CatchUp { pause } = self.tail.mode {
-                self.nap(pause).await;
-            }
-            if !keep_alive {
-                return End::Answer;
-            }
-        }
-    }
-
-    /// One answer; whether the connection may be used again.
-    async fn page(&mut self, connection: &mut Connection, live: &str) -> Result<bool, End> {
-        let clock = self.core.shared.clock;
-        let patience = if live.is_empty() { Duration::ZERO } else { LONG_POLL_PATIENCE };
-        let timeout = self.core.program.plan.timeout + patience;
-        let timeout = self.patience().map_or(timeout, |patience| patience.min(timeout));
-        let request = self.request(live);
-        let cancel = self.core.canceller.borrow().handle();
-        let method = &Method::GET;
-        let asked = connection.exchange_until(clock, method, request, timeout, &cancel);
-        let (answer, _) = asked.await;
-        let response = match answer {
-            Ok(response) => response,
-            Err(error) => {
-                let end = End::Failed(error.to_string(), error.kind());
-                return Err(self.leaves().unwrap_or(end));
-            }
-        };
-        if !matches!(response.status.as_u16(), 200 | 204 | 304) {
-            let message = format!("the answer is {}", response.status);
-            return Err(End::Failed(message, "status"));
-        }
-        let of = self.identity();
-        let Reader { core, state, .. } = self;
-        core.recorder.borrow_mut().received(of.label, response.ended_ns, response.bytes);
-        let fields = StreamFields::from_fields(&response.fields);
-        if let Some(offset) = fields.next_offset {
-            state.brought |= *offset != *state.offset;
-            state.offset = offset.into();
-        }
-        state.cursor =
-            fields.cursor.map(Into::into).filter(|_| self.tail.mode == TailMode::LongPoll);
-        state.closed |= fields.closed && fields.up_to_date;
-        state.got_on = true;
-        // Nobody has a message before its last byte.
-        let (body, ended_ns) = (&response.body, response.ended_ns);
-        judge(core, of, &mut state.seen.borrow_mut(), &mut state.again, body, ended_ns);
-        Ok(response.keep_alive)
-    }
 }
-
-/// A server may hold a long poll for this long on top of the plan's timeout.
-const LONG_POLL_PATIENCE: Duration = Duration::from_secs(60);

@@ -16,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::clock::Turn;
 use super::core::{Core, GroupCount, Part, Published, ReaderEnd};
 use super::groups::start_load;
+use super::http2::Trunks;
 use super::options::JtlDeliveries;
 use super::program::Program;
 use super::readers::start_readers;
@@ -79,6 +80,8 @@ pub(crate) struct Counts {
     pub(crate) readers: Vec<ReaderEnd>,
     pub(crate) setup: HashMap<usize, Times>,
     pub(crate) groups: Vec<GroupCount>,
+    /// That it made for the load.
+    pub(crate) connections: u64,
     pub(crate) server: Option<String>,
     pub(crate) cpu_ms: u64,
     pub(crate) wall_ms: u64,
@@ -173,6 +176,7 @@ fn core(spec: &Spec) -> Core {
         readers: RefCell::default(),
         setup: RefCell::default(),
         canceller: RefCell::new(Canceller::new()),
+        trunks: Trunks::default(),
         counter: RefCell::new(Counter::new(u64::from(part.index) + 1, u64::from(part.of))),
         groups: RefCell::new(vec![GroupCount::default(); spec.program.plan.groups.len()]),
         tasks: Cell::new(0),
@@ -255,6 +259,7 @@ fn glance(core: &Core, name: &str) -> Glance {
 async fn leave(core: &Rc<Core>) {
     let canceller = core.canceller.replace(Canceller::new());
     let _ = canceller.cancel();
+    core.trunks.end();
     // Before the load there is nothing to count.
     let patience_ns = if core.shared.start_ns().is_none() { LEAVE_EARLY_NS } else { LEAVE_NS };
     let deadline_ns = core.shared.clock.now_ns() + patience_ns;
@@ -262,6 +267,7 @@ async fn leave(core: &Rc<Core>) {
         monoio::time::sleep(LOOK).await;
         let canceller = core.canceller.replace(Canceller::new());
         let _ = canceller.cancel();
+        core.trunks.end();
     }
 }
 
@@ -283,6 +289,7 @@ fn counts(core: &Core, spec: Spec, (cpu_ms, wall_ms): (u64, u64)) -> Counts {
         readers,
         setup,
         groups: core.groups.take(),
+        connections: core.connections.get() as u64,
         server: core.server.take(),
         cpu_ms,
         wall_ms,

@@ -4,16 +4,18 @@
 //! the next request goes over the same connection.
 
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode};
-use monoio::io::{AsyncWriteRentExt, CancelHandle, CancelableAsyncReadRent, Canceller};
-use monoio::net::TcpStream;
+use monoio::io::{CancelHandle, Canceller};
 use thalweg_proto::http1::{BodyDecoder, BodyLength, CodecError, Fields, Progress};
 use thalweg_proto::http1::{ResponseBody, ResponseHead, ResponseHeadStatus, parse_response_head};
 
 use super::clock::Clock;
+use super::http2::Trunk;
+use crate::net::Stream;
 
 /// Bytes of a connection's buffer: an answer to an append fits several times.
 const READ_BYTES: usize = 8 * 1024;
@@ -37,6 +39,18 @@ pub(crate) enum WireError {
     Cut(CodecError),
     #[error("the answer is malformed: {0}")]
     Malformed(#[from] CodecError),
+    #[error("HTTP/2: {0}")]
+    Http2(#[from] h2::Error),
+    #[error("the server does not speak HTTP/2")]
+    NotHttp2,
+    #[error(
+        "the server takes {allowed} requests at once on an HTTP/2 connection \
+         (SETTINGS_MAX_CONCURRENT_STREAMS), and {wanted} are wanted: expected \
+         readers_per_connection up to {allowed}, or a server that takes more"
+    )]
+    FewStreams { allowed: u32, wanted: u32 },
+    #[error("the request cannot be sent over HTTP/2: {0}")]
+    Unsendable(String),
 }
 
 impl WireError {
@@ -47,6 +61,9 @@ impl WireError {
             WireError::Broken(_) | WireError::Cut(_) => "connection",
             WireError::Timeout(_) => "timeout",
             WireError::Malformed(_) => "malformed answer",
+            WireError::Http2(_) => "connection",
+            WireError::NotHttp2 | WireError::FewStreams { .. } => "connect",
+            WireError::Unsendable(_) => "request",
         }
     }
 }
@@ -154,15 +171,27 @@ fn announced(head: &ResponseHead) -> usize {
 }
 
 /// A connection for one request at a time.
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection(Kind);
+
+enum Kind {
+    Http1(Http1),
+    /// Others may go over it at the same time.
+    Http2(Rc<Trunk>),
+}
+
+struct Http1 {
+    stream: Stream,
     answers: Answers,
     buf: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> Connection {
-        Connection { stream, answers: Answers::default(), buf: Vec::new() }
+    pub(crate) fn new(stream: Stream) -> Connection {
+        Connection(Kind::Http1(Http1 { stream, answers: Answers::default(), buf: Vec::new() }))
+    }
+
+    pub(crate) fn over(trunk: Rc<Trunk>) -> Connection {
+        Connection(Kind::Http2(trunk))
     }
 
     /// Sends a request, given as its bytes, and takes its answer. Gives the request's memory back.
@@ -187,15 +216,36 @@ impl Connection {
         cancel: &CancelHandle,
     ) -> (Result<Response, WireError>, Vec<u8>) {
         let exchanged = monoio::time::timeout(timeout, async {
-            let (sent, request) = self.stream.write_all(request).await;
-            match sent {
-                Ok(_) => (self.answer(clock, method, cancel).await, Some(request)),
-                Err(error) => (Err(error.into()), Some(request)),
+            match &mut self.0 {
+                Kind::Http1(http1) => http1.exchange(clock, method, request, cancel).await,
+                Kind::Http2(trunk) => {
+                    let answer = match trunk.begin(&request) {
+                        Ok(incoming) => incoming.whole(method).await,
+                        Err(error) => Err(error),
+                    };
+                    (answer, Some(request))
+                }
             }
         });
         let timed_out = (Err(WireError::Timeout(timeout)), None);
         let (answer, request) = exchanged.await.unwrap_or(timed_out);
         (answer, request.unwrap_or_default())
+    }
+}
+
+impl Http1 {
+    async fn exchange(
+        &mut self,
+        clock: Clock,
+        method: &Method,
+        request: Vec<u8>,
+        cancel: &CancelHandle,
+    ) -> (Result<Response, WireError>, Option<Vec<u8>>) {
+        let (sent, request) = self.stream.write_all(request).await;
+        match sent {
+            Ok(()) => (self.answer(clock, method, cancel).await, Some(request)),
+            Err(error) => (Err(error.into()), Some(request)),
+        }
     }
 
     async fn answer(
@@ -211,7 +261,7 @@ impl Connection {
             let more = if full { (2 * buf.len()).min(MOST_READ_BYTES) } else { READ_BYTES };
             buf.clear();
             buf.reserve(more);
-            let (read, buf) = self.stream.cancelable_read(buf, cancel.clone()).await;
+            let (read, buf) = self.stream.read(buf, cancel.clone()).await;
             let now_ns = clock.now_ns();
             self.buf = buf;
             if read? == 0 {

@@ -104,6 +104,8 @@ pub(super) fn what(result: &RunResult) -> Vec<Fact> {
         Fact::new("Seed", meta.seed.to_string()),
         Fact::new("Target", &meta.target)
             .with(meta.server.as_ref().map(|name| format!("server: {name}")).unwrap_or_default()),
+        Fact::new("Protocol", &meta.protocol)
+            .with(format!("{} connections", count(meta.connections))),
         Fact::new("Started", started(meta.started_unix_ms)),
         Fact::new("Measured", clock(meta.duration_ms)).with("without warm-up and drain"),
         Fact::new("Set-up", clock(meta.setup_ms)).with("first connection to last reader ready"),

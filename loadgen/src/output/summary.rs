@@ -28,6 +28,10 @@ pub struct Summary {
     pub seed: u64,
     /// The base URL.
     pub target: String,
+    /// HTTP's version, and whether with TLS.
+    pub protocol: String,
+    /// Connections that were made for the load.
+    pub connections: u64,
     /// RFC 3339, UTC: begin of the measured part.
     pub started: String,
     /// Length of the measured part.
@@ -215,6 +219,8 @@ impl From<&RunResult> for Summary {
             plan_hash: meta.plan_hash.clone(),
             seed: meta.seed,
             target: meta.target.clone(),
+            protocol: meta.protocol.clone(),
+            connections: meta.connections,
             started: units::time_stamp(meta.started_unix_ms),
             duration_s: meta.duration_ms as f64 / 1e3,
             setup_s: meta.setup_ms as f64 / 1e3,

@@ -40,6 +40,10 @@ fn head(result: &RunResult, out: &mut String) {
     if meta.setup_ms > 0 {
         second.push_str(&format!(", set-up {:.2} s", meta.setup_ms as f64 / 1e3));
     }
+    if !meta.protocol.is_empty() {
+        let connections = crate::result::units::count(meta.connections);
+        second.push_str(&format!(", {} over {connections} connections", meta.protocol));
+    }
     if !result.cores.is_empty() {
         let (threads, machine) = (result.cores.len(), &meta.machine);
         second.push_str(&format!(", {threads} threads on {}, {}", machine.cpu, machine.kernel));

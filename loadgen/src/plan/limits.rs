@@ -51,6 +51,9 @@ pub const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// Users of a group; live readers are users too.
 pub const MAX_USERS: u32 = 1_000_000;
+/// Live readers that share a connection of HTTP/2: each has a window of 256 KiB, and those of a
+/// connection together at most 2 GiB.
+pub const MAX_READERS_PER_CONNECTION: u32 = 8_000;
 /// Iterations under way in an open group.
 pub const MAX_IN_FLIGHT: u32 = 1_000_000;
 /// Iterations under way in an open group, if the plan does not say.

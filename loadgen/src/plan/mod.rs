@@ -20,6 +20,7 @@ mod source;
 mod template;
 mod threshold;
 pub mod toml;
+mod transport;
 mod units;
 mod validate;
 
@@ -30,4 +31,5 @@ pub use model::*;
 pub use source::{PlanFormat, PlanSource, ResolvedPlan};
 pub use template::TemplateError;
 pub use threshold::parse_thresholds;
+pub use transport::Transport;
 pub use units::parse_duration;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checks::{Assertion, Extraction, Operator, Threshold};
+use super::transport::Transport;
 
 /// A whole run.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,6 +19,8 @@ pub struct Plan {
     pub target: String,
     /// At the start of the run, excluded from all statistics.
     pub warm_up: Duration,
+    /// How the server is spoken to.
+    pub transport: Transport,
     /// After the last operation: how long deliveries may still arrive before they are lost.
     pub drain: Duration,
     /// New connections per second, over all cores.

@@ -288,6 +288,8 @@ fn meta() -> Meta {
         properties: vec![("readers".to_owned(), READERS.to_string())],
         seed: SEED,
         target: "http://127.0.0.1:4437/v1/stream".to_owned(),
+        protocol: "HTTP/1.1".to_owned(),
+        connections: 10_050,
         server: Some("thalweg/0.1.0".to_owned()),
         started_unix_ms: 1_760_000_000_000,
         duration_ms: SECONDS * 1000,

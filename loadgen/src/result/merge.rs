@@ -97,6 +97,7 @@ fn add_meta(to: &mut Meta, from: Meta) {
     to.duration_ms = to.duration_ms.max(from.duration_ms);
     to.setup_ms = to.setup_ms.max(from.setup_ms);
     to.workers.extend(from.workers);
+    to.connections += from.connections;
     to.peak_rss_bytes = to.peak_rss_bytes.max(from.peak_rss_bytes);
     to.cpu_ms += from.cpu_ms;
     to.interrupted |= from.interrupted;

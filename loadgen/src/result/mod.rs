@@ -69,6 +69,12 @@ pub struct Meta {
     pub seed: u64,
     /// The base URL.
     pub target: String,
+    /// HTTP's version, and whether with TLS.
+    #[serde(default)]
+    pub protocol: String,
+    /// Connections that were made for the load, those that were made again included.
+    #[serde(default)]
+    pub connections: u64,
     /// The server's `Server` field.
     pub server: Option<String>,
     /// Begin of the measured part, milliseconds since 1970.

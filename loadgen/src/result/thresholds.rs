@@ -338,6 +338,7 @@ mod tests {
             name: String::new(),
             seed: 1,
             target: String::new(),
+            transport: crate::plan::Transport::default(),
             warm_up: Duration::ZERO,
             drain: Duration::ZERO,
             connect_rate: 1.0,

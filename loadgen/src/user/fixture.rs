@@ -81,6 +81,7 @@ pub(super) fn plan(variables: &[(&str, &str)]) -> Plan {
         name: "plan".to_owned(),
         seed: 1,
         target: "http://localhost/v1/stream".to_owned(),
+        transport: crate::plan::Transport::default(),
         warm_up: Duration::ZERO,
         drain: Duration::ZERO,
         connect_rate: 1.0,

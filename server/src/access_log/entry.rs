@@ -1,12 +1,14 @@
 //! One line: what was asked, by whom, what came of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp as Moment;
 use serde_json::json;
 use thalweg_proto::time::Timestamp;
 
+use super::context::{TraceContext, to_hex};
 use crate::metrics::Operation;
 
 /// The name of a request in logs: the client's, or made here.
@@ -45,6 +47,10 @@ pub struct Entry {
     pub took: Duration,
     /// The core that answered.
     pub core: usize,
+    /// Who asked, as access control knows it.
+    pub principal: Option<Arc<str>>,
+    /// The trace that it belongs to, if the client said so.
+    pub trace: Option<TraceContext>,
 }
 
 impl RequestId {
@@ -91,6 +97,13 @@ impl Entry {
         if let Some(code) = self.code {
             line["code"] = code.into();
         }
+        if let Some(principal) = &self.principal {
+            line["principal"] = (**principal).into();
+        }
+        if let Some(trace) = self.trace {
+            line["trace_id"] = to_hex(&trace.trace_id).into();
+            line["parent_span_id"] = to_hex(&trace.parent).into();
+        }
         let mut line = line.to_string();
         line.push('\n');
         line
@@ -128,6 +141,8 @@ mod tests {
             response_bytes: 9,
             took: Duration::from_micros(1500),
             core: 1,
+            principal: Some("token:t".into()),
+            trace: TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         };
         let line = entry.line();
         let read: serde_json::Value = serde_json::from_str(line.trim_end()).unwrap();
@@ -137,6 +152,9 @@ mod tests {
             (&"/v1/stream/\"a\"".into(), &"not-found".into())
         );
         assert_eq!((&read["duration_us"], &read["peer"]), (&1500.into(), &"127.0.0.1:9".into()));
+        assert_eq!(read["principal"], "token:t");
+        assert_eq!(read["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(read["parent_span_id"], "b7ad6b7169203331");
         assert!(line.ends_with("}\n"));
     }
 }

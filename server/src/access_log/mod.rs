@@ -4,6 +4,7 @@
 //! them. What finds the queue full is dropped and counted. Deliberately absent: queries, which may
 //! carry signatures, and every field of a request but its id.
 
+mod context;
 mod entry;
 mod writer;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
+pub use context::TraceContext;
 pub use entry::{Entry, RequestId};
 pub use writer::Writer;
 

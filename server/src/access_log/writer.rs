@@ -134,6 +134,8 @@ mod tests {
             response_bytes: 0,
             took: Duration::ZERO,
             core: 0,
+            principal: None,
+            trace: None,
         }
     }
 

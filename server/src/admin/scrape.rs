@@ -50,6 +50,14 @@ fn server(inner: &Inner) -> Vec<Sample> {
         Sample::new(families::ACCESS_LINES, smallvec![], access_log.written() as f64),
         Sample::new(families::ACCESS_DROPPED, smallvec![], access_log.dropped() as f64),
     ];
+    let telemetry = &inner.shared.telemetry;
+    for (signal, result, count) in telemetry.counts.exports() {
+        let labels = smallvec![("signal", Cow::from(signal)), ("result", Cow::from(result))];
+        samples.push(Sample::new(families::OTLP_EXPORTS, labels, count as f64));
+    }
+    let (spans, dropped) = (telemetry.counts.spans() as f64, telemetry.dropped() as f64);
+    samples.push(Sample::new(families::OTLP_SPANS, smallvec![], spans));
+    samples.push(Sample::new(families::OTLP_DROPPED, smallvec![], dropped));
     if let Some(keeper) = &inner.shared.tls {
         certificates(keeper, &mut samples);
     }

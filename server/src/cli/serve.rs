@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Machine, ServeArgs};
 use crate::logging;
+use crate::version;
 
 /// Resolves the configuration, then prints it or runs the server until it is stopped.
 pub(super) fn main(args: &ServeArgs) -> ExitCode {
@@ -20,6 +21,8 @@ pub(super) fn main(args: &ServeArgs) -> ExitCode {
         return Exit::Ok.into();
     }
     logging::init(&config.log);
+    logging::log_panics();
+    log_start(&config);
     match start(config, args) {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
@@ -27,6 +30,16 @@ pub(super) fn main(args: &ServeArgs) -> ExitCode {
             Exit::Failure.into()
         }
     }
+}
+
+/// What was not left as it is by default; `thalweg config print` shows the rest.
+fn log_start(config: &Config) {
+    let defaults = Config::defaults(&Machine::detect()).map(|defaults| defaults.settings());
+    let defaults = defaults.unwrap_or_default();
+    let set = config.settings().into_iter().filter(|setting| !defaults.contains(setting));
+    let set: Vec<String> = set.map(|(key, value)| format!("{key} = {value}")).collect();
+    let pid = std::process::id();
+    tracing::info!(version = version::LONG, pid, settings = set.join("; "), "starting");
 }
 
 /// The one place that hands a configuration to the server.

@@ -130,6 +130,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DURATION")]
     pub drain_timeout: Option<String>,
 
+    /// OpenTelemetry collector that metrics are sent to over OTLP/HTTP, such as
+    /// http://127.0.0.1:4318 [default: none]
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// Log level, or directives such as `info,thalweg::shard=debug` [default: info]
     #[arg(long, value_name = "DIRECTIVES")]
     pub log_level: Option<String>,
@@ -184,6 +189,7 @@ impl ServeArgs {
             auth_signing_keys: text(&self.auth_signing_keys),
             auth_certificates: text(&self.auth_certificates),
             auth_insecure: self.insecure.then(|| "true".into()),
+            otlp_endpoint: text(&self.otlp_endpoint),
             log_level: text(&self.log_level),
             log_format: text(&self.log_format),
             log_access: text(&self.access_log),

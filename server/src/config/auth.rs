@@ -9,6 +9,7 @@ use super::error::ConfigError;
 use super::print::quoted;
 use super::raw::{RawConfig, RawValue};
 use super::resolve::{field, refuse};
+use super::tls::TlsConfig;
 use super::value::{self, ClientAuth, Expected};
 use crate::auth::Scope;
 
@@ -73,7 +74,7 @@ pub(super) fn auth(raw: &RawConfig) -> Result<AuthConfig, ConfigError> {
 /// What the keys mean together.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let Config { auth, listen, tls, .. } = config;
-    let client_auth = tls.as_ref().and_then(|tls| tls.client_ca.as_ref()).map(|ca| ca.auth);
+    let client_auth = client_auth(tls.as_ref());
     if let Some(file) = &auth.certificates
         && client_auth.is_none()
     {
@@ -95,8 +96,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     let public = listen.iter().find(|address| !address.ip().is_loopback());
     if let Some(address) = public
-        && !auth.is_on()
-        && client_auth != Some(ClientAuth::Required)
+        && !config.has_access_control()
         && !auth.insecure
     {
         let expected = "a loopback address, because there is no access control: set auth.tokens, \
@@ -107,6 +107,20 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         return Err(refuse("listen", address, expected));
     }
     Ok(())
+}
+
+impl Config {
+    /// Whether anybody is asked who they are: for credentials, or for a certificate in each
+    /// handshake.
+    #[must_use]
+    pub fn has_access_control(&self) -> bool {
+        self.auth.is_on() || client_auth(self.tls.as_ref()) == Some(ClientAuth::Required)
+    }
+}
+
+/// Whether clients are asked for certificates.
+fn client_auth(tls: Option<&TlsConfig>) -> Option<ClientAuth> {
+    tls.and_then(|tls| tls.client_ca.as_ref()).map(|authorities| authorities.auth)
 }
 
 fn list(raw: &RawValue) -> Option<Vec<String>> {

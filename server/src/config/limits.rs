@@ -128,8 +128,8 @@ pub const HTTP2_CONTROL_FRAMES: u64 = 10_000;
 pub const HTTP2_CONTROL_FRAMES_PER_SECOND: u64 = 1_000;
 /// Settings count as so many of them: one frame may change the window of every stream.
 pub const HTTP2_SETTINGS_WEIGHT: u64 = 100;
-/// Window updates that it is entitled to by each of our frames with an answer.
-pub const HTTP2_UPDATES_FOR_A_FRAME: u64 = 4;
+/// Window updates or pings that it is entitled to by each of our frames with an answer.
+pub const HTTP2_FREE_FOR_A_FRAME: u64 = 4;
 /// If the frame has so many bytes: windows of a few bytes would make many frames of one answer.
 pub const HTTP2_USEFUL_FRAME_BYTES: usize = 64;
 /// Requests that it may take back unanswered at once, at least (GOAWAY); a tenth of them comes back
@@ -198,6 +198,20 @@ pub const JWKS_MAX_BYTES: usize = 256 * 1024;
 pub const REFUSALS_LOGGED_PER_SECOND: u32 = 10;
 /// Lines of the access log that may wait to be written, over all cores; more are dropped.
 pub const ACCESS_LOG_QUEUE: usize = 16 * 1024;
+/// How often metrics are sent to an OTLP collector.
+pub const DEFAULT_OTLP_INTERVAL: Duration = secs(60);
+/// What that can be configured to.
+pub const OTLP_INTERVAL: RangeInclusive<Duration> = ms(100)..=secs(3600);
+/// For one export.
+pub const OTLP_TIMEOUT: Duration = secs(10);
+/// For the last spans, when the server stops.
+pub const OTLP_STOP_TIMEOUT: Duration = secs(2);
+/// How long spans wait to be sent together.
+pub const OTLP_SPAN_PAUSE: Duration = secs(1);
+/// Spans in one export.
+pub const SPANS_PER_EXPORT: usize = 512;
+/// Spans that may wait, over all cores; more are dropped.
+pub const SPAN_QUEUE: usize = 4096;
 /// Connections to the admin listener at once; more wait.
 pub const MAX_ADMIN_CONNECTIONS: usize = 32;
 /// For a request head there, and between two requests.

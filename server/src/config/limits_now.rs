@@ -14,6 +14,8 @@ struct Now {
     live: LiveConfig,
     /// Which requests the access log shows; `None`: it is off.
     access: Option<Share>,
+    /// Of which requests spans are exported; `None`: of none.
+    spans: Option<Share>,
 }
 
 impl Limits {
@@ -48,6 +50,21 @@ impl Limits {
     pub fn access(&self) -> Option<Share> {
         self.0.get().access
     }
+
+    /// Of which requests spans are exported; `None`: of none.
+    #[must_use]
+    #[inline]
+    pub fn spans(&self) -> Option<Share> {
+        self.0.get().spans
+    }
+
+    /// Whether anything is written down about single requests.
+    #[must_use]
+    #[inline]
+    pub fn observes(&self) -> bool {
+        let now = self.0.get();
+        now.access.is_some() || now.spans.is_some()
+    }
 }
 
 impl Now {
@@ -57,6 +74,7 @@ impl Now {
             limits: config.limits,
             live: config.live,
             access: (log.access != Target::Off).then_some(log.access_sample),
+            spans: config.telemetry.as_ref().and_then(super::TelemetryConfig::spans),
         }
     }
 }

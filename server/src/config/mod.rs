@@ -16,6 +16,7 @@ mod print;
 pub mod raw;
 mod resolve;
 pub mod system;
+mod telemetry;
 mod tls;
 pub mod value;
 
@@ -29,6 +30,7 @@ pub use error::ConfigError;
 pub use limits_now::Limits;
 pub use network::{BasePath, DEFAULT_ADMIN};
 pub use system::Machine;
+pub use telemetry::TelemetryConfig;
 use thalweg_proto::stream::retention::Retention;
 pub use tls::{CertFiles, ClientAuthorities, TlsConfig};
 use url::Url;
@@ -67,6 +69,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Who may do what.
     pub auth: AuthConfig,
+    /// Where metrics and spans are sent to; `None`: nowhere.
+    pub telemetry: Option<TelemetryConfig>,
     /// Logging.
     pub log: LogConfig,
 }

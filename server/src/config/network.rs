@@ -94,7 +94,8 @@ pub(super) fn admin(raw: &RawValue) -> Result<Option<SocketAddr>, Expected> {
     })
 }
 
-pub(super) fn public_url(raw: &RawValue) -> Result<Url, Expected> {
+/// An http or https URL of something that answers.
+pub(super) fn url(raw: &RawValue) -> Result<Url, Expected> {
     let parsed = match raw {
         RawValue::Text(text) => Url::parse(text.trim_end_matches('/')).ok(),
         _ => None,

@@ -76,11 +76,31 @@ impl fmt::Display for Config {
         some(f, "jwt_audience", auth.jwt_audience.clone())?;
         writeln!(f, "insecure = {}", auth.insecure)?;
 
+        if let Some(telemetry) = &self.telemetry {
+            writeln!(f, "\n{telemetry}")?;
+        }
         writeln!(f, "\n[log]")?;
         writeln!(f, "level = {}", quoted(&self.log.level))?;
         writeln!(f, "format = {}", quoted(self.log.format))?;
         writeln!(f, "access = {}", quoted(&self.log.access))?;
         writeln!(f, "access_sample = {}", self.log.access_sample)
+    }
+}
+
+impl Config {
+    /// Every key that has a value, dotted, with the value as it is written.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut table = String::new();
+        let mut settings = Vec::new();
+        for line in self.to_string().lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                table = format!("{name}.");
+            } else if let Some((key, value)) = line.split_once(" = ") {
+                settings.push((format!("{table}{key}"), value.to_owned()));
+            }
+        }
+        settings
     }
 }
 

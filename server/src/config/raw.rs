@@ -124,6 +124,8 @@ raw_config! {
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
         "jwt_algorithms" auth_jwt_algorithms, "jwt_issuer" auth_jwt_issuer,
         "jwt_audience" auth_jwt_audience, "insecure" auth_insecure;
+    "telemetry" "telemetry.": "otlp_endpoint" otlp_endpoint, "interval" telemetry_interval,
+        "trace_sample" trace_sample, "service_name" service_name;
     "log" "log.": "level" log_level, "format" log_format, "access" log_access,
         "access_sample" log_access_sample;
 }

@@ -35,7 +35,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         )?,
         io: field("io", &raw.io, value::word)?.unwrap_or(IoDriver::Auto),
         base_path: base_path(raw)?,
-        public_url: field("public_url", &raw.public_url, network::public_url)?,
+        public_url: field("public_url", &raw.public_url, network::url)?,
         admin: field("admin", &raw.admin, network::admin)?.unwrap_or(Some(network::DEFAULT_ADMIN)),
         tls: tls::resolve(raw)?,
         live: live(raw)?,
@@ -43,6 +43,7 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         storage: storage(raw)?,
         limits: limits_table(raw, machine, cores.len())?,
         cores,
+        telemetry: super::telemetry::resolve(raw)?,
         log: LogConfig {
             level: field("log.level", &raw.log_level, log_level)?
                 .unwrap_or_else(|| DEFAULT_LOG_LEVEL.to_owned()),
@@ -320,7 +321,7 @@ fn access_log(raw: &RawValue) -> Result<Target, Expected> {
     }
 }
 
-fn duration(
+pub(super) fn duration(
     name: &'static str,
     raw: &Option<RawValue>,
     bounds: &RangeInclusive<Duration>,

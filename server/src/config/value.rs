@@ -57,6 +57,8 @@ pub struct Share(u32);
 impl Share {
     /// The whole.
     pub const ALL: Share = Share(1_000_000);
+    /// Nothing of it.
+    pub const NONE: Share = Share(0);
 
     /// Whether a random number falls into it.
     #[must_use]

@@ -1,7 +1,8 @@
 //! From a whole request to its answer, whatever it came over: HTTP/1.1 and HTTP/2 meet here.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,13 +14,14 @@ use thalweg_proto::request::{self, LiveMode, Request};
 use thalweg_proto::response::Response;
 use thalweg_proto::time::Timestamp;
 
+use super::long_poll::{self, Polled};
 use super::observe::Exchange;
 use super::sse::{self, Start};
 use super::transport::Transport;
-use super::{answer, health, long_poll};
+use super::{answer, health};
 use crate::auth::{self, Identity, Pass, Shown};
 use crate::core::Core;
-use crate::crowd::{Watching, ensure_watched};
+use crate::crowd::{Waiting, Watching, ensure_watched};
 use crate::http2::Link;
 use crate::metrics::Operation;
 
@@ -30,6 +32,8 @@ pub(crate) enum Dispatched {
     Answer(Response),
     /// An answer that goes on for a while.
     Live(Box<Start>),
+    /// No answer yet: the crowd may wait for it.
+    Waits(Waiting),
 }
 
 /// Under which conditions a request may be made.
@@ -52,6 +56,8 @@ pub(crate) enum Peer<'a> {
         client: Option<SocketAddr>,
         /// Kept for the next long-poll of the connection.
         watching: &'a mut Option<Watching>,
+        /// The crowd may take it while it waits.
+        parks: bool,
     },
     /// A stream of an HTTP/2 connection.
     Stream {
@@ -82,7 +88,7 @@ pub(crate) async fn dispatch(
     let body_len = body.len();
     let (request, allowed) = parse(core, head, body, peer.identity());
     let operation = Operation::of(&request, &head.method);
-    let exchange = Exchange::begin(core, operation, head, body_len, &peer);
+    let mut exchange = Exchange::begin(core, operation, head, body_len, &peer, &allowed);
     let mut response = match request {
         Err(problem) => problem.into_response(),
         Ok(Request::Read(request)) if request.live == LiveMode::Sse => {
@@ -95,9 +101,23 @@ pub(crate) async fn dispatch(
             }
         }
         Ok(Request::Read(request)) if request.live == LiveMode::LongPoll => {
-            long_poll::poll(core, request, allowed, peer).await?
+            match long_poll::poll(core, request, allowed, peer).await? {
+                Polled::Answer(response) => response,
+                // Counted when it is answered.
+                Polled::Waits(waiting) => return Some(Dispatched::Waits(waiting)),
+            }
         }
-        Ok(request) => answer::answer(core, request, head).await?,
+        Ok(request) => {
+            let mut answer = pin!(answer::answer(core, request, head));
+            poll_fn(|context| {
+                let polled = answer.as_mut().poll(context);
+                if polled.is_pending() {
+                    exchange.waits(core);
+                }
+                polled
+            })
+            .await?
+        }
     };
     exchange.end(core, &mut response);
     Some(Dispatched::Answer(response))
@@ -141,6 +161,11 @@ impl Peer<'_> {
             Peer::Connection { transport, .. } => transport.identity(),
             Peer::Stream { link, .. } => link.identity.as_ref(),
         }
+    }
+
+    /// Whether the crowd may take it while it waits.
+    pub(super) fn parks(&self) -> bool {
+        matches!(self, Peer::Connection { parks: true, .. })
     }
 
     /// What it speaks.

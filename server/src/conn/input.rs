@@ -18,6 +18,7 @@ use super::deadlines::{Guard, Phase};
 use super::transport::Transport;
 use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
 use crate::core::Core;
+use crate::crowd::Template;
 
 /// What the next request on a connection turned out to be.
 pub(super) enum Received {
@@ -36,11 +37,23 @@ pub(super) struct Input {
     buf: BytesMut,
     /// Nothing has come yet, and it may be the preface of HTTP/2.
     may_be_http2: bool,
+    /// How the last request asks, if it is a long-poll.
+    asks: Option<Template>,
 }
 
 impl Input {
     pub(super) fn new(may_be_http2: bool) -> Input {
-        Input { buf: BytesMut::new(), may_be_http2 }
+        Input { buf: BytesMut::new(), may_be_http2, asks: None }
+    }
+
+    /// Of a connection that has spoken HTTP/1.1, with what has been read of its next request.
+    pub(super) fn resumed(buf: BytesMut) -> Input {
+        Input { buf, may_be_http2: false, asks: None }
+    }
+
+    /// How the last request asks, if it is a long-poll and nothing has come after it.
+    pub(super) fn take_template(&mut self) -> Option<Template> {
+        self.asks.take().filter(|_| self.buf.is_empty())
     }
 
     /// What has arrived, for another reader.
@@ -120,6 +133,9 @@ impl Input {
         }
         match parse_head(&self.buf)? {
             HeadStatus::Complete(head, consumed) => {
+                let live = head.query().is_some_and(|query| query.contains("live=long-poll"));
+                let plain = live && has_no_body(&head);
+                self.asks = plain.then(|| Template::of(&self.buf[..consumed])).flatten();
                 self.buf.advance(consumed);
                 Ok(Parsed::Head(Box::new(head)))
             }
@@ -135,7 +151,7 @@ impl Input {
         deadline: &Guard,
         head: &RequestHead,
     ) -> Result<Bytes, Option<Problem>> {
-        if matches!(head.body, BodyLength::None | BodyLength::Length(0)) {
+        if has_no_body(head) {
             deadline.clear();
             return Ok(Bytes::new());
         }
@@ -205,6 +221,10 @@ enum Parsed {
     Nothing,
     Head(Box<RequestHead>),
     Http2,
+}
+
+fn has_no_body(head: &RequestHead) -> bool {
+    matches!(head.body, BodyLength::None | BodyLength::Length(0))
 }
 
 /// How a client that knows HTTP/2 begins.

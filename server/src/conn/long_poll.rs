@@ -6,33 +6,59 @@ use std::sync::Arc;
 
 use thalweg_proto::answer::{PageFacts, not_found, nothing_new, page};
 use thalweg_proto::cursor;
-use thalweg_proto::offset::ReadFrom;
+use thalweg_proto::offset::{Offset, ReadFrom};
 use thalweg_proto::request::ReadRequest;
 use thalweg_proto::response::{Pieces, Response};
 
 use super::dispatch::{Allowed, Peer};
 use super::select::{Either, either};
 use crate::core::Core;
+use crate::crowd::Waiting;
 use crate::fanout::batch::LiveBatch;
 use crate::fanout::{Follower, Next};
 use crate::mailbox::message::{Answer, Op};
-use crate::shard::page::Page;
 
-/// Answers a long-poll; `None` if the client has gone away.
+/// What becomes of a long-poll.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
+pub(super) enum Polled {
+    Answer(Response),
+    /// It waits, and the connection may be left to the crowd.
+    Waits(Waiting),
+}
+
+/// Answers a long-poll, or says that it has to wait; `None` if the client has gone away.
 pub(super) async fn poll(
     core: &Rc<Core>,
     request: ReadRequest,
     allowed: Allowed,
     peer: Peer<'_>,
-) -> Option<Response> {
-    let timeout = core.at_most_until(core.limits.live().long_poll_timeout, allowed.until);
+) -> Option<Polled> {
+    let until = allowed.until;
+    let timeout = core.at_most_until(core.limits.live().long_poll_timeout, until);
     let follower = core.follow(&request.path, timeout);
     follower.keep(allowed.pass);
+    let (cursor, rules) = (request.cursor, core.access_rules());
     let waiting = core.metrics.long_poll();
-    let response = wait(core, request, &follower, peer).await;
+    let waited = wait(core, request, &follower, peer).await;
     drop(waiting);
-    core.leave(follower);
-    response
+    match waited {
+        Some(Waited::Parks(next)) => {
+            return Some(Polled::Waits(Waiting { follower, next, cursor, until, rules }));
+        }
+        waited => {
+            core.leave(follower);
+            match waited? {
+                Waited::Answer(response) => Some(Polled::Answer(response)),
+                Waited::Parks(_) => None,
+            }
+        }
+    }
+}
+
+enum Waited {
+    Answer(Response),
+    /// It has come to this token, and the crowd may wait for what comes after it.
+    Parks(Offset),
 }
 
 async fn wait(
@@ -40,7 +66,8 @@ async fn wait(
     mut request: ReadRequest,
     follower: &Follower,
     mut peer: Peer<'_>,
-) -> Option<Response> {
+) -> Option<Waited> {
+    let answered = |response| Some(Waited::Answer(response));
     let client_cursor = request.cursor;
     let cursor = || cursor::answer(core.clock.now(), client_cursor, core.random());
     let mut has_left = false;
@@ -48,11 +75,15 @@ async fn wait(
         let path = request.path.clone();
         let found = match core.ask_owner(&path, Op::Read(request.clone(), Some(core.id))).await? {
             Answer::Page(Ok(found)) => *found,
-            Answer::Page(Err(problem)) => return Some(problem.into_response()),
+            Answer::Page(Err(problem)) => return answered(problem.into_response()),
             _ => return None,
         };
         if found.facts.start != found.facts.end || found.facts.closed {
-            return Some(answer(core, found, cursor()));
+            return answered(answer(core, &found.facts, found.stored, cursor()));
+        }
+        // One that expires is not kept waiting between two requests: that would keep it alive.
+        if peer.parks() && found.facts.expires_at.is_none() {
+            return Some(Waited::Parks(found.facts.next));
         }
         let position = found.facts.end;
         loop {
@@ -66,10 +97,10 @@ async fn wait(
             };
             match next {
                 Next::News(batches) => {
-                    return Some(news(core, &found.facts, &batches, follower, cursor()));
+                    return answered(news(core, &found.facts, &batches, follower, cursor()));
                 }
-                Next::Ended => return Some(not_found(&request.path).into_response()),
-                Next::Expired => return Some(nothing_new(&found.facts, cursor())),
+                Next::Ended => return answered(not_found(&request.path).into_response()),
+                Next::Expired => return answered(over(found.facts.next, cursor())),
                 Next::Behind => break,
             }
         }
@@ -77,12 +108,18 @@ async fn wait(
     }
 }
 
-fn answer(core: &Rc<Core>, found: Page, cursor: u64) -> Response {
-    if found.facts.start == found.facts.end {
-        return nothing_new(&found.facts, cursor);
+/// The answer when there is something to tell.
+pub(crate) fn answer(core: &Core, facts: &PageFacts, stored: Pieces, cursor: u64) -> Response {
+    if facts.start == facts.end {
+        return nothing_new(facts.next, facts.closed, cursor);
     }
-    let cursor = (!found.facts.closed).then_some(cursor);
-    page(&found.facts, found.stored, None, false, cursor, core.clock.now())
+    let cursor = (!facts.closed).then_some(cursor);
+    page(facts, stored, None, false, cursor, core.clock.now())
+}
+
+/// The answer when its time is over.
+pub(crate) fn over(next: Offset, cursor: u64) -> Response {
+    nothing_new(next, false, cursor)
 }
 
 fn news(
@@ -92,7 +129,7 @@ fn news(
     follower: &Follower,
     cursor: u64,
 ) -> Response {
-    let Some(last) = batches.last() else { return nothing_new(before, cursor) };
+    let Some(last) = batches.last() else { return over(before.next, cursor) };
     let facts = PageFacts {
         start: before.end,
         end: last.to(),
@@ -106,5 +143,5 @@ fn news(
         .map(|batch| batch.stored.clone())
         .filter(|piece| !piece.is_empty())
         .collect();
-    answer(core, Page { facts, stored }, cursor)
+    answer(core, &facts, stored, cursor)
 }

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::problem::Problem;
@@ -29,17 +29,18 @@ use thalweg_proto::response::Response;
 
 use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
-use crate::crowd::Watching;
+use crate::crowd::{Poller, Template, Waiting, Watching};
 use crate::http2;
 use crate::metrics::{Operation, connections};
-use crate::rt::Socket;
+use crate::rt::{self, Socket};
 use crate::tls::{Keeper, NoHandshake, TlsStream};
 use deadlines::{Guard, Phase};
 pub(crate) use dispatch::{Dispatched, Peer, dispatch};
 use input::{Input, Received};
 pub(crate) use input::{timeout, too_slow};
+pub(crate) use long_poll::{answer as long_poll_answer, over as long_poll_over};
 use output::Output;
-pub(crate) use output::time_to_take;
+pub(crate) use output::{encode_answer, time_to_take};
 pub(crate) use select::{Either, either};
 pub(crate) use sse::Start;
 use transport::Transport;
@@ -70,35 +71,46 @@ pub async fn serve(
         },
     };
     let chose_http2 = transport.chose_http2();
-    let mut connection = Connection {
+    let connection = Connection {
         // Whoever chose HTTP/1.1 in the handshake means it.
         input: Input::new(chose_http2.is_none()),
         output: Output::default(),
-        core: Rc::clone(&core),
+        core,
         transport,
         client,
         watching: None,
         deadline,
         late,
+        may_park: true,
     };
     if chose_http2 == Some(true) {
         return connection.go_on_as_http2().await;
     }
-    while let Some(next) = connection.turn().await {
-        match next {
-            Next::Request => {}
-            Next::Http2 => return connection.go_on_as_http2().await,
-            Next::Live(start) => {
-                connection.unwatch();
-                let Connection { transport, deadline, .. } = connection;
-                sse::go_live(start, transport, deadline);
-                return;
-            }
-        }
-    }
-    connection.unwatch();
-    connection.transport.linger(&core, &connection.deadline, LINGER_TIMEOUT).await;
-    core.connections.set(core.connections.get() - 1);
+    connection.run().await;
+}
+
+/// Serves a connection that comes back from the crowd, with what has been read of its next request.
+/// `may_park`: it may go there again.
+pub(crate) fn go_on(
+    core: &Rc<Core>,
+    socket: Socket,
+    client: Option<SocketAddr>,
+    deadline: Guard,
+    read: BytesMut,
+    may_park: bool,
+) {
+    let connection = Connection {
+        core: Rc::clone(core),
+        deadline,
+        transport: Transport::Plain(socket),
+        client,
+        watching: None,
+        input: Input::resumed(read),
+        output: Output::default(),
+        late: false,
+        may_park,
+    };
+    rt::spawn(connection.run());
 }
 
 /// Answers a request that came without a connection; live reads as the page that they begin with.
@@ -206,6 +218,8 @@ struct Connection {
     output: Output,
     /// It came when the server was stopping already: only health is answered.
     late: bool,
+    /// The crowd may have it while a long-poll waits.
+    may_park: bool,
 }
 
 /// How a connection goes on after a request.
@@ -214,11 +228,39 @@ enum Next {
     Request,
     /// As the live answer to this one.
     Live(Box<Start>),
+    /// As one that waits for the answer to this one.
+    Parked(Waiting, Template),
     /// In another version of the protocol.
     Http2,
 }
 
 impl Connection {
+    /// Request after request, until the end or until somebody else carries on.
+    async fn run(mut self) {
+        while let Some(next) = self.turn().await {
+            match next {
+                Next::Request => {}
+                Next::Http2 => return self.go_on_as_http2().await,
+                Next::Live(start) => {
+                    self.unwatch();
+                    let Connection { transport, deadline, .. } = self;
+                    return sse::go_live(start, transport, deadline);
+                }
+                Next::Parked(waiting, asks) => {
+                    self.unwatch();
+                    let Connection { core, transport, client, deadline, .. } = self;
+                    let (socket, ..) = transport.into_parts();
+                    let poller = Poller::new(socket, client, deadline, asks, waiting);
+                    return core.crowd.park(&core, poller);
+                }
+            }
+        }
+        self.unwatch();
+        let Connection { core, transport, deadline, .. } = &mut self;
+        transport.linger(core, deadline, LINGER_TIMEOUT).await;
+        core.connections.set(core.connections.get() - 1);
+    }
+
     /// One request and its answer; `None` ends the connection.
     async fn turn(&mut self) -> Option<Next> {
         let received = self.input.receive(&self.core, &mut self.transport, &self.deadline).await;
@@ -240,12 +282,19 @@ impl Connection {
     }
 
     async fn answer(&mut self, head: &RequestHead, body: Bytes) -> Option<Next> {
-        let Connection { core, transport, client, watching, late, .. } = self;
+        let Connection { core, transport, client, watching, input, late, .. } = self;
         let keep_alive = head.keep_alive && !core.draining.get() && !*late;
         let meta =
             Meta { version: head.version, keep_alive, head_only: head.method == Method::HEAD };
-        let peer = Peer::Connection { transport, client: *client, watching };
+        let is_usual = keep_alive && head.version == Version::Http11;
+        // Whoever is logged is answered here, where the log is written.
+        let asks = input.take_template().filter(|_| {
+            is_usual && self.may_park && !transport.is_secure() && !core.looks_at_each_request()
+        });
+        let parks = asks.is_some();
+        let peer = Peer::Connection { transport, client: *client, watching, parks };
         match dispatch(core, head, body, *late, peer).await? {
+            Dispatched::Waits(waiting) => Some(Next::Parked(waiting, asks?)),
             Dispatched::Live(start) => {
                 self.deadline.clear();
                 Some(Next::Live(start))

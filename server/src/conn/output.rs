@@ -66,6 +66,13 @@ pub(crate) fn time_to_take(core: &Core, len: usize) -> Duration {
         + Duration::from_secs(len as u64 / MIN_ANSWER_BYTES_PER_SECOND)
 }
 
+/// The head of an answer after which the connection stays open.
+pub(crate) fn encode_answer(core: &Core, response: &Response) -> Vec<u8> {
+    let mut head = Vec::new();
+    encode(core, &mut head, response, Version::Http11, true, Framing::Sized);
+    head
+}
+
 /// Appends an answer's head.
 pub(super) fn encode(
     core: &Core,

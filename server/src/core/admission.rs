@@ -23,6 +23,8 @@ pub(super) struct Admission {
     /// `None`: there is no access control.
     authority: RefCell<Option<Arc<Authority>>>,
     cache: Cache,
+    /// Which rules are in force: a number that grows.
+    rules: Cell<u64>,
     /// A second, and how many refusals were logged in it.
     logged: Cell<(u64, u32)>,
 }
@@ -32,6 +34,7 @@ impl Admission {
         Admission {
             authority: RefCell::new(authority),
             cache: Cache::default(),
+            rules: Cell::new(0),
             logged: Cell::default(),
         }
     }
@@ -43,6 +46,20 @@ impl Core {
     pub fn at_most_until(&self, time: Duration, until: Option<Timestamp>) -> Duration {
         let left = until.map(|until| until.0.saturating_sub(self.clock.now().0));
         left.map_or(time, |left| time.min(Duration::from_millis(left)))
+    }
+
+    /// Whether something is counted against a client, or written down, for each request: then each
+    /// takes the whole way, and the crowd takes no long-polls.
+    #[must_use]
+    pub fn looks_at_each_request(&self) -> bool {
+        self.limits.access().is_some()
+    }
+
+    /// Which access rules are in force. While the number is the same, so is the decision on the same
+    /// head, until the permission ends.
+    #[must_use]
+    pub fn access_rules(&self) -> u64 {
+        self.admission.rules.get()
     }
 
     /// Whether a request may be made, as far as its head and the certificate of the connection's
@@ -74,6 +91,7 @@ impl Core {
     pub(super) fn judge_by(self: &Rc<Core>, authority: Option<Arc<Authority>>) {
         *self.admission.authority.borrow_mut() = authority;
         self.admission.cache.clear();
+        self.admission.rules.set(self.admission.rules.get() + 1);
         rt::spawn(Rc::clone(self).judge_readers());
     }
 

@@ -13,6 +13,7 @@ use thalweg_storage::{Group, SegmentRef, TakeGroup};
 use super::Core;
 use super::files::is_out_of_descriptors;
 use crate::config::Durability;
+use crate::metrics::COUNTS;
 use crate::rt::Timer;
 
 impl Core {
@@ -84,6 +85,9 @@ impl Core {
     }
 
     fn count_group(&self, group: &Group, began: Instant) {
+        if !COUNTS {
+            return;
+        }
         let now = self.clock.instant();
         self.metrics.group_written.set(Some(now));
         let durable = self.shard.borrow_mut().log().durable();

@@ -354,7 +354,10 @@ impl Core {
             Note::Freeze(reply) => self.freeze(reply),
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
-            Note::Settings(config) => self.limits.set(&config),
+            Note::Settings(config) => {
+                self.limits.set(&config);
+                self.with_shard(|shard, _| shard.set_retention(config.storage.retention));
+            }
             Note::Authority(authority) => self.judge_by(authority),
             // Whoever asked may have lost patience.
             Note::Snapshot(reply) => drop(reply.send(Snapshot::of(self))),
@@ -421,6 +424,12 @@ impl Core {
     #[must_use]
     pub fn shard_facts(&self) -> shard::Facts {
         self.shard.borrow().facts()
+    }
+
+    /// Streams whose newest reads a crash would forget; for the simulation.
+    #[must_use]
+    pub fn unlogged_reads(&self) -> Vec<thalweg_proto::stream::record::StreamId> {
+        self.shard.borrow().unlogged_reads().collect()
     }
 
     /// Messages that wait for room in another core's mailbox.

@@ -1,23 +1,28 @@
-//! The crowd: owns this core's SSE readers and their sockets from the head of their answer to its
-//! end. They are many and idle most of the time, so a member is a small entry in a table and not
-//! a task, and their writes leave in batches.
+//! The crowd: owns this core's live readers and their sockets, by SSE from the head of their answer
+//! to its end. They are many and idle most of the time, so a member is a small entry in a table and
+//! not a task, and their writes leave in batches.
 //!
 //! Invariants: a member has at most one write under way, and everything that came meanwhile goes
 //! out in the next one; an entry is used again only when nothing of its member is under way; a
-//! turn ends by handing all it queued to the kernel, so that nothing is closed before. Between
+//! turn ends by handing all it queued to the kernel, so that nothing is closed before; readers that
+//! share a connection are looked at together, so that it is woken once per event. Between
 //! two batches everything else on the core gets its turn: no acknowledgement waits for a fan-out.
-//! It also tells other connections that their peer has left (`watch`).
-//! Deliberately absent: reading. What a client sends during a live answer cannot be answered.
+//! Long-polls that wait are members too (`poller`), and it tells other connections that their peer
+//! has left (`watch`).
+//! Deliberately absent: parsing. What a client sends during a live answer cannot be answered.
 
 mod member;
 mod page;
+mod poller;
 mod reading;
 mod stream;
 mod sweep;
 mod table;
+mod template;
 mod watch;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,15 +31,19 @@ use bytes::Bytes;
 use thalweg_proto::cursor;
 
 use crate::core::Core;
+use crate::http2::Link;
 use crate::rt::{self, Completion, SENDS_PER_CALL, SendStats, Sends, SendsReady};
 pub use member::Member;
 use member::{State, Step};
 pub use page::encode as encode_page;
+use poller::Leaving;
+pub use poller::{Poller, Waiting};
 use reading::Found;
 pub use reading::{Answer, Reading};
 pub use stream::StreamMember;
 use sweep::Sweep;
 use table::{Entry, Table};
+pub use template::Template;
 pub use watch::Watching;
 pub(crate) use watch::ensure as ensure_watched;
 
@@ -47,6 +56,13 @@ struct Inner {
     sweep: Sweep,
     /// When the first of those who stand in the line was called, about.
     called: Option<Instant>,
+    /// Long-polls whose clients have something to say: those who wait for news go first.
+    asking: VecDeque<u32>,
+    /// How the last one that came asks.
+    template: Option<Rc<Template>>,
+    leaving: Vec<Leaving>,
+    /// Connections with called readers on them.
+    links: VecDeque<Rc<Link>>,
 }
 
 impl Crowd {
@@ -59,6 +75,10 @@ impl Crowd {
                 table: Table::default(),
                 sweep: Sweep::default(),
                 called: None,
+                asking: VecDeque::new(),
+                template: None,
+                leaving: Vec::new(),
+                links: VecDeque::new(),
             })),
             ready,
         ))
@@ -80,34 +100,29 @@ impl Crowd {
         let mut inner = self.0.borrow_mut();
         inner.reap(core);
         let cursor = cursor::current(core.clock.now());
-        let line = &core.fanout.ready;
-        let now = core.clock.instant();
-        let looks = inner.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
-        if !line.is_empty() {
-            inner.called.get_or_insert(now);
-        }
-        for _ in 0..looks {
-            let Some(number) = line.pop() else { break };
-            inner.look(core, number, cursor);
-        }
-        let now = core.clock.instant();
-        let rest = inner.sweep.looked(looks, line.len(), now);
-        if looks > 0
+        let (looks, rest) = inner.look_at_line(core, cursor);
+        let linked = inner.look_at_links(core, cursor);
+        let waiting = !core.fanout.ready.is_empty() || !inner.links.is_empty();
+        inner
+            .read_some(core, if waiting { REQUESTS_BESIDE_SENDS } else { SENDS_PER_CALL as usize });
+        if looks + linked > 0
             && inner.sweep.is_over()
+            && inner.links.is_empty()
             && let Some(called) = inner.called.take()
         {
-            core.metrics.fanout.record_time(now - called);
+            core.metrics.fanout.record_time(core.clock.instant() - called);
         }
-        match rest {
-            Some(rest) => {
-                core.metrics.fanout_rests.increment();
-                turn_after(core, rest);
-            }
-            None if looks == 0 || line.is_empty() => {}
-            None if inner.sends.nudge().is_ok() => {}
-            None => turn_after(core, RETRY_PAUSE),
+        if let Some(rest) = rest {
+            core.metrics.fanout_rests.increment();
+            turn_after(core, rest);
+        }
+        let others = looks > 0 && !core.fanout.ready.is_empty() || !inner.asking.is_empty();
+        let more = others && rest.is_none() || !inner.links.is_empty();
+        if more && inner.sends.nudge().is_err() {
+            turn_after(core, RETRY_PAUSE);
         }
         inner.submit(core);
+        inner.let_go(core);
     }
 
     /// What the writes have come to, for metrics.
@@ -171,14 +186,22 @@ impl Inner {
     fn reap(&mut self, core: &Rc<Core>) {
         let Inner { sends, table, .. } = self;
         let mut again = Vec::new();
+        let mut polls = Vec::new();
         sends.completions(COMPLETIONS_PER_TURN, |number, completion| {
             let member = match table.get(number) {
                 Some(Entry::Member(member)) => member,
                 Some(Entry::Watch(watch)) => {
-                    if watch.completes() {
+                    let more = matches!(completion, Completion::Input { more: true, .. });
+                    if !more && watch.completes() {
                         table.remove(number);
                     }
                     return;
+                }
+                Some(Entry::Poller(poller)) => {
+                    if let Completion::Input { lost, more } = completion {
+                        poller.input(lost, more);
+                    }
+                    return polls.push((number, completion));
                 }
                 // A stream has no operations of its own.
                 Some(Entry::Stream(_)) | None => return,
@@ -188,19 +211,76 @@ impl Inner {
                     return again.push((number, rest));
                 }
                 Completion::Sent(result) => member.sent(result.is_ok()),
-                Completion::Gone => member.peer_left(),
+                Completion::Gone | Completion::Input { .. } => member.peer_left(),
             }
             settle(core, table, number);
         });
         for (number, rest) in again {
             self.go_on(core, number, rest);
         }
+        for (number, completion) in polls {
+            match completion {
+                Completion::Sent(Ok(rest)) if !rest.is_empty() => {
+                    self.go_on_with_poller(core, number, rest);
+                }
+                Completion::Sent(result) => self.poller_sent(core, number, result.is_ok()),
+                Completion::Gone | Completion::Input { .. } => self.settle_input(core, number),
+            }
+        }
+    }
+
+    /// Looks at some of those who stand in the line: how many, and how long to rest after it.
+    fn look_at_line(&mut self, core: &Rc<Core>, current: u64) -> (usize, Option<Duration>) {
+        let line = &core.fanout.ready;
+        let (mut all, mut own) = (0, 0);
+        loop {
+            let now = core.clock.instant();
+            let looks = self.sweep.allows(line.len(), SENDS_PER_CALL as usize, now);
+            if !line.is_empty() {
+                self.called.get_or_insert(now);
+            }
+            for _ in 0..looks {
+                let Some(number) = line.pop() else { break };
+                if stream::sort(&mut self.table, number, &mut self.links) {
+                    continue;
+                }
+                own += 1;
+                self.look(core, number, current);
+            }
+            all += looks;
+            let rest = self.sweep.looked(looks, line.len(), core.clock.instant());
+            // To sort readers costs nearly nothing: one turn is enough for thousands.
+            if looks == 0 || own > 0 || rest.is_some() || all >= SORTED_PER_TURN {
+                return (all, rest);
+            }
+        }
+    }
+
+    /// Looks at the readers of some connections, at all of one together: what they get leaves in
+    /// one write. Not before everybody is sorted.
+    fn look_at_links(&mut self, core: &Rc<Core>, current: u64) -> usize {
+        if !self.sweep.is_over() && !core.fanout.ready.is_empty() {
+            return 0;
+        }
+        let mut looks = 0;
+        while looks < SENDS_PER_CALL as usize
+            && let Some(link) = self.links.pop_front()
+        {
+            let called = link.take_called();
+            looks += called.len();
+            for number in called {
+                stream::look(core, &mut self.table, number, current);
+            }
+        }
+        looks
     }
 
     /// Looks whether a member has something to be sent, and begins to send it.
     fn look(&mut self, core: &Rc<Core>, number: u32, current: u64) {
-        let Some(member) = self.table.member(number) else {
-            return stream::look(core, &mut self.table, number, current);
+        let member = match self.table.get(number) {
+            Some(Entry::Member(member)) => member,
+            Some(Entry::Poller(_)) => return self.look_poller(core, number),
+            _ => return,
         };
         if member.state != State::Idle {
             member.reading.look_again = true;
@@ -291,7 +371,11 @@ fn settle(core: &Rc<Core>, table: &mut Table, number: u32) {
     }
 }
 
+/// Requests that are read in a turn while others wait for their news.
+const REQUESTS_BESIDE_SENDS: usize = 32;
 /// The kernel was short of something.
 const RETRY_PAUSE: Duration = Duration::from_millis(1);
 /// Completions taken in one turn: what two batches can make at once.
 const COMPLETIONS_PER_TURN: usize = 2 * SENDS_PER_CALL as usize;
+/// Readers of shared connections that are sorted in one turn.
+const SORTED_PER_TURN: usize = 64 * SENDS_PER_CALL as usize;

@@ -9,6 +9,7 @@
 //! Invariant: the connection holds at most a bounded number of bytes for its readers, and none
 //! for one whose window is closed: a reader that does not read holds nobody up.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use super::reading::{Found, Reading};
 use super::table::{Entry, Table};
 use super::{Crowd, page};
 use crate::core::Core;
-use crate::http2::{Offered, Sink};
+use crate::http2::{Link, Offered, Sink};
 use crate::rt;
 
 /// See the module.
@@ -97,6 +98,21 @@ impl Crowd {
         }
         go_on(core, table, number);
     }
+}
+
+/// Puts a called reader to the others of its connection, which stands in `links` if it has any.
+/// False if it has a socket of its own.
+pub(super) fn sort(table: &mut Table, number: u32, links: &mut VecDeque<Rc<Link>>) -> bool {
+    let member = match table.get(number) {
+        Some(Entry::Stream(member)) => member,
+        Some(Entry::Member(_) | Entry::Watch(_) | Entry::Poller(_)) => return false,
+        None => return true,
+    };
+    match &member.sink {
+        Some(sink) if member.state == State::Idle => links.extend(sink.call(number)),
+        _ => member.reading.look_again = true,
+    }
+    true
 }
 
 /// Looks whether a reader has something to be sent, and sends it.

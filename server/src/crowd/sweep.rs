@@ -2,9 +2,9 @@
 //!
 //! A sweep serves everybody who stood in the line when it began. If others came meanwhile, the
 //! core cannot send each message singly, and sending faster only means smaller frames: the same
-//! bytes in more writes, which cost both sides time. So the crowd then rests as long as the
-//! sweep took, and what comes meanwhile leaves in fewer, larger frames. Without overload the line is
-//! empty when a sweep ends, and nobody waits.
+//! bytes in more writes, which cost both sides time. So the crowd then rests half as long as
+//! the sweep took, and what comes meanwhile leaves in fewer, larger frames. Without overload the
+//! line is empty when a sweep ends, and nobody waits.
 //!
 //! Deliberately absent: the clock and the timer. They are arguments.
 
@@ -47,7 +47,7 @@ impl Sweep {
             return None;
         }
         self.resting = true;
-        Some(took.min(MOST_REST))
+        Some(MOST_REST.min(took / REST_SHARE))
     }
 
     /// Whether everybody who stood in the line when the sweep began has been looked at.
@@ -63,6 +63,8 @@ impl Sweep {
 
 /// A sweep that is not worth a rest: the timer is not finer than a millisecond.
 const SHORT: Duration = Duration::from_millis(4);
+/// Of the time that the sweep took.
+const REST_SHARE: u32 = 2;
 const MOST_REST: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -82,7 +84,7 @@ mod tests {
         assert_eq!(sweep.allows(300, 256, at(20)), 256);
         assert_eq!(sweep.looked(256, 300, at(25)), None, "not everybody has had a turn");
         assert_eq!(sweep.allows(300, 256, at(25)), 44);
-        assert_eq!(sweep.looked(44, 256, at(30)), Some(Duration::from_millis(10)));
+        assert_eq!(sweep.looked(44, 256, at(30)), Some(Duration::from_millis(5)));
         assert_eq!(sweep.allows(256, 256, at(31)), 0, "it rests");
         sweep.rested();
         assert_eq!(sweep.allows(256, 256, at(40)), 256);

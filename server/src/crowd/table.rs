@@ -1,6 +1,7 @@
 //! Members of both kinds, and the watches of other connections, by number. Numbers are used again.
 
 use super::Member;
+use super::poller::Poller;
 use super::stream::StreamMember;
 use super::watch::Watch;
 
@@ -16,6 +17,8 @@ pub(super) enum Entry {
     Member(Member),
     Stream(StreamMember),
     Watch(Watch),
+    /// Boxed: the others are many too, and smaller.
+    Poller(Box<Poller>),
 }
 
 impl Table {
@@ -37,6 +40,32 @@ impl Table {
         match self.get(number)? {
             Entry::Member(member) => Some(member),
             _ => None,
+        }
+    }
+
+    pub(super) fn poller(&mut self, number: u32) -> Option<&mut Poller> {
+        match self.get(number)? {
+            Entry::Poller(poller) => Some(poller),
+            _ => None,
+        }
+    }
+
+    /// Takes a poller out. Its number stays taken, for [`Table::put`] or [`Table::remove`].
+    pub(super) fn take_poller(&mut self, number: u32) -> Option<Box<Poller>> {
+        let entry = self.get(number)?;
+        if !matches!(entry, Entry::Poller(_)) {
+            return None;
+        }
+        match std::mem::replace(entry, Entry::Watch(Watch::default())) {
+            Entry::Poller(poller) => Some(poller),
+            _ => None,
+        }
+    }
+
+    /// Something else has the number now.
+    pub(super) fn put(&mut self, number: u32, entry: Entry) {
+        if let Some(place) = self.get(number) {
+            *place = entry;
         }
     }
 

@@ -73,6 +73,11 @@ impl Crowd {
 }
 
 impl Watch {
+    /// Of a connection that has left: what is still to come for its number.
+    pub(super) fn taken_back() -> Watch {
+        Watch { taken_back: true, ..Watch::default() }
+    }
+
     /// The kernel says that it is over. True if nobody has the number any more.
     pub(super) fn completes(&mut self) -> bool {
         self.gone = true;

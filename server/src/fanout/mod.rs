@@ -10,6 +10,7 @@
 
 pub mod batch;
 mod frame;
+mod polled;
 mod readers;
 mod ready;
 
@@ -33,6 +34,8 @@ use crate::hash::MapState;
 use batch::LiveBatch;
 use frame::Frames;
 pub use frame::{Cursors, Frame};
+use polled::Answers;
+pub use polled::Polled;
 use readers::Readers;
 pub use ready::Ready;
 
@@ -54,6 +57,7 @@ pub struct LiveStream {
     bytes: Cell<usize>,
     readers: RefCell<Readers>,
     frames: RefCell<Frames>,
+    polled: RefCell<Answers>,
     ended: Cell<bool>,
 }
 
@@ -81,6 +85,7 @@ impl Fanout {
                 bytes: Cell::new(0),
                 readers: RefCell::default(),
                 frames: RefCell::default(),
+                polled: RefCell::default(),
                 ended: Cell::new(false),
             })
         });
@@ -104,6 +109,7 @@ impl Fanout {
         }
         drop(window);
         stream.frames.borrow_mut().clear();
+        stream.polled.borrow_mut().clear();
         stream.readers.borrow_mut().wake_all(&self.ready);
     }
 
@@ -152,6 +158,7 @@ impl Fanout {
     fn forget(&self, stream: &LiveStream) {
         stream.window.borrow_mut().clear();
         stream.frames.borrow_mut().clear();
+        stream.polled.borrow_mut().clear();
         self.bytes.set(self.bytes.get() - stream.bytes.take());
     }
 }
@@ -255,6 +262,36 @@ impl Follower {
             self.stream.frames.borrow_mut().get(news, position, cursors, all)
         };
         self.stream.next(position, frame)
+    }
+
+    /// What a called member that makes long-polls is answered, if there is anything: made by
+    /// `make` out of the news, and whether they are all, once for all that wait at `position`.
+    #[must_use]
+    pub fn poll(
+        &self,
+        position: u64,
+        second: u64,
+        make: impl FnOnce(&mut dyn Iterator<Item = &Arc<LiveBatch>>, bool) -> Option<Polled>,
+    ) -> Option<Next<Rc<Polled>>> {
+        let mut readers = self.stream.readers.borrow_mut();
+        readers.answered(self.index);
+        if readers.is_expired(self.index) {
+            return Some(Next::Expired);
+        }
+        drop(readers);
+        self.stream.next(position, |mut news, all| {
+            self.stream.polled.borrow_mut().get(position, second, || make(&mut news, all))
+        })
+    }
+
+    /// A called member has nothing to ask for now.
+    pub fn answered(&self) {
+        self.stream.readers.borrow_mut().answered(self.index);
+    }
+
+    /// Another answer begins, with a time of its own.
+    pub fn renew(&self, deadline: Instant) {
+        self.stream.readers.borrow_mut().renew(self.index, deadline);
     }
 
     /// The stream's path.

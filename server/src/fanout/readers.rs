@@ -12,8 +12,10 @@ use crate::auth::Pass;
 pub(super) struct Readers {
     entries: Vec<Entry>,
     free: Vec<usize>,
-    /// Where the next round of wake-ups begins: not always the same readers pay the tail.
+    /// Where the next round of wake-ups begins.
     first: usize,
+    /// Members that stand in the line.
+    called: usize,
 }
 
 struct Entry {
@@ -54,6 +56,7 @@ impl Readers {
     }
 
     pub(super) fn remove(&mut self, index: usize) {
+        self.answered(index);
         self.entries[index] = Entry { waits: Waits::Not, deadline: None, pass: None };
         self.free.push(index);
     }
@@ -70,38 +73,52 @@ impl Readers {
     }
 
     pub(super) fn call(&mut self, index: usize, number: u32) {
+        self.answered(index);
         self.entries[index].waits = Waits::Member { number, called: false };
     }
 
     pub(super) fn answered(&mut self, index: usize) {
         if let Waits::Member { called, .. } = &mut self.entries[index].waits {
-            *called = false;
+            self.called -= usize::from(std::mem::replace(called, false));
         }
+    }
+
+    /// Another answer, with a time of its own.
+    pub(super) fn renew(&mut self, index: usize, deadline: Instant) {
+        self.entries[index].deadline = Some(deadline);
     }
 
     pub(super) fn is_expired(&self, index: usize) -> bool {
         self.entries[index].deadline.is_none()
     }
 
-    /// Wakes everybody who waits, starting a little further on each time.
+    /// Wakes everybody who waits. While all have been served since the last time, each round starts
+    /// further on: not always the same readers pay the tail. Members that still stand in the line
+    /// keep their place, and those who were served line up again in the order in which they were:
+    /// so each comes to its turn once in a sweep, however many rounds there are in one.
     pub(super) fn wake_all(&mut self, ready: &Ready) {
-        if self.entries.is_empty() {
+        let len = self.entries.len();
+        if len == 0 {
             return;
         }
-        // Coprime steps visit every start; a prime does for any number of readers below it.
-        self.first = (self.first + 7919) % self.entries.len();
-        let (before, after) = self.entries.split_at_mut(self.first);
-        for entry in after.iter_mut().chain(before) {
-            entry.waits.wake(ready);
+        if self.called == 0 {
+            // Coprime steps visit every start; a prime does for any number of readers below it.
+            self.first += 7919;
         }
+        self.first %= len;
+        let (before, after) = self.entries.split_at_mut(self.first);
+        let mut last = None;
+        for (at, entry) in after.iter_mut().chain(before).enumerate() {
+            if entry.waits.wake(ready) {
+                self.called += 1;
+                last = Some(at);
+            }
+        }
+        self.first += last.map_or(0, |last| last + 1);
     }
 
     pub(super) fn expire(&mut self, now: Instant, ready: &Ready) {
-        for entry in &mut self.entries {
-            if entry.deadline.is_some_and(|deadline| deadline <= now) {
-                entry.end(ready);
-            }
-        }
+        self.end_where(ready, |deadline| deadline <= now);
     }
 
     pub(super) fn keep(&mut self, index: usize, pass: Option<Box<Pass>>) {
@@ -122,37 +139,48 @@ impl Readers {
             match judge(entry.pass.as_deref()) {
                 Some(Some(until)) => entry.deadline = Some(deadline.min(until)),
                 Some(None) => {}
-                None => entry.end(ready),
+                None => self.called += usize::from(entry.end(ready)),
             }
         }
         end < self.entries.len()
     }
 
     pub(super) fn expire_all(&mut self, ready: &Ready) {
-        self.entries.iter_mut().for_each(|entry| entry.end(ready));
+        self.end_where(ready, |_| true);
+    }
+
+    fn end_where(&mut self, ready: &Ready, is_over: impl Fn(Instant) -> bool) {
+        for entry in &mut self.entries {
+            if entry.deadline.is_some_and(&is_over) {
+                self.called += usize::from(entry.end(ready));
+            }
+        }
     }
 }
 
 impl Entry {
-    fn end(&mut self, ready: &Ready) {
+    /// As [`Waits::wake`].
+    fn end(&mut self, ready: &Ready) -> bool {
         self.deadline = None;
-        self.waits.wake(ready);
+        self.waits.wake(ready)
     }
 }
 
 impl Waits {
-    fn wake(&mut self, ready: &Ready) {
+    /// Whether a member was called that did not stand in the line.
+    fn wake(&mut self, ready: &Ready) -> bool {
         match self {
-            Waits::Not => {}
+            Waits::Not | Waits::Member { called: true, .. } => false,
             Waits::Task(_) => {
                 if let Waits::Task(waker) = std::mem::replace(self, Waits::Not) {
                     waker.wake();
                 }
+                false
             }
-            Waits::Member { called: true, .. } => {}
             Waits::Member { number, called } => {
                 *called = true;
                 ready.push(*number);
+                true
             }
         }
     }

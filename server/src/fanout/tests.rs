@@ -184,3 +184,37 @@ fn a_member_stands_in_the_line_once() {
     fanout.expire_all();
     assert_eq!(line(), [2]);
 }
+
+#[test]
+fn members_keep_their_turn_while_some_wait_for_theirs() {
+    let fanout = Rc::new(Fanout::default());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let readers: Vec<_> = (0..7).map(|_| fanout.follow(&path(), deadline)).collect();
+    for (number, reader) in readers.iter().enumerate() {
+        reader.call(number as u32);
+    }
+    let serve = |most: usize| {
+        let served: Vec<_> = std::iter::from_fn(|| fanout.ready.pop()).take(most).collect();
+        for number in &served {
+            let _ = take(&readers[*number as usize], 0, 0);
+        }
+        served
+    };
+    let publish = |at| fanout.publish(batch(at, 1, false));
+    publish(0);
+    let first = serve(3);
+    publish(1);
+    let second = serve(5);
+    publish(2);
+    let third = serve(6);
+    publish(3);
+    let rest = serve(7);
+    let order = [first, second, third, rest].concat();
+    assert_eq!(order[..7].iter().collect::<std::collections::HashSet<_>>().len(), 7);
+    for (at, number) in order.iter().enumerate().skip(7) {
+        assert_eq!(*number, order[at - 7], "{order:?}");
+    }
+    // Nobody waits: the next round starts elsewhere.
+    publish(4);
+    assert_ne!(serve(7), order[14..21], "{order:?}");
+}

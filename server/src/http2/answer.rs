@@ -39,7 +39,6 @@ pub(super) async fn send(
     let len = pieces.iter().map(Bytes::len).sum();
     let deadline = core.clock.about() + time_to_take(core, len);
     if send_body(core, permit, &mut stream, pieces, deadline).await.is_none() {
-        core.metrics.http2.server_resets.increment();
         stream.send_reset(Reason::CANCEL);
     }
 }

@@ -40,6 +40,8 @@ pub struct Link {
     active: Cell<usize>,
     /// Bytes handed to `h2` since the socket was last done with everything.
     queued: Cell<usize>,
+    /// Readers of the crowd that have been called, and that nobody has looked at since.
+    called: RefCell<Vec<u32>>,
     /// Readers of the crowd that wait until it is.
     readers: RefCell<Vec<u32>>,
     /// Answers that wait for the same, and reads that wait for memory.
@@ -103,6 +105,7 @@ impl Link {
             most: 2 * streams as usize,
             active: Cell::new(0),
             queued: Cell::new(0),
+            called: RefCell::default(),
             readers: RefCell::default(),
             answers: RefCell::default(),
             bodies: Cell::new(0),
@@ -261,6 +264,18 @@ impl Link {
     /// Whether the socket has enough to do.
     pub(super) fn is_full(&self) -> bool {
         self.queued.get() >= HTTP2_SEND_BYTES
+    }
+
+    /// A reader of the crowd has been called. Whether it is the first one.
+    pub(super) fn call(&self, reader: u32) -> bool {
+        let mut called = self.called.borrow_mut();
+        called.push(reader);
+        called.len() == 1
+    }
+
+    /// Those who have been called. A number may be somebody else's by now: nothing comes of that.
+    pub(crate) fn take_called(&self) -> Vec<u32> {
+        self.called.take()
     }
 
     /// A reader of the crowd waits until the socket is done.

@@ -38,7 +38,6 @@ use crate::config::limits::{
 };
 use crate::conn::deadlines::{Guard, Phase};
 use crate::core::Core;
-use crate::metrics::connections;
 use crate::rt::{self, Socket};
 use crate::tls::Session;
 pub use link::Link;
@@ -79,10 +78,7 @@ pub async fn serve(core: Rc<Core>, opened: Opened) {
             link.opens(&core);
             drive(&core, &link, &mut connection).await;
         }
-        Err(error) => {
-            count_goaway(&core, &error);
-            tracing::debug!(core = core.id, %error, "no HTTP/2 after its preface");
-        }
+        Err(error) => tracing::debug!(core = core.id, %error, "no HTTP/2 after its preface"),
     }
     // The connection is dropped: whoever waits for one of its streams is told.
     link.close(&core);
@@ -90,13 +86,6 @@ pub async fn serve(core: Rc<Core>, opened: Opened) {
     counts.connections.set(counts.connections.get() - 1);
     pump.end(&core, &link, LINGER_TIMEOUT).await;
     core.connections.set(core.connections.get() - 1);
-}
-
-/// If it was the server that ended a connection, with a word about why.
-fn count_goaway(core: &Core, error: &h2::Error) {
-    if let Some(reason) = error.reason().filter(|_| !error.is_remote()) {
-        core.metrics.http2.goaways.increment(connections::name_of(reason));
-    }
 }
 
 fn builder(core: &Core) -> Builder {
@@ -147,13 +136,9 @@ fn turn(
                 Some(permit) => {
                     rt::spawn(request::handle(Rc::clone(core), permit, request, respond));
                 }
-                None => {
-                    core.metrics.http2.server_resets.increment();
-                    respond.send_reset(Reason::REFUSED_STREAM);
-                }
+                None => respond.send_reset(Reason::REFUSED_STREAM),
             },
             Poll::Ready(Some(Err(error))) => {
-                count_goaway(core, &error);
                 tracing::debug!(core = core.id, %error, "an HTTP/2 connection failed");
                 return Poll::Ready(());
             }

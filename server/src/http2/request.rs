@@ -62,6 +62,8 @@ pub(super) async fn handle(
             }
             answer::send(&core, &permit, respond, response, head_only).await;
         }
+        // Only a connection of its own is left to the crowd.
+        Some(Dispatched::Waits(waiting)) => core.leave(waiting.follower),
         Some(Dispatched::Live(start)) => go_live(&core, permit, *start, respond),
         // The stream is reset when its handles are dropped, unless its client did it before.
         None => core.metrics.http2.client_resets.increment(),

@@ -58,6 +58,12 @@ impl Sink {
         if whole { Offered::Taken } else { Offered::Closed }
     }
 
+    /// The crowd's reader has been called. The connection, if it is the first one on it.
+    pub(crate) fn call(&self, reader: u32) -> Option<Rc<Link>> {
+        let link = &self.permit.0;
+        link.call(reader).then(|| Rc::clone(link))
+    }
+
     /// The crowd's reader is called when the connection has less to do.
     pub(crate) fn wait_for_connection(&self, reader: u32) {
         self.permit.0.park(reader);
@@ -71,7 +77,6 @@ impl Sink {
             Either::First(Some(Ok(_))) => Some(self),
             Either::First(_) => None,
             Either::Second(()) => {
-                core.metrics.http2.server_resets.increment();
                 self.stream.send_reset(Reason::CANCEL);
                 None
             }

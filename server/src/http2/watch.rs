@@ -5,17 +5,18 @@
 //! bring it nothing (pings, settings, priorities, empty data), and requests that are taken back
 //! before they are answered, one after the other. Both have a budget that fills up again with
 //! time. What an answer needs is free: each of our frames with data entitles the client to a few
-//! window updates, each answer to one reset. Deliberately absent: which stream a frame is about.
+//! window updates or pings, each answer to one reset. Deliberately absent: which stream a frame is about.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use super::frames::{
-    ACK, DATA, END_STREAM, Frame, GOAWAY, HEADERS, RST_STREAM, SETTINGS, Scanner, WINDOW_UPDATE,
+    ACK, DATA, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, Scanner,
+    WINDOW_UPDATE,
 };
 use crate::config::limits::{
-    HTTP2_CONTROL_FRAMES, HTTP2_CONTROL_FRAMES_PER_SECOND, HTTP2_RESETS, HTTP2_SETTINGS_WEIGHT,
-    HTTP2_UPDATES_FOR_A_FRAME, HTTP2_USEFUL_FRAME_BYTES,
+    HTTP2_CONTROL_FRAMES, HTTP2_CONTROL_FRAMES_PER_SECOND, HTTP2_FREE_FOR_A_FRAME, HTTP2_RESETS,
+    HTTP2_SETTINGS_WEIGHT, HTTP2_USEFUL_FRAME_BYTES,
 };
 
 /// See the module.
@@ -24,7 +25,7 @@ pub(super) struct Watch {
     outgoing: RefCell<Scanner>,
     control: Budget,
     resets: Budget,
-    /// Window updates and resets that the client is entitled to.
+    /// Window updates or pings, and resets, that the client is entitled to.
     updates: Cell<u64>,
     answers: Cell<u64>,
     /// What has been sent since somebody asked. Mostly nothing.
@@ -95,7 +96,8 @@ impl Watch {
         let weight = match frame.kind {
             HEADERS => 0,
             DATA if frame.len > 0 || frame.flags & END_STREAM != 0 => 0,
-            WINDOW_UPDATE if spend(&self.updates) => 0,
+            // Some clients measure the round trip with a ping for what they receive.
+            WINDOW_UPDATE | PING if spend(&self.updates) => 0,
             RST_STREAM if spend(&self.answers) => 0,
             RST_STREAM => return self.resets.take(1).ok_or(Flood::Resets),
             // Each may change the window of every stream.
@@ -110,11 +112,11 @@ impl Watch {
         self.outgoing.borrow_mut().scan(bytes, |frame| match frame.kind {
             HEADERS => {
                 earn(&self.answers, 1);
-                earn(&self.updates, HTTP2_UPDATES_FOR_A_FRAME);
+                earn(&self.updates, HTTP2_FREE_FOR_A_FRAME);
             }
             // A client whose windows are tiny gets no more updates for it.
             DATA if frame.len >= HTTP2_USEFUL_FRAME_BYTES => {
-                earn(&self.updates, HTTP2_UPDATES_FOR_A_FRAME);
+                earn(&self.updates, HTTP2_FREE_FOR_A_FRAME);
             }
             RST_STREAM => self.errors.borrow_mut().push(SentError::Stream(frame.code)),
             GOAWAY if frame.code != 0 => {
@@ -178,7 +180,6 @@ mod tests {
 
     use super::*;
 
-    const PING: u8 = 6;
     const PRIORITY: u8 = 2;
     const CONTINUATION: u8 = 9;
 
@@ -237,7 +238,7 @@ mod tests {
         for _ in 0..rounds {
             watch.went(&frame(HEADERS, 4, 50));
             watch.went(&frame(DATA, 0, 100));
-            let updates = frame(WINDOW_UPDATE, 0, 4).repeat(HTTP2_UPDATES_FOR_A_FRAME as usize);
+            let updates = frame(WINDOW_UPDATE, 0, 4).repeat(HTTP2_FREE_FOR_A_FRAME as usize);
             assert_eq!(watch.came(&updates, now), Ok(()));
             assert_eq!(watch.came(&frame(RST_STREAM, 0, 4), now), Ok(()));
         }

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use h2::Reason;
 use rustls::Error;
 
 use super::histogram::Times;
@@ -33,9 +32,7 @@ pub struct Http2 {
     pub streams_opened: Counter,
     /// Requests that clients have taken back.
     pub client_resets: Counter,
-    /// Requests that the server has reset.
-    pub server_resets: Counter,
-    /// Ends of connections.
+    /// Ends of connections that were no error.
     pub goaways: Named,
 }
 
@@ -65,20 +62,5 @@ pub fn reason_of(error: &Error) -> &'static str {
         // Mostly because it does not trust the server's certificate.
         Error::AlertReceived(_) => "client_alert",
         _ => "protocol",
-    }
-}
-
-/// The name of an HTTP/2 error code, as a label.
-#[must_use]
-pub fn name_of(reason: Reason) -> &'static str {
-    match reason {
-        Reason::NO_ERROR => "no_error",
-        Reason::PROTOCOL_ERROR => "protocol_error",
-        Reason::FLOW_CONTROL_ERROR => "flow_control_error",
-        Reason::STREAM_CLOSED => "stream_closed",
-        Reason::FRAME_SIZE_ERROR => "frame_size_error",
-        Reason::COMPRESSION_ERROR => "compression_error",
-        Reason::ENHANCE_YOUR_CALM => "enhance_your_calm",
-        _ => "other",
     }
 }

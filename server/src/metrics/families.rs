@@ -64,7 +64,7 @@ families! {
         "Requests answered, by operation and class of status";
     REFUSALS = Counter 1.0 "thalweg_refusals" "Refusals, by the code of the problem document";
     APPEND_SECONDS = Histogram 1e6 "thalweg_append_duration_seconds"
-        "From a parsed append to its answer, the wait for the disk included";
+        "What an append waits for its answer, the disk included; 0 if it need not wait";
     RESPONSE_BYTES = Counter 1.0 "thalweg_response_body_bytes"
         "Bytes of response bodies, without live events";
 
@@ -74,10 +74,6 @@ families! {
         "Connections refused because the server had as many as it may";
     ACCEPT_ERRORS = Counter 1.0 "thalweg_accept_errors"
         "Connections that could not be accepted, mostly for want of descriptors";
-    HTTP2_CONNECTION_ERRORS = Counter 1.0 "thalweg_http2_connection_errors"
-        "HTTP/2 connections ended with an error (GOAWAY), by its code";
-    HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
-        "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
 
     TLS_HANDSHAKES = Counter 1.0 "thalweg_tls_handshakes"
         "TLS handshakes that succeeded, by version and by whether an earlier session was taken up";
@@ -96,10 +92,14 @@ families! {
     HTTP2_STREAMS = Gauge 1.0 "thalweg_http2_streams"
         "Requests under way over HTTP/2, live reads included";
     HTTP2_STREAMS_OPENED = Counter 1.0 "thalweg_http2_streams_opened" "Requests over HTTP/2";
-    HTTP2_RESETS = Counter 1.0 "thalweg_http2_resets"
-        "Requests over HTTP/2 that were reset, by side: those of clients as far as they were met";
+    HTTP2_RESETS = Counter 1.0 "thalweg_http2_client_resets"
+        "Requests over HTTP/2 that clients have taken back, as far as the server met it";
     HTTP2_GOAWAYS = Counter 1.0 "thalweg_http2_goaways"
-        "HTTP/2 connections that the server ended with GOAWAY, by reason";
+        "HTTP/2 connections ended without an error (GOAWAY), by reason";
+    HTTP2_CONNECTION_ERRORS = Counter 1.0 "thalweg_http2_connection_errors"
+        "HTTP/2 connections ended with an error (GOAWAY), by its code";
+    HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
+        "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
 
     READERS = Gauge 1.0 "thalweg_readers" "Live readers, by kind";
     FANOUT_SECONDS = Histogram 1e6 "thalweg_fanout_duration_seconds"

@@ -105,15 +105,12 @@ fn connections(metrics: &Metrics, samples: &mut Vec<Sample>) {
     }
     named(families::TLS_FAILURES, "reason", &tls.failures, samples);
     named(families::HTTP2_GOAWAYS, "reason", &http2.goaways, samples);
-    for (side, resets) in [("client", &http2.client_resets), ("server", &http2.server_resets)] {
-        let labels = smallvec![("side", Cow::from(side))];
-        samples.push(Sample::new(families::HTTP2_RESETS, labels, resets.get() as f64));
-    }
     for (family, value) in [
         (families::HTTP2_CONNECTIONS, http2.connections.get() as u64),
         (families::HTTP2_STREAMS, http2.streams.get() as u64),
         (families::HTTP2_OPENED, http2.opened.get()),
         (families::HTTP2_STREAMS_OPENED, http2.streams_opened.get()),
+        (families::HTTP2_RESETS, http2.client_resets.get()),
     ] {
         samples.push(Sample::new(family, Labels::new(), value as f64));
     }

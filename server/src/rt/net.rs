@@ -102,9 +102,14 @@ impl Socket {
     /// or the connection is lost. 0 bytes: the peer is done.
     pub fn read_now(&self, buf: &mut BytesMut) -> Option<usize> {
         let mut chunk = [0; 4096];
-        let (read, _) =
-            rustix::net::recv(self, &mut chunk[..], rustix::net::RecvFlags::DONTWAIT).ok()?;
+        let read = self.recv_now(&mut chunk)?;
         buf.extend_from_slice(&chunk[..read]);
+        Some(read)
+    }
+
+    /// The same into a slice, which is not empty.
+    pub fn recv_now(&self, buf: &mut [u8]) -> Option<usize> {
+        let (read, _) = rustix::net::recv(self, buf, rustix::net::RecvFlags::DONTWAIT).ok()?;
         Some(read)
     }
 

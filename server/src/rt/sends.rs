@@ -83,6 +83,25 @@ impl Sends {
         }
     }
 
+    /// Completes whenever there is something to read, and once the peer has closed its side.
+    /// Instead of [`Sends::watch`]; asked for again only after it said that no more will come.
+    pub fn watch_input(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.watch_input(token, socket),
+            Backend::Epoll(sends) => sends.watch_input(token, socket),
+            Backend::Simulated => Err(no_sockets()),
+        }
+    }
+
+    /// Takes such a watch back. If it has not said that no more will come, it does soon.
+    pub fn unwatch_input(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        match &mut self.0 {
+            Backend::Ring(ring) => ring.unwatch_input(token),
+            Backend::Epoll(sends) => sends.unwatch(token, socket),
+            Backend::Simulated => Err(no_sockets()),
+        }
+    }
+
     /// Makes [`SendsReady`] complete soon, whatever the sockets do.
     pub fn nudge(&mut self) -> io::Result<()> {
         match &mut self.0 {
@@ -163,6 +182,8 @@ struct Watch {
     generation: u32,
     /// Its end was told; the kernel may report it in several steps.
     told: bool,
+    /// It tells of input too.
+    input: bool,
 }
 
 impl EpollSends {
@@ -197,11 +218,25 @@ impl EpollSends {
     }
 
     fn watch(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
-        let flags = epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        self.add(token, socket, epoll::EventFlags::empty())
+    }
+
+    fn watch_input(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.add(token, socket, epoll::EventFlags::IN)
+    }
+
+    fn add(
+        &mut self,
+        token: u32,
+        socket: BorrowedFd<'_>,
+        input: epoll::EventFlags,
+    ) -> io::Result<()> {
+        let always = epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let (flags, input) = (always | input, !input.is_empty());
         self.generation = self.generation.wrapping_add(1) & MAX_GENERATION;
         let data = u64::from(self.generation) << u32::BITS | u64::from(token);
         epoll::add(&self.epoll, socket, epoll::EventData::new_u64(data), flags)?;
-        self.watches.insert(token, Watch { generation: self.generation, told: false });
+        self.watches.insert(token, Watch { generation: self.generation, told: false, input });
         Ok(())
     }
 
@@ -210,7 +245,7 @@ impl EpollSends {
         if let Some(watch) = self.watches.get_mut(&token)
             && !std::mem::replace(&mut watch.told, true)
         {
-            self.done.push_back((token, Completion::Gone));
+            self.done.push_back((token, watch.end()));
         }
         Ok(())
     }
@@ -260,8 +295,20 @@ impl EpollSends {
                 self.done.push_back((token, Completion::Sent(Ok(rest))));
             }
             if flags.intersects(lost) && !std::mem::replace(&mut watch.told, true) {
-                self.done.push_back((token, Completion::Gone));
+                self.done.push_back((token, watch.end()));
+            } else if watch.input && !watch.told && flags.contains(epoll::EventFlags::IN) {
+                self.done.push_back((token, Completion::Input { lost: false, more: true }));
             }
+        }
+    }
+}
+
+impl Watch {
+    /// What is told when the peer has closed its side, or when it is taken back.
+    fn end(&self) -> Completion {
+        match self.input {
+            true => Completion::Input { lost: true, more: false },
+            false => Completion::Gone,
         }
     }
 }

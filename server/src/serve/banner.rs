@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use super::open::Summary;
 use crate::config::{Config, Durability};
 use crate::rt::Driver;
+use crate::version;
 
 /// Prints the banner to the standard output. Scripts wait for its first line.
 pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Option<SocketAddr>) {
-    let version = env!("CARGO_PKG_VERSION");
+    let version = version::NUMBER;
     let mut text = String::new();
     for address in &config.listen {
         let scheme = if config.tls.is_some() { "https" } else { "http" };
@@ -49,7 +50,9 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Opt
         text.push_str(&format!("  admin       http://{admin}/metrics, /healthz, /readyz\n"));
     }
     if config.auth.is_on() {
-        text.push_str("  access      by token or signature only\n");
+        text.push_str("  access      by token, signature or certificate only\n");
+    } else if config.has_access_control() {
+        text.push_str("  access      everything for whoever has a certificate\n");
     }
     if config.listen.iter().any(|address| !address.ip().is_loopback()) {
         if config.tls.is_none() {
@@ -59,7 +62,7 @@ pub(super) fn print(config: &Config, driver: Driver, found: &Summary, admin: Opt
                  --tls-cert and --tls-key, or a proxy that has TLS\n",
             );
         }
-        if !config.auth.is_on() {
+        if !config.has_access_control() {
             text.push_str(
                 "  WARNING     no access control on a public address: anybody who reaches it can \
                  read, write and delete\n",

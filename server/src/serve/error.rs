@@ -47,6 +47,9 @@ pub enum StartError {
     /// Tokens or keys cannot be read.
     #[error("access control: {0}")]
     Auth(String),
+    /// Nothing can be sent to the collector.
+    #[error("metrics cannot be exported: {0}")]
+    Telemetry(io::Error),
     /// The access log cannot be written.
     #[error("the access log {target} cannot be opened: {source}; see --access-log")]
     AccessLog {

@@ -22,13 +22,14 @@ use thalweg_storage::{Disk, RealDisk};
 
 use crate::auth;
 use crate::compactor::{Compactor, Desk as SealDesk};
-use crate::config::{Config, IoDriver, ServeArgs};
+use crate::config::{Config, IoDriver, ServeArgs, TelemetryConfig};
 use crate::helper::{Desk, Helper};
 use crate::mailbox::message::{Message, Note};
 use crate::mailbox::{Post, mailboxes};
 use crate::rt::{self, Driver};
 use crate::shared::Shared;
 use crate::subscriptions::Control;
+use crate::telemetry::Spans;
 use crate::tls::Keeper;
 use core_thread::CoreThread;
 use operator::Operator;
@@ -44,6 +45,8 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let (keeper, authority) = auth::Keeper::start(&config.auth).map_err(StartError::Auth)?;
     shared.authority = authority;
     shared.tls.clone_from(&tls);
+    let spans = config.telemetry.as_ref().and_then(TelemetryConfig::spans);
+    shared.telemetry.spans = spans.map(|_| Spans::default());
     let mut operator = Operator::start(&config, args, driver, &shared)?;
     if let Some(certificates) = tls.clone() {
         let reload = move |_: &Arc<Config>| {
@@ -99,6 +102,7 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     }
     operator.serving(&post, &opened.summary);
     operator.keep_authority(keeper, &post)?;
+    operator.export(&config)?;
     let backups = backups::start(&config.data_dir, opened.layout, &post);
     banner::print(&config, driver, &opened.summary, operator.admin);
     operator.wait();

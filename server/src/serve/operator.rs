@@ -21,6 +21,7 @@ use crate::mailbox::Post;
 use crate::mailbox::message::{Message, Note};
 use crate::rt::Driver;
 use crate::shared::Shared;
+use crate::telemetry::Exporter;
 
 /// See the module.
 pub(super) struct Operator {
@@ -29,6 +30,7 @@ pub(super) struct Operator {
     subject: Subject,
     manager: Manager,
     access: Rc<RefCell<Writer>>,
+    exporter: Option<Exporter>,
     /// What is to be done when the configuration is read again.
     pub(super) reload: Reload,
     /// Where the admin listener is.
@@ -58,6 +60,7 @@ impl Operator {
             subject,
             manager: Manager::find(),
             access: Rc::new(RefCell::new(access)),
+            exporter: None,
             reload: Reload::new(args, config.clone()),
         })
     }
@@ -91,6 +94,15 @@ impl Operator {
         Ok(())
     }
 
+    /// Metrics and spans go to a collector, if there is one.
+    pub(super) fn export(&mut self, config: &Config) -> Result<(), StartError> {
+        let Some(telemetry) = &config.telemetry else { return Ok(()) };
+        let instance = config.listen.first().map(ToString::to_string).unwrap_or_default();
+        let started = Exporter::start(telemetry, &self.shared.telemetry, &self.subject, &instance);
+        self.exporter = Some(started.map_err(StartError::Telemetry)?);
+        Ok(())
+    }
+
     /// Returns when the server is to stop.
     pub(super) fn wait(&mut self) {
         while self.signals.next() == Event::Reload {
@@ -105,6 +117,9 @@ impl Operator {
     /// The cores have ended: what they noted is written.
     pub(super) fn end(self) {
         self.access.borrow_mut().stop();
+        if let Some(exporter) = self.exporter {
+            exporter.stop();
+        }
     }
 
     /// What can change while the server runs. The access log goes before the cores: whoever is to
@@ -124,6 +139,6 @@ impl Operator {
             }
             Ok(())
         };
-        reload.hook("limits and live reads", Box::new(tell));
+        reload.hook("limits, live reads and retention", Box::new(tell));
     }
 }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, ConfigError, LimitsConfig, LogConfig, Machine, ServeArgs};
+use crate::config::{
+    Config, ConfigError, LimitsConfig, LogConfig, Machine, ServeArgs, StorageConfig,
+};
 
 /// Takes a new configuration into use; says why it could not.
 pub(super) type Hook = Box<dyn FnMut(&Arc<Config>) -> Result<(), String>>;
@@ -97,6 +99,7 @@ fn merge(running: &Config, new: &Config) -> Config {
             max_body_bytes: running.limits.max_body_bytes,
             ..new.limits
         },
+        storage: StorageConfig { retention: new.storage.retention, ..running.storage.clone() },
         auth: new.auth.clone(),
         log: LogConfig { format: running.log.format, ..new.log.clone() },
         ..running.clone()
@@ -105,19 +108,7 @@ fn merge(running: &Config, new: &Config) -> Config {
 
 /// The keys whose values differ, dotted.
 fn differences(a: &Config, b: &Config) -> Vec<String> {
-    let keys = |config: &Config| -> Vec<(String, String)> {
-        let mut table = String::new();
-        let mut keys = Vec::new();
-        for line in config.to_string().lines() {
-            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                table = format!("{name}.");
-            } else if let Some((key, value)) = line.split_once(" = ") {
-                keys.push((format!("{table}{key}"), value.to_owned()));
-            }
-        }
-        keys
-    };
-    let (a, b) = (keys(a), keys(b));
+    let (a, b) = (a.settings(), b.settings());
     let only = |these: &[(String, String)], those: &[(String, String)]| -> Vec<String> {
         these.iter().filter(|key| !those.contains(key)).map(|(key, _)| key.clone()).collect()
     };
@@ -141,14 +132,17 @@ mod tests {
         let old = config("cores = 1\n[log]\nlevel = 'info'\n");
         let new = config(
             "cores = 2\npublic_url = 'http://a'\n[log]\nlevel = 'warn'\nformat = 'json'\n\
+             [storage]\nretention = '7d'\nretention_bytes = '1GiB'\ncompaction = false\n\
              [auth]\ntokens = 'a'\n[live]\nsse_lifetime = '5s'\n[limits]\nmax_body_bytes = '1MiB'\nbody_timeout = '100s'",
         );
         let merged = merge(&old, &new);
         assert_eq!(merged.log.level, "warn");
         assert_eq!((merged.live, &merged.auth), (new.live, &new.auth));
         assert_eq!(merged.limits.body_timeout, new.limits.body_timeout);
+        assert_eq!(merged.storage.retention, new.storage.retention);
         assert_eq!(merged.cores, old.cores);
-        let want = ["cores", "limits.max_body_bytes", "log.format", "public_url"];
+        let want =
+            ["cores", "limits.max_body_bytes", "log.format", "public_url", "storage.compaction"];
         assert_eq!(differences(&merged, &new), want);
         assert_eq!(differences(&old, &old), [""; 0]);
     }

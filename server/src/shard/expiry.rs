@@ -2,7 +2,8 @@
 //!
 //! An expired stream is deleted by a record like any other, before anybody is told that it is
 //! gone, so that it cannot come back after a crash. Reads move a sliding expiry in memory, and
-//! in the log only now and then; recovery makes up for the difference by waiting longer.
+//! in the log only now and then; recovery makes up for the difference by waiting longer. While the
+//! disk is full, what is left of the segment in use is for these touches.
 
 use std::collections::BTreeSet;
 
@@ -52,11 +53,31 @@ pub(super) fn touch_interval_ms(ttl_seconds: u64) -> u64 {
     (ttl_seconds.saturating_mul(1000) / TOUCH_FRACTION).max(MIN_TOUCH_MS)
 }
 
+/// Touches that wait because the disk is full.
+#[derive(Default)]
+pub(super) struct Owed {
+    streams: BTreeSet<StreamId>,
+    /// When the next ones are logged: what space is left must last.
+    next: Timestamp,
+}
+
 impl Shard {
     /// Deletes what has expired and trims what is kept no longer. Called several times a second.
     pub fn sweep(&mut self, now: Timestamp) {
+        self.log_owed_touches(now);
         self.sweep_expired(now);
         self.sweep_retention(now);
+    }
+
+    /// Streams whose newest reads a crash would forget now, because nothing says them in the log:
+    /// those may expire early after it.
+    pub fn unlogged_reads(&self) -> impl Iterator<Item = StreamId> {
+        let durable = self.log.durable();
+        let is_waiting = move |slot: &&Slot| {
+            matches!(slot.state.config.expiry, Expiry::Ttl { .. }) && slot.last_lsn > durable
+        };
+        let waiting = self.streams.after(None).filter(is_waiting).map(|slot| slot.state.id);
+        self.owed.streams.iter().copied().chain(waiting)
     }
 
     fn sweep_expired(&mut self, now: Timestamp) {
@@ -115,9 +136,36 @@ impl Shard {
         let touch = Record::Touch { id: slot.state.id, at: now };
         slot.state.apply(&touch);
         let unlogged = now.ms_since(slot.logged_access);
-        if unlogged >= touch_interval_ms(seconds) && !self.disk_full {
+        if unlogged < touch_interval_ms(seconds) {
+            return;
+        }
+        if self.disk_full {
+            self.owed.streams.insert(slot.state.id);
+        } else {
             slot.logged_access = now;
             self.write(touch);
+        }
+    }
+
+    /// Logs touches that waited: all of them once there is space; before that now and then, as
+    /// long as they need no other segment.
+    fn log_owed_touches(&mut self, now: Timestamp) {
+        if self.owed.streams.is_empty() || self.disk_full && now < self.owed.next {
+            return;
+        }
+        self.owed.next = now.plus_ms(MIN_TOUCH_MS);
+        for _ in 0..SWEEP_LIMIT {
+            let Some(id) = self.owed.streams.first().copied() else { return };
+            let slot = self.streams.get_mut(id).filter(|slot| !slot.deleted);
+            if let Some(slot) = slot {
+                let touch = Record::Touch { id, at: slot.state.last_access };
+                if self.disk_full && !self.log.has_room(&touch) {
+                    return;
+                }
+                slot.logged_access = slot.state.last_access;
+                self.write(touch);
+            }
+            self.owed.streams.remove(&id);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The shard's end of the log: numbered records in, durable numbers out.
 
+use std::collections::BTreeMap;
+
 use thalweg_proto::stream::record::Record;
 use thalweg_storage::{
     Extents, Group, LogId, LogPosition, LogWriter, Lsn, Placement, PreparedSegment, SegmentRef,
@@ -29,8 +31,8 @@ pub enum Log {
 pub struct Deleted {
     before_begin: Vec<Extents>,
     since_begin: Vec<Extents>,
-    /// Of all of them.
-    bytes: u64,
+    /// Bytes of all of them in each segment.
+    bytes: BTreeMap<SegmentRef, u64>,
 }
 
 impl Log {
@@ -115,6 +117,15 @@ impl Log {
         }
     }
 
+    /// Whether a record can be written now without another segment.
+    #[must_use]
+    pub fn has_room(&self, record: &Record) -> bool {
+        match self {
+            Log::Durable { writer, .. } => writer.has_room(record),
+            Log::Memory { .. } => true,
+        }
+    }
+
     /// The next segment, unless it is at hand.
     #[must_use]
     pub fn wants_segment(&self) -> Option<SegmentRef> {
@@ -149,7 +160,9 @@ impl Log {
         if let Log::Durable { deleted, .. } = self
             && !extents.is_empty()
         {
-            deleted.bytes += bytes_of(&extents);
+            for span in extents.iter() {
+                *deleted.bytes.entry(span.location.segment).or_default() += u64::from(span.len);
+            }
             deleted.since_begin.push(extents);
         }
     }
@@ -174,7 +187,7 @@ impl Log {
     #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         let Log::Durable { writer, segments, deleted } = self else { return 0 };
-        deleted.bytes + segments.waiting_bytes(writer.durable_position().segment)
+        segments.waiting_bytes(writer.durable_position().segment, &deleted.bytes)
     }
 
     /// How many segments hold something, and how many bytes in them some stream still has.
@@ -210,14 +223,13 @@ impl Log {
     pub fn checkpoint_installed(&mut self, segment: u32) {
         if let Log::Durable { segments, deleted, .. } = self {
             for extents in deleted.before_begin.drain(..) {
-                deleted.bytes -= bytes_of(&extents);
                 segments.record_deleted(&extents);
+            }
+            deleted.bytes.clear();
+            for span in deleted.since_begin.iter().flat_map(Extents::iter) {
+                *deleted.bytes.entry(span.location.segment).or_default() += u64::from(span.len);
             }
             segments.checkpoint_installed(segment);
         }
     }
-}
-
-fn bytes_of(extents: &Extents) -> u64 {
-    extents.iter().map(|span| u64::from(span.location.record_len)).sum()
 }

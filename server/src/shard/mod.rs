@@ -115,6 +115,7 @@ pub struct Shard {
     hot: commit::HotTail,
     history: History,
     expiries: expiry::Expiries,
+    owed: expiry::Owed,
     trims: retention::Trims,
     /// Soft-deleted streams that were recovered.
     hidden: Vec<StreamId>,
@@ -199,6 +200,7 @@ impl Shard {
             pending: pending::Pending::default(),
             outputs: VecDeque::new(),
             expiries,
+            owed: expiry::Owed::default(),
             trims,
             hidden,
             watch: Arc::default(),

@@ -23,6 +23,8 @@ use super::slot::Slot;
 
 /// Streams of each line that one sweep looks at, at most: a sweep must not hold up requests.
 const SWEEP_LIMIT: usize = 500;
+/// Streams that one sweep looks at again after the limits of the server have changed, at most.
+const REVIEW_LIMIT: usize = 5_000;
 /// A stream is trimmed when it has this part of its limit too much, not at each append.
 const SLACK_FRACTION: u64 = 16;
 /// How soon a stream is looked at again whose oldest bytes could not be trimmed yet.
@@ -37,6 +39,8 @@ pub(super) struct Trims {
     grown: VecDeque<StreamId>,
     /// When the oldest bytes of a stream will be too old.
     ageing: BTreeSet<(Timestamp, StreamId)>,
+    /// The limits have changed: streams behind this one are still to be looked at again.
+    review: Option<StreamId>,
 }
 
 impl Trims {
@@ -102,8 +106,32 @@ impl Trims {
 }
 
 impl Shard {
+    /// Other limits of the server hold from now on, for the streams that are there too.
+    pub fn set_retention(&mut self, server: Retention) {
+        if self.trims.server != server {
+            self.trims.server = server;
+            self.trims.review = Some(StreamId(0));
+        }
+    }
+
+    /// Looks at some streams again after the limits have changed.
+    fn review_retention(&mut self) {
+        let Some(after) = self.trims.review else { return };
+        let some = self.streams.after(Some(after)).take(REVIEW_LIMIT);
+        let ids: Vec<StreamId> = some.map(|slot| slot.state.id).collect();
+        self.trims.review = ids.last().copied().filter(|_| ids.len() == REVIEW_LIMIT);
+        for id in ids {
+            let Some(slot) = self.streams.get_mut(id) else { continue };
+            self.trims.adopt(&mut slot.state);
+            // An entry for the limit of before may be too late.
+            slot.ageing = false;
+            self.trims.watch(slot);
+        }
+    }
+
     /// Trims what has grown too long or too old. Called several times a second.
     pub(super) fn sweep_retention(&mut self, now: Timestamp) {
+        self.review_retention();
         if self.overloaded().is_some() {
             return;
         }

@@ -307,3 +307,38 @@ fn pages_are_small_while_answers_hold_much() {
     drop(held);
     assert_eq!(page_bytes(&mut world), 100_000);
 }
+
+/// Reads of streams with a TTL while the disk is full are logged as long as the segment lasts.
+#[test]
+fn reads_on_a_full_disk_are_logged_where_there_is_room() {
+    let mut world = World::new();
+    world.done(create(Some(10)));
+    let pass = |world: &mut World, ms: u64| {
+        world.now = world.now.plus_ms(ms);
+        world.shard.sweep(world.now);
+        world.sync();
+        world.out();
+    };
+    let logged = |world: &World| world.shard.streams.at(&path("s")).map(|slot| slot.logged_access);
+    world.shard.set_disk_full(true);
+    pass(&mut world, 2000);
+    let read_at = world.now;
+    world.done(read());
+    assert_eq!(world.shard.unlogged_reads().count(), 1, "not logged yet");
+    pass(&mut world, 100);
+    assert_eq!(logged(&world), Some(read_at));
+    assert_eq!(world.shard.unlogged_reads().count(), 0);
+    // An append that came before the disk was full waits for another segment.
+    world.shard.set_disk_full(false);
+    let huge: &'static str = String::leak("x".repeat(65 << 20));
+    world.ask(append(huge, None, false));
+    world.shard.set_disk_full(true);
+    world.now = world.now.plus_ms(3000);
+    world.ask(read());
+    let read_at = world.now;
+    world.shard.sweep(world.now.plus_ms(100));
+    assert_ne!(logged(&world), Some(read_at), "there is no room");
+    world.shard.set_disk_full(false);
+    pass(&mut world, 100);
+    assert_eq!(logged(&world), Some(read_at));
+}

@@ -105,6 +105,71 @@ fn live_readers_end_with_their_token() {
     server.ask(&with(Request::get("a"), &token)).expect_problem(401, "token-expired");
 }
 
+/// From no access control to some, to other keys, and back; what cannot be used changes nothing.
+#[test]
+fn all_of_it_changes_by_sighup() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (first, one) = token("first", &["*:**"]);
+    let (second, two) = token("second", &["*:**"]);
+    fs::write(path("one"), one).expect("written");
+    fs::write(path("two"), two).expect("written");
+    let config = |text: String| fs::write(path("config"), text).expect("written");
+    let live = "[live]\nlong_poll_timeout = '5m'\nsse_lifetime = '1h'\n";
+    config(live.to_owned());
+    let server = Server::start(&[&format!("--config={}", path("config")), "--admin=127.0.0.1:0"]);
+    let reload = |text: String| {
+        config(text);
+        server.hang_up();
+    };
+    let metric = |name: &str| {
+        let text = crate::support::Client::connect(server.admin()).ask(&Request::get("/metrics"));
+        let text = text.text();
+        let line = text.lines().find(|line| line.starts_with(name)).expect(name).to_owned();
+        line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")
+    };
+    server.ask(&put("a")).expect_status(201);
+    let sse = Request::get("a?offset=-1&live=sse");
+    let mut unknown = Events::open(server.connect(), &sse);
+    unknown.next_of("control");
+
+    // On: whoever has shown nothing ends.
+    reload(format!("{live}[auth]\ntokens = {:?}\n", path("one")));
+    while unknown.next().is_some() {}
+    server.get("a").expect_problem(401, "credentials-missing");
+    let mut reader = Events::open(server.connect(), &with(sse.clone(), &first));
+    reader.next_of("control");
+    let mut poll = server.connect();
+    poll.send(with(Request::get("a?offset=now&live=long-poll"), &first).encode());
+    assert_eq!(metric("thalweg_config_last_reload_successful"), 1.0);
+
+    // A file that is not there, and an address that would be open: the old one stays.
+    let refusals = || server.log().matches("the new configuration is refused").count();
+    reload(format!("{live}[auth]\ntokens = {:?}\n", path("none")));
+    wait_until("a refusal", || refusals() == 1);
+    assert!(server.log().contains(&path("none")), "{}", server.log());
+    assert_eq!(metric("thalweg_config_last_reload_successful"), 0.0);
+    reload(format!("{live}[auth]\njwt_keys = 'x'\n"));
+    wait_until("another refusal", || refusals() == 2);
+    server.ask(&with(Request::get("a"), &first)).expect_status(200);
+
+    // Other tokens: the reader ends in the middle of its hour, with where to go on.
+    reload(format!("{live}[auth]\ntokens = {:?}\n", path("two")));
+    while reader.next().is_some() {}
+    poll.answer().expect_status(204);
+    server.ask(&with(Request::get("a"), &first)).expect_problem(401, "token-invalid");
+    let mut reader = Events::open(server.connect(), &with(sse, &second));
+    reader.next_of("control");
+    assert!(metric("thalweg_readers_access_withdrawn_total") >= 2.0);
+
+    // Off again: everybody may, and whoever reads goes on.
+    reload(live.to_owned());
+    wait_until("everybody may", || server.get("a").status == 200);
+    let news = Request::post("a").with("content-type", "text/plain").body("news");
+    server.ask(&news).expect_status(204);
+    assert_eq!(reader.next_of("data").data, "news");
+}
+
 #[test]
 fn signed_urls_and_what_is_public() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -7,3 +7,4 @@ mod expiry;
 mod forks;
 mod live;
 mod pages;
+mod polls;

@@ -5,6 +5,7 @@ mod flood;
 mod refusals;
 mod results;
 mod signals;
+mod transports;
 mod workers;
 
 use std::fs;

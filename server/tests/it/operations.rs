@@ -3,6 +3,7 @@
 mod access_log;
 mod config;
 mod metrics;
+mod otlp;
 mod prometheus;
 mod read_cache;
 mod service;

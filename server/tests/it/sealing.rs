@@ -182,6 +182,20 @@ fn what_is_read_stays_the_same_and_space_comes_back() {
     assert!(world.files().iter().all(|(name, _)| name != unfinished));
 }
 
+/// Each deletion is less than a segment, and together they leave something of the last stream in
+/// every segment: its space must not wait for other work.
+#[test]
+fn with_the_last_stream_the_space_of_all_comes_back() {
+    let mut world = World::start(9, &[]);
+    world.append_to_all(40);
+    wait_until("most segments are sealed", || world.sealed() >= 6);
+    for stream in std::mem::take(&mut world.content).into_keys() {
+        world.server.delete(&stream).expect_status(204);
+    }
+    // The segment written, the next, two spares, and one that waits for a checkpoint.
+    wait_until("space comes back", || world.bytes() <= 5 * 1024 * 1024);
+}
+
 #[test]
 fn kills_while_sealing_lose_nothing() {
     for seed in 0..3 {

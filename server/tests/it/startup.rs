@@ -62,14 +62,14 @@ fn a_newer_format() {
     server.stop();
     let file = server.data_dir().join("FORMAT");
     let ours = fs::read(&file).expect("FORMAT");
-    let newer = "format = 99\ncreated-by = thalweg 9.0\n";
+    let newer = "format = 99\ncreated-by = thalweg 9.0\ncrc32c = 2f20c37b\n";
     fs::write(&file, newer).expect("written");
     let output = refused_start(&server.data_dir(), &["--listen=127.0.0.1:0", "--cores=1"]);
     check_refused(&output, 1, &["format 99", "created by thalweg 9.0"]);
     assert_eq!(fs::read_to_string(&file).expect("FORMAT"), newer);
     fs::write(&file, "junk").expect("written");
     let output = refused_start(&server.data_dir(), &["--listen=127.0.0.1:0", "--cores=1"]);
-    check_refused(&output, 1, &["FORMAT", "junk"]);
+    check_refused(&output, 1, &["FORMAT is damaged", "junk", "`thalweg storage repair`"]);
     // Nothing else was touched.
     fs::write(&file, ours).expect("written");
     server.launch();
@@ -178,6 +178,22 @@ fn draining_has_an_end() {
     drop(writer);
     server.launch();
     assert_eq!(server.get("a").text(), "data");
+}
+
+/// Without time for a last checkpoint the log says so, and the next start reads the log.
+#[test]
+fn a_last_checkpoint_that_is_given_up() {
+    let mut server = Server::start(&["--drain-timeout=0ms"]);
+    for n in 0..20 {
+        server.put(&format!("s{n}"), "text/plain", "data").expect_status(201);
+    }
+    server.stop();
+    let log = server.log();
+    assert!(log.contains("the last checkpoint was not finished in time"), "{log}");
+    server.launch();
+    for n in 0..20 {
+        assert_eq!(server.get(&format!("s{n}")).text(), "data");
+    }
 }
 
 /// Everything a stream can be, so that a change of cores has something to lose.

@@ -88,8 +88,11 @@ fn wrong_usage() {
     storage([&"repair", &nowhere]).expect(2, &["not a data directory"]);
     storage([&"verify"]).expect(2, &["DIR"]);
     assert!(!nowhere.exists(), "nothing was made");
-    fs::write(directory.path().join("FORMAT"), "format = 99\ncreated-by = thalweg 9.0\n")
-        .expect("written");
+    fs::write(
+        directory.path().join("FORMAT"),
+        "format = 99\ncreated-by = thalweg 9.0\ncrc32c = 2f20c37b\n",
+    )
+    .expect("written");
     storage([&"verify", &directory.path()]).expect(2, &["format 99", "created by thalweg 9.0"]);
 }
 
@@ -119,5 +122,6 @@ fn records_are_dumped() {
     let stats = storage([&"stats", &dir, &"--json"]).expect(0, &[]).json();
     assert_eq!((&stats["streams"], &stats["forks"]), (&2.into(), &1.into()));
     assert_eq!((&stats["stream_bytes"], &stats["largest"][0]["path"]), (&7.into(), &"a".into()));
-    storage([&"stats", &dir]).expect(0, &["largest streams", "checkpoints"]);
+    assert_eq!(stats["written"]["amplification"], 1.0, "nothing was sealed: {stats}");
+    storage([&"stats", &dir]).expect(0, &["largest streams", "checkpoints", "amplification 1.00"]);
 }

@@ -1,5 +1,6 @@
 //! TLS as clients and operators meet it.
 
+mod access;
 mod certificates;
 mod connections;
 mod reload;

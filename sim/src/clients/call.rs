@@ -59,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) wall_ms: u64,
     /// The stream that was at the path when it was sent, and the tail that it had at least.
     pub(crate) floor: Option<(u64, u64)>,
+    /// The same stream, and where it began then.
+    pub(crate) began: Option<(u64, u64)>,
     /// Nothing was under way that could end the stream of the path.
     pub(crate) stable: bool,
     /// The same of the stream that is to be forked.
@@ -71,6 +73,11 @@ impl Call {
     /// The tail that a stream had at least when the call was sent.
     pub(crate) fn floor_of(&self, id: u64) -> u64 {
         self.floor.filter(|(stream, _)| *stream == id).map_or(0, |(_, tail)| tail)
+    }
+
+    /// Where a stream began when the call was sent.
+    pub(crate) fn beginning_of(&self, id: u64) -> u64 {
+        self.began.filter(|(stream, _)| *stream == id).map_or(0, |(_, start)| start)
     }
 }
 

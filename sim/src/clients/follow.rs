@@ -24,6 +24,8 @@ pub(crate) enum Followed {
         bytes: Vec<u8>,
         /// Whether the stream was said to be closed after them.
         closed: bool,
+        /// Whether they end where the stream does.
+        up_to_date: bool,
         /// Where the reader stood before.
         expected: Option<u64>,
     },
@@ -60,6 +62,7 @@ pub(crate) async fn follow(
             start: facts.start,
             bytes: page.stored.concat(),
             closed: facts.closed,
+            up_to_date: facts.up_to_date,
             expected: position,
         });
         position = Some(facts.end);
@@ -79,6 +82,7 @@ pub(crate) async fn follow(
                             start: batch.from,
                             bytes: batch.stored.to_vec(),
                             closed: batch.closed,
+                            up_to_date: false,
                             expected: position,
                         });
                         position = Some(batch.to());

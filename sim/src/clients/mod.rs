@@ -75,6 +75,7 @@ impl Clients {
             floor: state
                 .known
                 .and_then(|id| model.streams.get(&id).map(|stream| (id, stream.min_tail))),
+            began: model.beginning(path),
             stable: state.stable_since.is_some(),
             source_stable: source.is_some_and(|source| model.paths[source].stable_since.is_some()),
             fork_point: state

@@ -17,6 +17,8 @@ pub(crate) struct Faults {
     pub(crate) read_error: u64,
     /// A read through the ring that is given other bytes of the disk.
     pub(crate) misdirect: u64,
+    /// The same of a blocking read: of recovery, or of sealing.
+    pub(crate) blocking_misdirect: u64,
     /// No space is left: what needs more is refused.
     pub(crate) full: bool,
     /// Direct writes are refused, as some file systems do.
@@ -55,8 +57,8 @@ impl State {
     }
 
     /// Other bytes than the ones that were asked for, of some file: maybe of the same.
-    pub(super) fn misdirected(&mut self, file: u64, len: usize) -> Option<Vec<u8>> {
-        if !self.strikes(self.faults.misdirect) {
+    pub(super) fn misdirected(&mut self, chance: u64, file: u64, len: usize) -> Option<Vec<u8>> {
+        if !self.strikes(chance) {
             return None;
         }
         let files: Vec<u64> = self.now.values().copied().collect();

@@ -145,6 +145,11 @@ impl DiskFile for HandleFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let mut state = self.enter("read", [offset, buf.len() as u64])?;
+        let chance = state.faults.blocking_misdirect;
+        if let Some(other) = state.misdirected(chance, self.file, buf.len()) {
+            buf.copy_from_slice(&other);
+            return Ok(());
+        }
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let range = start..start.saturating_add(buf.len());
         let found = state.content(self.file).read(range).ok_or(io::ErrorKind::UnexpectedEof)?;

@@ -125,7 +125,8 @@ impl RingFile {
         let mut state = self.access.disk.lock();
         state.note("ring read", &self.path, [offset, len as u64]);
         state.fail_read()?;
-        if let Some(other) = state.misdirected(self.file, len) {
+        let chance = state.faults.misdirect;
+        if let Some(other) = state.misdirected(chance, self.file, len) {
             return Ok(other.into());
         }
         let start = usize::try_from(offset).map_err(io::Error::other)?;

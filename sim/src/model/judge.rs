@@ -1,7 +1,7 @@
 //! Answers against facts, one function for each kind of request.
 
 use super::message::stored_of;
-use super::{AppendState, Model};
+use super::{AppendState, Model, Page};
 use crate::clients::{Answer, Call, Producer, Purpose};
 use thalweg_proto::offset::Offset;
 
@@ -317,7 +317,8 @@ impl Model {
                     self.accessed(call.path, call.wall_ms);
                 }
                 if from.is_none() {
-                    self.begins_at(id, call.path, start);
+                    let page = Page { start, end, up_to_date: answer.up_to_date };
+                    self.begins_at(id, call.path, call.beginning_of(id), &page);
                 }
                 if start + stored.len() as u64 != end {
                     let what = format!("{name}: {start}..{end} came as {} bytes", stored.len());

@@ -20,6 +20,14 @@ pub(crate) use judge::Tolerance;
 pub(crate) use message::{Content, body_of};
 pub(crate) use path::{CreateWish, PathState};
 
+/// The first page of a stream.
+pub(crate) struct Page {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// It ends where the stream does.
+    pub(crate) up_to_date: bool,
+}
+
 /// A broken promise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
@@ -152,20 +160,37 @@ impl Model {
         true
     }
 
-    /// The beginning of a stream was asked for, and this is where it is.
-    pub(crate) fn begins_at(&mut self, id: u64, path: usize, start: u64) {
+    /// The beginning of a stream was asked for when it was `known`, and a page shows where it is.
+    pub(crate) fn begins_at(&mut self, id: u64, path: usize, known: u64, page: &Page) {
+        let Page { start, end, up_to_date } = *page;
         let name = self.paths[path].name();
+        let maybe = if up_to_date { 0 } else { self.maybe_stored(path) };
         let stream = self.stream(id, path);
-        let (before, tail, trims) = (stream.earliest, stream.min_tail, stream.trims);
+        let (before, trims) = (stream.earliest, stream.trims);
+        // Appends that nobody acknowledged count as well.
+        let tail = stream.min_tail.max(end) + maybe;
         let keeps_less = stream.keep_bytes.is_some_and(|keep| tail.saturating_sub(start) < keep);
         stream.earliest = before.max(start);
-        if start < before {
-            let what = format!("stream {id} at {name} began at {before}, and begins at {start}");
+        if start < known {
+            let what = format!("stream {id} at {name} began at {known}, and begins at {start}");
             self.broken("I6", what);
         } else if start > before && (!trims || keeps_less) {
             let what = format!("stream {id} at {name} begins at {start} and should keep more");
             self.broken("I1", what);
         }
+    }
+
+    /// Bytes of appends to a path that may be stored and of which nothing is known.
+    fn maybe_stored(&self, path: usize) -> u64 {
+        let unknown =
+            |append: &&Append| append.path == path && append.state == AppendState::Unknown;
+        self.appends.iter().filter(unknown).map(|append| append.stored.len() as u64).sum()
+    }
+
+    /// Where a stream begins, as far as is known: what is asked from now on may not see less.
+    pub(crate) fn beginning(&self, path: usize) -> Option<(u64, u64)> {
+        let id = self.paths[path].known?;
+        Some((id, self.streams.get(&id)?.earliest))
     }
 
     /// Bytes of a stream were shown.
@@ -232,7 +257,7 @@ impl Model {
         let state = &self.paths[path];
         let ttl_ms = state.wish.as_ref().and_then(|wish| wish.ttl).unwrap_or(0) * 1000;
         let lived_ms = self.wall_ms.saturating_sub(state.accessed_ms);
-        if self.steady && state.deleting == 0 && lived_ms < ttl_ms {
+        if self.steady && state.deleting == 0 && !state.access_lost && lived_ms < ttl_ms {
             let name = state.name();
             let what = format!("{name} is gone {lived_ms} ms after an access, not {ttl_ms} ms");
             self.broken("I1", what);
@@ -243,6 +268,15 @@ impl Model {
     pub(crate) fn accessed(&mut self, path: usize, wall_ms: u64) {
         let state = &mut self.paths[path];
         state.accessed_ms = state.accessed_ms.max(wall_ms);
+        state.access_lost = false;
+    }
+
+    /// The server ended before its log had the newest accesses of a stream.
+    pub(crate) fn access_lost(&mut self, id: u64) {
+        let found = self.paths.iter_mut().find(|path| path.known == Some(id));
+        if let Some(path) = found {
+            path.access_lost = true;
+        }
     }
 
     /// The stream of a path is gone for good.
@@ -252,6 +286,7 @@ impl Model {
         state.stable_since = None;
         state.created_at = None;
         state.deleting = 0;
+        state.access_lost = false;
         state.close_sent = false;
         state.known_since = now;
         if let Some(id) = state.known.take() {

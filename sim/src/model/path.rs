@@ -35,6 +35,8 @@ pub(crate) struct PathState {
     pub(crate) create_tries: u32,
     /// The wall clock of the newest request that put its expiry off.
     pub(crate) accessed_ms: u64,
+    /// A crash came before the log had this access: the stream may expire as if it had not been.
+    pub(crate) access_lost: bool,
     /// The step at which a create was acknowledged.
     pub(crate) created_at: Option<u64>,
     /// The same, while nothing has happened since that could end the stream.
@@ -62,6 +64,7 @@ impl PathState {
             creating: false,
             create_tries: 0,
             accessed_ms: 0,
+            access_lost: false,
             created_at: None,
             stable_since: None,
             deleting: 0,

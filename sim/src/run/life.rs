@@ -1,5 +1,6 @@
 //! Lives of the server: how they end, and how the next one begins.
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -74,6 +75,9 @@ impl Run {
     /// Drops the process; nobody gets an answer any more.
     fn forget_process(&mut self) {
         for core in self.process.iter().flat_map(|process| &process.cores) {
+            for id in core.unlogged_reads() {
+                self.model.access_lost(id.0);
+            }
             let counters = &core.compaction.counters;
             self.totals.sealed +=
                 counters.segments_sealed.get() + counters.segments_compacted.get();
@@ -99,10 +103,10 @@ impl Run {
         if self.process.is_some() || !self.is_sound() {
             return;
         }
-        let mut starts = 0;
+        self.starts = 0;
         while self.process.is_none() && self.is_sound() {
-            starts += 1;
-            if starts > STARTS_WITH_FAULTS {
+            self.starts += 1;
+            if self.starts > STARTS_WITH_FAULTS {
                 self.disk.lock().faults = Faults::default();
             } else {
                 self.restore_faults();
@@ -116,7 +120,8 @@ impl Run {
 
     fn restore_faults(&mut self) {
         let full = self.disk.lock().faults.full;
-        let faults = Faults { full, ..self.plan.faults.clone() };
+        let blocking_misdirect = if self.quiet { 0 } else { self.plan.misdirects_sealing };
+        let faults = Faults { full, blocking_misdirect, ..self.plan.faults.clone() };
         self.disk.lock().faults = faults;
     }
 
@@ -140,6 +145,9 @@ impl Run {
             limit,
         };
         self.time.advance_to(self.time.now() + Duration::from_millis(5));
+        if !self.quiet && self.starts <= STARTS_WITH_FAULTS {
+            self.disk.lock().faults.blocking_misdirect = self.plan.misdirects_recovery;
+        }
         self.disk.lock().log_failed = false;
         self.errors_before = before.errors;
         match Process::start(&ground, &mut self.schedule) {
@@ -151,9 +159,13 @@ impl Run {
                     summary.streams, summary.records
                 ));
                 self.process = Some(process);
+                self.doubt(before);
             }
             Err(NoStart::Killed) => {
                 self.totals.recovery_kills += 1;
+                let misled = self.disk.counts().misdirected > before.misdirected;
+                self.misled |= misled;
+                self.tail_hit |= misled;
                 let power = !self.plan.keeps_power && self.trouble.chance(1, 2);
                 self.trace.line(format_args!("recovery is killed, power lost: {power}"));
                 if power {
@@ -174,6 +186,18 @@ impl Run {
         }
     }
 
+    /// A start that read something else than what was written may have taken it for the end of a
+    /// log. Nobody can tell, so nothing that was promised before counts any more.
+    fn doubt(&mut self, before: crate::disk::Counts) {
+        let misled = self.disk.counts().misdirected > before.misdirected;
+        self.misled |= misled;
+        if std::mem::take(&mut self.tail_hit) || misled {
+            self.trace.line(format_args!("doubtful: everything starts over"));
+            self.model.start_over();
+            self.clients.start_over();
+        }
+    }
+
     fn start_over_if_asynchronous(&mut self, power: bool) {
         if power && self.plan.durability == Durability::Async {
             self.model.start_over();
@@ -190,11 +214,23 @@ impl Run {
             self.disk.lock().faults.full = false;
             // What the sync that failed should have kept may be gone.
             self.start_over_if_asynchronous(counts.errors > before.errors);
-        } else if counts.flipped > 0 && error.contains("/data/") {
+        } else if counts.misdirected > before.misdirected {
+            // The next start reads what is there.
+        } else if self.explains(error) {
             self.totals.refusals += 1;
             self.refused = true;
         } else {
             self.model.broken("I1", format!("the server does not start: {error}"));
         }
+    }
+
+    /// Whether flipped bits are reason enough for a refusal: it names damage, and if it is about
+    /// `FORMAT` that is the file that was hit.
+    fn explains(&self, error: &str) -> bool {
+        let format = Path::new("/data/FORMAT");
+        if error.contains("/data/FORMAT") {
+            return self.flipped.contains(format) && error.contains("is damaged");
+        }
+        (self.misled || !self.flipped.is_empty()) && error.contains("/data/")
     }
 }

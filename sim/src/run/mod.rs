@@ -6,7 +6,8 @@ mod life;
 mod traffic;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ pub(crate) struct Run {
     calls: BTreeMap<u64, Call>,
     next_call: u64,
     answers: Answers,
-    followers: BTreeMap<u64, (usize, u64)>,
+    followers: BTreeMap<u64, Following>,
     followed: Rc<RefCell<Vec<(u64, Followed)>>>,
     /// Paths that are still to be audited; clients pause meanwhile.
     audit: Option<VecDeque<usize>>,
@@ -139,8 +140,24 @@ pub(crate) struct Run {
     /// The step at which the log failed.
     poisoned: Option<u64>,
     refused: bool,
+    /// Files of which a bit was flipped.
+    flipped: BTreeSet<PathBuf>,
+    /// Starts that were tried for this life.
+    starts: u32,
+    /// A bit of the last group of a log was: a start may take it for torn.
+    tail_hit: bool,
+    /// A start has read other bytes than the disk has, and went on.
+    misled: bool,
     tolerance: Tolerance,
     totals: Totals,
+}
+
+/// A live reader: of which path, since when, and where the stream of it began then.
+#[derive(Clone, Copy, Debug)]
+struct Following {
+    path: usize,
+    sent: u64,
+    began: Option<(u64, u64)>,
 }
 
 /// Answers that have come, with the numbers of their calls.
@@ -218,6 +235,10 @@ impl Run {
             errors_before: 0,
             poisoned: None,
             refused: false,
+            flipped: BTreeSet::new(),
+            starts: 0,
+            tail_hit: false,
+            misled: false,
             tolerance: plan.tolerance(),
             totals: Totals::default(),
             plan,

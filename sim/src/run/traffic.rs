@@ -6,8 +6,9 @@ use std::time::Duration;
 use thalweg::conn::respond;
 use thalweg_proto::path::StreamPath;
 
-use super::{Action, Run};
+use super::{Action, Following, Run};
 use crate::clients::{Answer, Call, Clients, Followed, follow, render};
+use crate::model::Page;
 use crate::process::Hand;
 
 impl Run {
@@ -188,7 +189,8 @@ impl Run {
         let lifetime = Duration::from_millis(self.schedule.between(10, 5_000));
         let reader = self.next_call;
         self.next_call += 1;
-        self.followers.insert(reader, (path, self.step));
+        let began = self.model.beginning(path);
+        self.followers.insert(reader, Following { path, sent: self.step, began });
         self.trace.line(format_args!("#{reader} follows {name} for {lifetime:?}"));
         let log = Rc::clone(&self.followed);
         let core = self.schedule.index(self.cores);
@@ -201,8 +203,10 @@ impl Run {
     pub(super) fn take_followed(&mut self) {
         let followed = std::mem::take(&mut *self.followed.borrow_mut());
         for (reader, followed) in followed {
-            let Some((path, sent)) = self.followers.get(&reader).copied() else { continue };
-            let Followed::Shown { stream, start, bytes, closed, expected } = followed else {
+            let Some(following) = self.followers.get(&reader).copied() else { continue };
+            let Following { path, sent, began } = following;
+            let Followed::Shown { stream, start, bytes, closed, up_to_date, expected } = followed
+            else {
                 self.trace.line(format_args!("#{reader} is over"));
                 self.followers.remove(&reader);
                 continue;
@@ -213,7 +217,8 @@ impl Run {
                 continue;
             }
             if expected.is_none() {
-                self.model.begins_at(stream, path, start);
+                let known = began.filter(|(id, _)| *id == stream).map_or(0, |(_, start)| start);
+                self.model.begins_at(stream, path, known, &Page { start, end, up_to_date });
             }
             self.model.shown(stream, path, start, &bytes);
             if expected.is_some_and(|expected| expected != start) {
@@ -226,16 +231,19 @@ impl Run {
         }
     }
 
-    /// Flips a bit of something durable: not of the last group of a log, whose damage nobody can
-    /// tell from a torn write.
+    /// Flips a bit of something durable: seldom of the last group of a log, whose damage nobody
+    /// can tell from a torn write.
     fn flip(&mut self) {
         let last_writes = self.disk.lock().last_writes();
+        let any = self.plan.flips_tail && self.trouble.chance(1, 4);
+        let last = |path: &str| last_writes.get(path).copied().unwrap_or(usize::MAX);
         let hit = self.disk.flip_bit(&mut self.trouble, |path, len| {
-            let end = last_writes.get(path).copied().unwrap_or(len);
-            Some(0..end.min(len))
+            Some(0..if any { len } else { last(path).min(len) })
         });
         if let Some((path, byte)) = hit {
+            self.tail_hit |= path.to_str().is_some_and(|path| byte >= last(path));
             self.trace.line(format_args!("a bit of {} flips at {byte}", path.display()));
+            self.flipped.insert(path);
         }
     }
 }

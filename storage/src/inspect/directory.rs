@@ -2,22 +2,18 @@
 
 use std::path::Path;
 
+use thalweg_proto::stream::record::StreamId;
+
 use super::finding::Finding;
+use super::relations::Orphaned;
 use super::{InspectError, Look};
 use crate::data_dir::FORMAT_NAME;
-use crate::error::IoFailure;
-use crate::format::{FORMAT_VERSION, OLDEST_FORMAT_VERSION};
+use crate::error::{Damage, IoFailure};
+use crate::format::FORMAT_VERSION;
+use crate::format_file::FormatFile;
 use crate::layout::{CHECKPOINTS_NAME, CoreLayout, LAYOUT_NAME, Layout, checkpoint_name};
 use crate::location::LogId;
-
-/// What `FORMAT` says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FormatFile {
-    /// The version.
-    pub version: u32,
-    /// The program that created the directory.
-    pub created_by: String,
-}
+use crate::repair::{ORPHANED_NAME, QUARANTINE_NAME};
 
 /// Reads `FORMAT`. A newer one is refused: nothing else can be understood.
 pub(super) fn format(
@@ -32,32 +28,31 @@ pub(super) fn format(
         findings.push(Finding::damage("format", FORMAT_NAME, 0, "the file is missing"));
         return Ok(None);
     };
-    let text = String::from_utf8_lossy(&bytes);
-    let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
-    let created_by = value("created-by = ").unwrap_or("an unknown version").to_owned();
-    match value("format = ").and_then(|number| number.parse().ok()) {
-        Some(version @ OLDEST_FORMAT_VERSION..=FORMAT_VERSION) => {
-            Ok(Some(FormatFile { version, created_by }))
-        }
-        Some(found) if found > FORMAT_VERSION => {
+    match FormatFile::decode(&bytes) {
+        Ok(FormatFile { version: found, created_by, .. }) if found > FORMAT_VERSION => {
             Err(InspectError::Newer { path: look.dir.to_owned(), found, created_by })
         }
-        _ => {
-            let what = format!("it says {text:?} instead of `format = <number>`");
-            findings.push(Finding::damage("format", FORMAT_NAME, 0, what));
+        Ok(format) => Ok(Some(format)),
+        Err(damage) => {
+            findings.push(Finding::damage("format", FORMAT_NAME, 0, damage.to_string()));
             Ok(None)
         }
     }
 }
 
-/// Reads `LAYOUT`, or guesses it from the other files. Says whether it could be read.
+/// Reads `LAYOUT`, or guesses it from the other files. Says whether it could be read. A newer one
+/// is refused: with a damaged `FORMAT` it is what tells a newer directory.
 pub(super) fn layout(
     look: Look<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<(Layout, bool), IoFailure> {
+) -> Result<(Layout, bool), InspectError> {
     let damage = match look.read(&look.dir.join(LAYOUT_NAME))? {
         Some(bytes) => match Layout::decode(&bytes) {
             Ok(layout) => return Ok((layout, true)),
+            Err(Damage::Newer { found, .. }) => {
+                let created_by = "an unknown version".to_owned();
+                return Err(InspectError::Newer { path: look.dir.to_owned(), found, created_by });
+            }
             Err(damage) => damage.to_string(),
         },
         None => "the file is missing".to_owned(),
@@ -127,6 +122,28 @@ pub(super) fn leftovers(
         }
     }
     Ok(())
+}
+
+/// What repairs have noted as lost to forks.
+pub(super) fn orphaned(look: Look<'_>) -> Result<Orphaned, IoFailure> {
+    let mut orphaned = Orphaned::new();
+    let names = look.list(look.dir)?;
+    if !names.iter().any(|name| name == QUARANTINE_NAME) {
+        return Ok(orphaned);
+    }
+    let quarantine = look.dir.join(QUARANTINE_NAME);
+    for repair in look.list(&quarantine)? {
+        let file = quarantine.join(repair).join(ORPHANED_NAME);
+        let Ok(Some(bytes)) = look.read(&file) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        let numbers = |line: &str| {
+            let mut parts = line.split(' ').map(str::parse);
+            Some((parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?))
+        };
+        let ranges = text.lines().filter_map(numbers);
+        orphaned.extend(ranges.map(|(id, from, to)| (StreamId(id), from, to)));
+    }
+    Ok(orphaned)
 }
 
 /// Reads log and number back from the name of a checkpoint.

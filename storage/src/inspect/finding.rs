@@ -73,6 +73,12 @@ impl Finding {
         self.severity == Severity::Damage && kinds.contains(&self.kind)
     }
 
+    /// Whether a fork misses bytes that it inherits.
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.severity == Severity::Damage && self.kind == "fork"
+    }
+
     /// Adds bytes of a stream, to the last ones if they follow them.
     pub(crate) fn affects(&mut self, id: StreamId, from: u64, to: u64) {
         if let Some(last) = self.affected.last_mut()

@@ -383,6 +383,8 @@ impl Walk<'_, '_> {
             let file = self.file_name(start.segment);
             let what = "the file is missing, and recovery begins in it";
             self.found(Finding::damage("missing-file", file, 0, what));
+        } else {
+            self.check_next(if reached < start.segment { start.segment } else { reached + 1 });
         }
         let Some((position, end)) = self.last.take().filter(|_| reached >= start.segment) else {
             return;
@@ -394,6 +396,21 @@ impl Walk<'_, '_> {
         } else if end.torn_bytes > 0 {
             let what = format!("an unfinished write of {} bytes; a start drops it", end.torn_bytes);
             self.found(Finding::note("torn", file, position.file_offset, what));
+        }
+    }
+
+    /// The segment where the log would go on had its full size before the one after it was made.
+    fn check_next(&mut self, next: u32) {
+        let number = |report: &SegmentReport| report.segment.number;
+        if !self.report.segments.iter().any(|report| number(report) > next) {
+            return;
+        }
+        let found = self.report.segments.iter().find(|report| number(report) == next);
+        let found = found.map_or(0, |report| report.file_bytes);
+        if found < SEGMENT_HEADER_BYTES as u64 {
+            let what = "the file is cut short or missing, and the one after it was made when this \
+                        one was in use; what it had is not known";
+            self.found(Finding::damage("short-file", self.file_name(next), found, what));
         }
     }
 

@@ -30,7 +30,6 @@ use std::path::{Path, PathBuf};
 use thalweg_proto::stream::record::StreamId;
 
 pub use base::CheckpointReport;
-pub use directory::FormatFile;
 pub use finding::{Affected, Finding, Severity};
 pub(crate) use groups::salvage;
 pub use log::{LogReport, LoggedRecord, SegmentReport, SegmentState, Visitor};
@@ -39,10 +38,11 @@ pub(crate) use lost::{LOST_FILE_BYTES, place_lost};
 pub use replay::FoundStream;
 pub(crate) use replay::first_needed;
 pub use single::{read_checkpoint, read_records};
-pub use stats::{LargeStream, SegmentUse, Stats};
+pub use stats::{LargeStream, SegmentUse, Stats, Written};
 
 use crate::disk::Disk;
 use crate::error::IoFailure;
+pub use crate::format_file::FormatFile;
 use crate::layout::{CoreLayout, Layout};
 use crate::location::{LogId, LogPosition, SegmentRef};
 use crate::recovery::StoredSubscriptions;
@@ -160,7 +160,8 @@ pub fn inspect(
     found.drop_trimmed();
     found.explain_gaps();
     references::check(look, &mut found.streams, &mut found.findings);
-    relations::check(&found.streams, &mut found.findings);
+    let orphaned = directory::orphaned(look)?;
+    relations::check(&found.streams, &orphaned, &mut found.findings);
     directory::leftovers(look, &found.layout, &mut found.findings)?;
     found.name_streams();
     Ok(found)

@@ -1,6 +1,6 @@
 //! What streams say about each other: paths are unique, forks inherit what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use thalweg_proto::stream::record::StreamId;
@@ -9,7 +9,14 @@ use super::finding::Finding;
 use super::replay::FoundStream;
 use crate::layout::LAYOUT_NAME;
 
-pub(super) fn check(streams: &BTreeMap<StreamId, FoundStream>, findings: &mut Vec<Finding>) {
+/// Bytes of forks that a repair found lost, for good.
+pub(super) type Orphaned = BTreeSet<(StreamId, u64, u64)>;
+
+pub(super) fn check(
+    streams: &BTreeMap<StreamId, FoundStream>,
+    orphaned: &Orphaned,
+    findings: &mut Vec<Finding>,
+) {
     let mut paths = BTreeMap::new();
     for (id, found) in streams {
         let path = &found.stream.state.path;
@@ -17,15 +24,14 @@ pub(super) fn check(streams: &BTreeMap<StreamId, FoundStream>, findings: &mut Ve
             let what = format!("the streams {} and {} both have the path `{path}`", other.0, id.0);
             findings.push(Finding::damage("duplicate-path", LAYOUT_NAME, 0, what));
         }
-        check_fork(streams, *id, found, findings);
+        check_fork((streams, orphaned), (*id, found), findings);
     }
 }
 
 /// Every inherited byte must be there, in the stream that wrote it.
 fn check_fork(
-    streams: &BTreeMap<StreamId, FoundStream>,
-    id: StreamId,
-    fork: &FoundStream,
+    (streams, orphaned): (&BTreeMap<StreamId, FoundStream>, &Orphaned),
+    (id, fork): (StreamId, &FoundStream),
     findings: &mut Vec<Finding>,
 ) {
     let mut from = fork.stream.state.config.earliest();
@@ -42,7 +48,12 @@ fn check_fork(
                 "fork `{}` inherits bytes {missing} to {end} of stream `{}` ({}), which are not there",
                 fork.stream.state.path, run.path, run.id.0
             );
-            let mut finding = Finding::damage("fork", Path::new(LAYOUT_NAME), 0, what);
+            let file = Path::new(LAYOUT_NAME);
+            let mut finding = if orphaned.contains(&(id, missing, end)) {
+                Finding::note("fork", file, 0, format!("{what}: a repair has said so"))
+            } else {
+                Finding::damage("fork", file, 0, what)
+            };
             finding.affects(id, missing, end);
             findings.push(finding);
         }

@@ -6,7 +6,7 @@ use thalweg_proto::path::StreamPath;
 use thalweg_proto::stream::Lifecycle;
 use thalweg_proto::stream::record::StreamId;
 
-use super::{Inspection, SegmentState};
+use super::{Inspection, LogReport, SegmentReport, SegmentState};
 use crate::location::SegmentRef;
 
 /// How the space is used.
@@ -26,10 +26,25 @@ pub struct Stats {
     pub places: u64,
     /// Bytes that cannot be read.
     pub lost_bytes: u64,
+    /// What was written, as far as the files tell.
+    pub written: Written,
     /// The segment files.
     pub segments: Vec<SegmentUse>,
     /// The largest streams, largest first.
     pub largest: Vec<LargeStream>,
+}
+
+/// What was written to the logs that are there, and again when segments were sealed and compacted.
+///
+/// Numbers of files count from 1 and are never used twice, so they tell how many there were; what
+/// is gone counts as large as what is left. What was written to logs of earlier numbers of cores
+/// whose directories are gone is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Written {
+    /// Bytes of groups.
+    pub log_bytes: u64,
+    /// Bytes of sealed segments.
+    pub sealed_bytes: u64,
 }
 
 /// How a segment file is used.
@@ -96,6 +111,11 @@ impl Inspection {
             Some(LargeStream { id: *id, path, bytes: *bytes, places })
         });
         stats.largest = large.collect();
+        for log in &self.logs {
+            let Written { log_bytes, sealed_bytes } = Written::of(log);
+            stats.written.log_bytes += log_bytes;
+            stats.written.sealed_bytes += sealed_bytes;
+        }
         for report in self.logs.iter().flat_map(|log| &log.segments) {
             let (live_bytes, live_places) = live.get(&report.segment).copied().unwrap_or_default();
             stats.segments.push(SegmentUse {
@@ -109,5 +129,62 @@ impl Inspection {
             });
         }
         stats
+    }
+}
+
+impl Written {
+    /// Bytes written for each byte of the logs; `None` if there are none.
+    #[must_use]
+    pub fn amplification(&self) -> Option<f64> {
+        let Written { log_bytes, sealed_bytes } = *self;
+        (log_bytes > 0).then(|| 1.0 + sealed_bytes as f64 / log_bytes as f64)
+    }
+
+    fn of(log: &LogReport) -> Written {
+        let of_state = |state| log.segments.iter().filter(move |report| report.state == state);
+        let sum = |state, of: fn(&SegmentReport) -> u64| {
+            estimate(of_state(state).map(|report| (report.segment.index(), of(report))))
+        };
+        Written {
+            log_bytes: sum(SegmentState::Begun, |report| report.end),
+            sealed_bytes: sum(SegmentState::Sealed, |report| report.file_bytes),
+        }
+    }
+}
+
+/// The bytes of files numbered from 1, given those that are left.
+fn estimate(left: impl Iterator<Item = (u32, u64)>) -> u64 {
+    let (mut newest, mut count, mut bytes, mut others) = ((0, 0), 0, 0, 0);
+    for (number, size) in left {
+        count += 1;
+        bytes += size;
+        if number > newest.0 {
+            others = newest.1.max(others);
+            newest = (number, size);
+        } else {
+            others = size.max(others);
+        }
+    }
+    // The newest one may be hardly begun: a full one says more about those that are gone.
+    let typical = if others > 0 { others } else { newest.1 };
+    bytes + u64::from(newest.0).saturating_sub(count) * typical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_gone_count_as_those_that_are_left() {
+        let check = |left: &[(u32, u64)], want| assert_eq!(estimate(left.iter().copied()), want);
+        check(&[], 0);
+        check(&[(1, 10)], 10);
+        check(&[(1, 64), (2, 10)], 74);
+        check(&[(4, 64), (5, 10)], 4 * 64 + 10);
+        check(&[(5, 10), (4, 64)], 4 * 64 + 10);
+        check(&[(3, 7)], 21);
+        let written = Written { log_bytes: 100, sealed_bytes: 96 };
+        assert_eq!(written.amplification(), Some(1.96));
+        assert_eq!(Written::default().amplification(), None);
     }
 }

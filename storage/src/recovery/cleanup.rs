@@ -8,6 +8,7 @@ use super::files::logs;
 use super::log::RecoveredLog;
 use crate::disk::Disk;
 use crate::error::{IoContext, IoFailure};
+use crate::factory::REPLACEMENT;
 use crate::layout::{CHECKPOINTS_NAME, Layout, checkpoint_name};
 use crate::location::SegmentRef;
 
@@ -52,7 +53,8 @@ pub(super) fn remove_leftovers(
         for file in disk.list(&dir).context("list", &dir)? {
             let segment = SegmentRef::of_file_name(log, &file);
             let unused = segment.is_some_and(|segment| !usage.contains_key(&segment));
-            if file.ends_with(".seg.tmp") || (unused && earlier && all_read) {
+            let unfinished = file.ends_with(".seg.tmp") || file.ends_with(REPLACEMENT);
+            if unfinished || (unused && earlier && all_read) {
                 remove(disk, &dir.join(file))?;
             }
         }

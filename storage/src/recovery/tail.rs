@@ -91,6 +91,7 @@ pub(super) fn read_tail(
         reader.check_behind(segment)?;
     }
     reader.check_later_segments()?;
+    reader.check_next_segment()?;
     Ok(reader.end)
 }
 
@@ -124,6 +125,11 @@ impl Reader<'_> {
                 self.end.position.segment = number;
                 self.end.position.file_offset = SEGMENT_HEADER_BYTES as u64;
                 self.begun(header, bytes).map(Opened::Begun)
+            }
+            // A file has no header when it gets its name.
+            Ok(header) if header.segment != self.name(number) => {
+                let path = self.name(number).path(self.data_dir);
+                Err(Corruption::at(path, 0, Finding::OtherSegment { found: header.segment }))
             }
             Ok(_) => Ok(Opened::NotBegun),
             Err(damage) => {
@@ -272,6 +278,29 @@ impl Reader<'_> {
                 let path = self.name(position.segment).path(self.data_dir);
                 return Err(Corruption::at(path, position.file_offset, finding));
             }
+        }
+        Ok(())
+    }
+
+    /// A segment is made ahead when the one before it is in use, and that one had its full size
+    /// before. So where the log would go on there is a file that can hold a header, if there is
+    /// one after it.
+    fn check_next_segment(&self) -> Result<(), RecoveryError> {
+        let dir = self.log.dir(self.data_dir);
+        let next = self.end.position.segment + u32::from(self.end.segment.is_some());
+        let files = self.disk.list(&dir).context("list", &dir)?;
+        let mut later = files.iter().filter_map(|file| SegmentRef::number_of(file));
+        if !later.any(|number| number > next) {
+            return Ok(());
+        }
+        let path = self.name(next).path(self.data_dir);
+        let found = match self.disk.open(&path) {
+            Ok(file) => file.len().context("measure", &path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(IoFailure { action: "open", path, source }.into()),
+        };
+        if found < SEGMENT_HEADER_BYTES as u64 {
+            return Err(Corruption::at(path, found, Finding::Missing));
         }
         Ok(())
     }

@@ -8,6 +8,8 @@
 //!    damaged files -> quarantine/<name>/
 //! ```
 //!
+//! What is lost to forks with their sources is listed there too: verify knows of it from then on.
+//!
 //! Invariants: no byte of an existing file is changed or removed, files only move; until the new
 //! `LAYOUT` is durable the directory is as it was, apart from files that nothing names. Bytes of
 //! streams that are lost keep their positions: reading them is an error, everything else serves,
@@ -23,7 +25,7 @@ use crate::data_dir::{self, FORMAT_NAME};
 use crate::disk::{self, Disk};
 use crate::error::{IoContext, IoFailure};
 use crate::extents::{Extents, ReadSpan};
-use crate::format::FORMAT_VERSION;
+use crate::format_file::FormatFile;
 use crate::inspect::{
     Affected, FoundStream, Inspection, LOST_FILE_BYTES, LOST_MAGIC, Look, Severity, first_needed,
     place_lost,
@@ -48,6 +50,8 @@ pub struct Plan {
     pub lost: Vec<Affected>,
     /// Bytes of streams of which nothing else is known: they are in the quarantine only.
     pub unknown: Vec<Affected>,
+    /// Bytes that forks inherit from streams that do not have them any more.
+    pub orphaned: Vec<Affected>,
 }
 
 /// Says what would be done; `None` if nothing is damaged.
@@ -74,6 +78,8 @@ pub fn plan(found: &Inspection) -> Option<Plan> {
             plan.lost.push(Affected { id: *id, path, from, to });
         }
     }
+    let forks = found.findings.iter().filter(|finding| finding.is_orphaned());
+    plan.orphaned = forks.flat_map(|finding| &finding.affected).cloned().collect();
     let is_unknown = |affected: &&Affected| !found.streams.contains_key(&affected.id);
     let affected = found.findings.iter().flat_map(|finding| &finding.affected);
     plan.unknown = affected.filter(is_unknown).cloned().collect();
@@ -92,6 +98,7 @@ pub fn apply(
     let quarantine = dir.join(QUARANTINE_NAME).join(name);
     let work = Repair { disk, dir, found, quarantine: quarantine.clone() };
     work.keep_copies(report)?;
+    work.keep_orphaned(plan)?;
     // Before anything is written that an earlier version cannot read.
     if found.format.is_some() {
         data_dir::upgrade_format(&**disk, dir)?;
@@ -103,7 +110,7 @@ pub fn apply(
     let rewritten = work.rewrite(plan, &mut next)?;
     let layout = work.new_checkpoints(&next, lost, &rewritten)?;
     if found.format.is_none() {
-        let text = format!("format = {FORMAT_VERSION}\ncreated-by = {created_by}\n");
+        let text = FormatFile::text_of_new(created_by);
         disk::replace(&**disk, dir, FORMAT_NAME, text.as_bytes())
             .context("write", &dir.join(FORMAT_NAME))?;
     }
@@ -143,6 +150,17 @@ impl Repair<'_> {
             self.disk.sync_dir(dir).context("sync", dir)?;
         }
         Ok(())
+    }
+
+    /// Notes what forks have lost: nothing else tells what is lost for good from new damage.
+    fn keep_orphaned(&self, plan: &Plan) -> Result<(), IoFailure> {
+        if plan.orphaned.is_empty() {
+            return Ok(());
+        }
+        let line = |lost: &Affected| format!("{} {} {}\n", lost.id.0, lost.from, lost.to);
+        let text: String = plan.orphaned.iter().map(line).collect();
+        disk::replace(&**self.disk, &self.quarantine, ORPHANED_NAME, text.as_bytes())
+            .context("write", &self.quarantine.join(ORPHANED_NAME))
     }
 
     /// A place in the quarantine for a file of the data directory.
@@ -306,5 +324,7 @@ pub(crate) struct Rewritten {
     pub(crate) places: Places,
 }
 
+/// What forks have lost, a line for each range: stream, from, to.
+pub(crate) const ORPHANED_NAME: &str = "orphaned.txt";
 /// What the quarantine says about itself.
 const REPORT_NAME: &str = "report.txt";

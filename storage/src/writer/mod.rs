@@ -239,6 +239,17 @@ impl LogWriter {
         self.next.is_some()
     }
 
+    /// Whether a record, and all that waits, can be written now without another segment. While a
+    /// group is being written nobody knows.
+    #[must_use]
+    pub fn has_room(&self, record: &Record) -> bool {
+        let Some(current) = self.current.filter(|_| !self.in_flight) else { return false };
+        let waiting: usize = self.pending.iter().map(|pending| pending.buf.len()).sum();
+        let group = GROUP_HEADER_BYTES + record::encoded_len(record);
+        let needed = (waiting + group.next_multiple_of(BLOCK_BYTES)) as u64;
+        self.durable.file_offset + needed <= current.bytes
+    }
+
     /// The segment being written.
     #[must_use]
     pub fn current_segment(&self) -> Option<PreparedSegment> {

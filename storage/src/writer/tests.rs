@@ -119,3 +119,27 @@ fn a_huge_record_gets_a_segment_of_its_size() {
     writer.written(header);
     assert_eq!(take(&mut writer).bytes.len() as u64, 25 * BLOCK);
 }
+
+#[test]
+fn room_is_what_the_segment_has_left() {
+    let mut writer = writer();
+    let small = Record::Delete { id: StreamId(1), at: Timestamp(1) };
+    assert!(!writer.has_room(&small), "there is no segment yet");
+    append(&mut writer, 10);
+    let header = take(&mut writer);
+    assert!(!writer.has_room(&small), "a write is under way");
+    writer.written(header);
+    let group = take(&mut writer);
+    writer.written(group);
+    let mut groups = 0;
+    while writer.has_room(&small) {
+        writer.append(&small);
+        let group = take(&mut writer);
+        assert_eq!(group.segment.number, 1);
+        writer.written(group);
+        groups += 1;
+    }
+    assert_eq!(groups, 6, "a header and seven groups are a segment");
+    writer.append(&small);
+    assert!(matches!(writer.take_group(), TakeGroup::NeedSegment { .. }));
+}

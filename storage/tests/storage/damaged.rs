@@ -144,7 +144,9 @@ fn look(disk: &Arc<dyn Disk>) -> Inspection {
 
 /// What a start finds, read back record by record.
 fn start(disk: &Arc<dyn Disk>) -> Result<Contents, String> {
-    let found = recover(disk, Path::new(DIR), CORES, &|path| place(path, CORES));
+    let dir = Path::new(DIR);
+    check_format(&**disk, dir, "thalweg test").map_err(|error| error.to_string())?;
+    let found = recover(disk, dir, CORES, &|path| place(path, CORES));
     let found = found.map_err(|error| error.to_string())?;
     let streams = found.cores.iter().flat_map(|core| &core.streams);
     Ok(streams.map(|stream| (stream.state.id.0, read(&**disk, stream))).collect())
@@ -182,10 +184,7 @@ fn check(what: &str, sound: &Contents, files: &Files) -> Option<Plan> {
     let report = ("now", "report", "test");
     apply(&disk, Path::new(DIR), &found, &plan, report).unwrap();
     let again = look(&disk);
-    let left = again
-        .findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Damage && finding.kind != "fork");
+    let left = again.findings.iter().filter(|finding| finding.severity == Severity::Damage);
     let left: Vec<String> = left.map(ToString::to_string).collect();
     assert!(left.is_empty(), "{what}: after the repair {left:?}");
     let started = start(&disk).unwrap_or_else(|error| panic!("{what}: after the repair {error}"));
@@ -250,8 +249,7 @@ fn every_flipped_byte_is_found_and_repaired() {
     let sound = start(&disk_of(&files)).unwrap();
     let ends = last_groups(&files);
     let mut flips = 0;
-    let structures = files.iter().filter(|(path, _)| !path.ends_with("FORMAT"));
-    for (path, bytes) in structures {
+    for (path, bytes) in &files {
         let end = ends.iter().find(|(file, _)| file == path).map(|(_, end)| *end);
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         // All of the small structures, and a sample of the rest; the step is odd on purpose.
@@ -298,6 +296,61 @@ fn files_cut_short_and_files_gone() {
         let planned = check(&what, &sound, &files);
         assert!(planned.is_some() || !path.to_string_lossy().contains("checkpoint"), "{what}");
     }
+}
+
+/// The segment after it was made ahead, so the last one was in use: that tells it from one that was
+/// being made.
+#[test]
+fn a_tail_segment_cut_to_nothing() {
+    let files = build();
+    let sound = start(&disk_of(&files)).unwrap();
+    for (last, _) in last_groups(&files) {
+        let name = last.file_name().unwrap().to_str().unwrap();
+        let number: u32 = name.trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+        let ahead = last.with_file_name(format!("segment-{:016}.log", number + 1));
+        let with_ahead = |len: Option<usize>| {
+            let mut files = files.clone();
+            files.insert(ahead.clone(), vec![0; files[&last].len()]);
+            match len {
+                Some(len) => files.get_mut(&last).unwrap().truncate(len),
+                None => drop(files.remove(&last)),
+            }
+            files
+        };
+        assert_eq!(start(&disk_of(&with_ahead(Some(usize::MAX)))).as_ref(), Ok(&sound));
+        for len in [None, Some(0), Some(512), Some(4095)] {
+            let files = with_ahead(len);
+            let what = format!("{} cut to {len:?}", last.display());
+            let refused = start(&disk_of(&files)).err().unwrap_or_default();
+            assert!(refused.contains(name), "{what}: {refused:?}");
+            let found = look(&disk_of(&files));
+            assert!(found.findings.iter().any(|f| f.file == relative(&last)), "{what}");
+            assert!(check(&what, &sound, &files).is_some(), "{what}");
+        }
+    }
+}
+
+/// What a fork inherits from a stream that is wholly gone is lost once, not at every look.
+#[test]
+fn a_fork_without_its_source_is_known_after_a_repair() {
+    let mut files = build();
+    // Everything of the source's core goes: checkpoints, logs, sealed segments.
+    let core = place(&path(1), CORES);
+    files.retain(|file, _| {
+        let file = file.to_string_lossy();
+        !file.contains(&format!("log-{core}/")) && !file.contains(&format!("checkpoint-{core}-"))
+    });
+    let disk = disk_of(&files);
+    let found = look(&disk);
+    let planned = plan(&found).unwrap();
+    let fork_is_elsewhere = place(&path(STREAMS), CORES) != core;
+    assert_eq!(planned.orphaned.len(), usize::from(fork_is_elsewhere), "{:?}", found.findings);
+    apply(&disk, Path::new(DIR), &found, &planned, ("now", "", "test")).unwrap();
+    let again = look(&disk);
+    assert!(!again.is_damaged(), "{:?}", again.findings);
+    let notes = again.findings.iter().filter(|finding| finding.kind == "fork").count();
+    assert_eq!(notes, planned.orphaned.len());
+    assert!(fork_is_elsewhere, "the fixture has them on different cores");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::FanoutOptions;
-use crate::plan::{PlanFormat, PlanSource, TailMode};
+use crate::plan::{PlanFormat, PlanSource, TailMode, Transport};
 
 impl FanoutOptions {
     /// The plan as a source. Only options that [`check`](FanoutOptions::check) takes make one that
@@ -34,13 +34,14 @@ impl FanoutOptions {
         let seed = i64::try_from(*seed).map_or_else(|_| format!("\"{seed}\""), |n| n.to_string());
         let (duration, tail) = (time(self.duration), self.tail());
         let (warm_up, drain) = (time(self.warm_up), time(self.drain));
+        let transport = self.transport();
         format!(
             r#"target = {target}
 seed = {seed}
 warm_up = {warm_up} # part of the duration
 drain = {drain}
 connect_rate = {connect_rate}
-thresholds = ["lost == 0", "duplicated == 0", "reordered == 0"]
+{transport}thresholds = ["lost == 0", "duplicated == 0", "reordered == 0"]
 
 [[streams]]
 name = "streams"
@@ -61,6 +62,15 @@ hold = {duration}
 steps = [{{ label = "deliver", tail = {{ {tail} }} }}]
 "#
         )
+    }
+
+    /// Lines, each with its end.
+    fn transport(&self) -> String {
+        let Transport { http2, readers_per_connection, ca, insecure_skip_verify } = &self.transport;
+        let readers = format!("http2 = true\nreaders_per_connection = {readers_per_connection}\n");
+        let ca = ca.as_ref().map(|ca| format!("ca = {}\n", quoted(&ca.to_string_lossy())));
+        let skips = insecure_skip_verify.then(|| "insecure_skip_verify = true\n".to_owned());
+        [http2.then_some(readers), ca, skips].into_iter().flatten().collect()
     }
 
     fn tail(&self) -> String {
@@ -126,6 +136,15 @@ mod tests {
         check(|o| o.mode = TailMode::LongPoll);
         check(|o| o.mode = TailMode::CatchUp { pause: Duration::from_millis(250) });
         check(|o| o.url = "http://[::1]:4437/a$b/${x}/%20'y".into());
+        check(|o| (o.transport.http2, o.transport.readers_per_connection) = (true, 7));
+        check(|o| {
+            o.url = "https://h/x".into();
+            o.transport.ca = Some("/a b/\"ca\".pem".into());
+        });
+        check(|o| {
+            o.url = "https://h/x".into();
+            o.transport.insecure_skip_verify = true;
+        });
         check(|o| {
             o.behaviour = Behaviour {
                 storm_every: Some(Duration::from_secs(20)),

@@ -109,6 +109,7 @@ fn whole(reader: &mut Reader<'_>, tree: &Element<'_>) -> Result<Plan, PlanError>
         name: tree.name.to_owned(),
         seed: SEED,
         target: reader.target(),
+        transport: crate::plan::Transport::default(),
         warm_up: std::time::Duration::ZERO,
         drain: std::time::Duration::ZERO,
         connect_rate: CONNECT_RATE,

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::checks::{headers, variable_name};
@@ -21,7 +22,8 @@ use crate::plan::properties::Properties;
 use crate::plan::template::is_name;
 use crate::plan::threshold::threshold;
 use crate::plan::{
-    Choice, DataSet, Piece, Plan, PlanError, StreamSet, Template, Threshold, http_names, limits,
+    Choice, DataSet, Piece, Plan, PlanError, StreamSet, Template, Threshold, Transport, http_names,
+    limits,
 };
 
 /// A plan from its text's types. `stem` is its name if it gives itself none.
@@ -35,6 +37,7 @@ pub(super) fn plan(
     let mut r = Reader { properties, data, streams: Vec::new(), steps: Cell::new(0) };
     let target = r.need(at, "target", &raw.target)?;
     let target = http_names::base_url(&at.key("target"), &target)?;
+    let transport = transport(&r, at, raw, &target)?;
     let streams = streams(&r, at, &raw.streams)?;
     r.streams = streams.iter().map(|set| set.name.clone()).collect();
     let bearer = raw.bearer.as_ref().map(|token| bearer(&r, at, token)).transpose()?;
@@ -47,6 +50,7 @@ pub(super) fn plan(
         name: r.name(at, "name", &raw.name)?.unwrap_or_else(|| stem.to_owned()),
         seed: r.get(at, "seed", &raw.seed)?.unwrap_or(1),
         target,
+        transport,
         warm_up: r.time(at, "warm_up", &raw.warm_up)?.unwrap_or_default(),
         drain: r.time(at, "drain", &raw.drain)?.unwrap_or(DEFAULT_DRAIN),
         connect_rate: r
@@ -61,6 +65,30 @@ pub(super) fn plan(
         groups: groups(&r, at, raw)?,
         thresholds: thresholds(&r, at, raw)?,
     })
+}
+
+fn transport(
+    r: &Reader<'_>,
+    at: &Element<'_>,
+    raw: &RawPlan,
+    target: &str,
+) -> Result<Transport, PlanError> {
+    let limit = ("readers", limits::MAX_READERS_PER_CONNECTION);
+    let readers = r.count(at, "readers_per_connection", &raw.readers_per_connection, limit)?;
+    let transport = Transport {
+        http2: r.get(at, "http2", &raw.http2)?.unwrap_or(false),
+        readers_per_connection: readers.unwrap_or(Transport::default().readers_per_connection),
+        ca: r.get(at, "ca", &raw.ca)?.map(PathBuf::from),
+        insecure_skip_verify: r
+            .get(at, "insecure_skip_verify", &raw.insecure_skip_verify)?
+            .unwrap_or(false),
+    };
+    if readers.is_some() && !transport.http2 {
+        let at = at.key("readers_per_connection");
+        return Err(at.contradiction("without `http2 = true` each reader has its own connection"));
+    }
+    transport.check(at, target)?;
+    Ok(transport)
 }
 
 fn bearer(r: &Reader<'_>, at: &Element<'_>, raw: &TemplateText) -> Result<Template, PlanError> {

@@ -25,7 +25,7 @@ pub(super) struct RawPlan {
     pub(super) name: Option<Text>,
     /// Fixes every choice that the run makes. Default: 1.
     pub(super) seed: Option<Count>,
-    /// Base URL, below which relative stream paths lie: `http://host:port/v1/stream`.
+    /// Base URL, below which relative stream paths lie: `http://host:port/v1/stream`, or https.
     pub(super) target: Option<Text>,
     /// At the beginning of the run, excluded from the statistics. Default: "0s".
     pub(super) warm_up: Option<Time>,
@@ -34,6 +34,15 @@ pub(super) struct RawPlan {
     pub(super) drain: Option<Time>,
     /// New connections per second. Default: 2000.
     pub(super) connect_rate: Option<Rate>,
+    /// Speak HTTP/2: by prior knowledge, or chosen in the TLS handshake. Default: false, which is
+    /// HTTP/1.1.
+    pub(super) http2: Option<Flag>,
+    /// Live readers that share a connection of HTTP/2. Default: 100.
+    pub(super) readers_per_connection: Option<Count>,
+    /// Trust the authorities in this PEM file instead of the system's.
+    pub(super) ca: Option<Text>,
+    /// Talk to any server over TLS, whatever its certificate says. Default: false.
+    pub(super) insecure_skip_verify: Option<Flag>,
     /// Until an answer must have come. Default: "30s".
     pub(super) timeout: Option<Time>,
     /// `Authorization: Bearer` of every request. Default: none.

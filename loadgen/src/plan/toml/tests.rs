@@ -73,6 +73,7 @@ fn defaults() {
         name: "p".into(),
         seed: 1,
         target: "http://h/s".into(),
+        transport: crate::plan::Transport::default(),
         warm_up: secs(0),
         drain: secs(5),
         connect_rate: 2000.0,

@@ -1,9 +1,10 @@
 //! `thalweg load fanout`: the main scenario in one line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use thalweg_loadgen::plan::{FanoutOptions, TailMode, parse_duration};
+use thalweg_loadgen::plan::{FanoutOptions, TailMode, Transport, parse_duration};
 
 use super::execute::execute;
 use super::exit::{Exit, Failure};
@@ -15,10 +16,11 @@ use super::say;
 /// The arguments of `thalweg load fanout`.
 #[derive(Args, Debug)]
 pub struct FanoutArgs {
-    /// The stream, like http://127.0.0.1:4437/v1/stream/x; created as JSON unless it exists
+    /// The stream, like http://127.0.0.1:4437/v1/stream/x or https://...; created as JSON unless
+    /// it exists
     #[arg(long)]
     url: String,
-    /// Live readers, one connection each
+    /// Live readers: one connection each, unless they share connections of HTTP/2
     #[arg(long, value_name = "N", default_value_t = 1000)]
     readers: u32,
     /// Messages per second
@@ -45,6 +47,18 @@ pub struct FanoutArgs {
     /// New connections per second during the set-up
     #[arg(long, value_name = "N", default_value = "5000")]
     connect_rate: f64,
+    /// Speak HTTP/2: from the first byte on, or chosen in the TLS handshake
+    #[arg(long)]
+    http2: bool,
+    /// Live readers that share a connection of HTTP/2 [default: 100]
+    #[arg(long, value_name = "N", requires = "http2")]
+    readers_per_connection: Option<u32>,
+    /// Trust the authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Talk to any server over TLS, whatever its certificate says: for tests only
+    #[arg(long, conflicts_with = "ca")]
+    insecure_skip_verify: bool,
     /// Print this as a plan for `thalweg load run`, and end
     #[arg(long)]
     print_plan: bool,
@@ -83,6 +97,16 @@ pub(super) fn main(args: &FanoutArgs) -> Result<Exit, Failure> {
 }
 
 impl FanoutArgs {
+    fn transport(&self) -> Transport {
+        let readers = Transport::default().readers_per_connection;
+        Transport {
+            http2: self.http2,
+            readers_per_connection: self.readers_per_connection.unwrap_or(readers),
+            ca: self.ca.clone(),
+            insecure_skip_verify: self.insecure_skip_verify,
+        }
+    }
+
     fn options(&self) -> FanoutOptions {
         let defaults = FanoutOptions::default();
         FanoutOptions {
@@ -100,6 +124,7 @@ impl FanoutArgs {
             payload_bytes: self.payload,
             streams: self.streams,
             connect_rate: self.connect_rate,
+            transport: self.transport(),
             seed: self.overrides.seed.unwrap_or(defaults.seed),
             ..defaults
         }

@@ -71,6 +71,8 @@ fn describe(args: &RepairArgs, found: &Inspection, plan: &Plan, at: &str) -> Str
     list(&mut text, what, plan.lost.iter());
     let what = "Of streams that nothing else is known of, in the quarantine only:";
     list(&mut text, what, plan.unknown.iter());
+    let what = "Lost to forks, with the streams that they were forked from:";
+    list(&mut text, what, plan.orphaned.iter());
     if found.findings.iter().any(Finding::loses_records) {
         text.push_str(
             "\nDamaged parts of a log may also have held the last records of streams; what cannot be \

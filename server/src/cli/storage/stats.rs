@@ -48,7 +48,7 @@ pub(super) fn main(args: &StatsArgs) -> Result<Exit, Failure> {
 fn as_text(args: &StatsArgs, found: &Inspection, stats: &Stats) -> String {
     let mut text = format!(
         "{}: format {}, {}\n\nstreams       {} ({}, {} closed, {} deleted but kept for forks)\n\
-         bytes         {} in {}\nlost          {} cannot be read\n\nsegments\n",
+         bytes         {} in {}\nlost          {} cannot be read\nwritten       {}\n\nsegments\n",
         args.dir.display(),
         format_of(found),
         count(found.layout.cores.len() as u64, "core"),
@@ -59,6 +59,7 @@ fn as_text(args: &StatsArgs, found: &Inspection, stats: &Stats) -> String {
         size(stats.stream_bytes),
         count(stats.places, "place"),
         size(stats.lost_bytes),
+        written(stats),
     );
     for segment in &stats.segments {
         let SegmentUse { file_bytes, used_bytes, live_bytes, records, .. } = *segment;
@@ -93,6 +94,18 @@ fn as_text(args: &StatsArgs, found: &Inspection, stats: &Stats) -> String {
         ));
     }
     text
+}
+
+/// What files that are gone had is estimated: a running server counts.
+fn written(stats: &Stats) -> String {
+    let log = size(stats.written.log_bytes);
+    let sealed = size(stats.written.sealed_bytes);
+    match stats.written.amplification() {
+        Some(factor) => format!(
+            "about {log} to the log, {sealed} sealing and compacting: write amplification {factor:.2}"
+        ),
+        None => "nothing to the log".to_owned(),
+    }
 }
 
 fn as_json(args: &StatsArgs, found: &Inspection, stats: &Stats) -> serde_json::Value {
@@ -134,6 +147,11 @@ fn as_json(args: &StatsArgs, found: &Inspection, stats: &Stats) -> serde_json::V
         "stream_bytes": stats.stream_bytes,
         "places": stats.places,
         "lost_bytes": stats.lost_bytes,
+        "written": {
+            "log_bytes": stats.written.log_bytes,
+            "sealed_bytes": stats.written.sealed_bytes,
+            "amplification": stats.written.amplification(),
+        },
         "tail_records": found.tail_records,
         "segments": segments,
         "checkpoints": checkpoints,

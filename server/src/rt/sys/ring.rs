@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use bytes::Bytes;
-use io_uring::{IoUring, opcode, squeue, types};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 /// What came of an operation.
 #[derive(Debug)]
@@ -19,6 +19,13 @@ pub enum Completion {
     Sent(io::Result<Bytes>),
     /// The peer has closed its side, or the connection is lost.
     Gone,
+    /// There is something to read.
+    Input {
+        /// The peer has closed its side, or the connection is lost.
+        lost: bool,
+        /// It will be told again when there is more.
+        more: bool,
+    },
 }
 
 /// For metrics.
@@ -91,9 +98,27 @@ impl SendRing {
         self.push(&entry)
     }
 
+    /// Asks to be told whenever there is something to read, and when the peer closes its side.
+    pub fn watch_input(&mut self, token: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let events = (libc::POLLIN | libc::POLLRDHUP).cast_unsigned() as u32;
+        let entry = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), events)
+            .multi(true)
+            .build()
+            .user_data(u64::from(token) << KIND_BITS | KIND_INPUT);
+        self.push(&entry)
+    }
+
     /// Takes a watch back: it completes now, if it has not before.
     pub fn unwatch(&mut self, token: u32) -> io::Result<()> {
-        let watch = u64::from(token) << KIND_BITS | KIND_WATCH;
+        self.take_back(u64::from(token) << KIND_BITS | KIND_WATCH)
+    }
+
+    /// Takes a watch of input back: it completes now with no more to come, if it has not before.
+    pub fn unwatch_input(&mut self, token: u32) -> io::Result<()> {
+        self.take_back(u64::from(token) << KIND_BITS | KIND_INPUT)
+    }
+
+    fn take_back(&mut self, watch: u64) -> io::Result<()> {
         self.push(&opcode::PollRemove::new(watch).build().user_data(KIND_NUDGE))
     }
 
@@ -120,6 +145,7 @@ impl SendRing {
             let Some(entry) = self.ring.completion().next() else { break };
             taken += 1;
             let (data, result) = (entry.user_data(), entry.result());
+            let more = cqueue::more(entry.flags());
             // Both numbers were made from a u32.
             let number = (data >> KIND_BITS) as u32;
             match data & KIND_MASK {
@@ -132,6 +158,10 @@ impl SendRing {
                     take(token, Completion::Sent(rest));
                 }
                 KIND_WATCH => take(number, Completion::Gone),
+                KIND_INPUT => {
+                    let lost = result & LOST != 0 || result < 0;
+                    take(number, Completion::Input { lost, more });
+                }
                 _ => {}
             }
         }
@@ -196,18 +226,22 @@ impl Drop for SendRing {
     }
 }
 
-/// Every connected reader may complete at once; the kernel keeps what does not fit.
-const COMPLETIONS_PER_ENTRY: u32 = 8;
+/// Every connected reader may complete at once; the kernel keeps what does not fit, and ends the
+/// watch of input that it is about.
+const COMPLETIONS_PER_ENTRY: u32 = 64;
 const KIND_BITS: u32 = 2;
 const KIND_MASK: u64 = 3;
 const KIND_SEND: u64 = 0;
 const KIND_WATCH: u64 = 1;
 const KIND_NUDGE: u64 = 2;
+const KIND_INPUT: u64 = 3;
+/// How a poll tells that the peer has closed its side.
+const LOST: i32 = (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) as i32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
 
     /// Waits for `want` completions.
@@ -250,6 +284,26 @@ mod tests {
             leave.iter().map(|(token, _)| (*token as u32, "Gone".to_owned())).collect();
         assert_eq!(gone, want);
         drop(keep);
+    }
+
+    #[test]
+    fn input_is_told_each_time_and_so_is_the_end() {
+        let mut ring = SendRing::new(4).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let told = |lost, more| (3, format!("{:?}", Completion::Input { lost, more }));
+        ring.watch_input(3, ours.as_fd()).unwrap();
+        for _ in 0..2 {
+            (&theirs).write_all(b"request").unwrap();
+            assert_eq!(take(&mut ring, 1), [told(false, true)]);
+            (&mut &ours).read_exact(&mut [0; 7]).unwrap();
+        }
+        drop(theirs);
+        assert!(take(&mut ring, 1)[0].1.contains("lost: true"));
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ring.watch_input(4, ours.as_fd()).unwrap();
+        ring.unwatch_input(4).unwrap();
+        let taken = take(&mut ring, 1);
+        assert!(taken[0].0 == 4 && taken[0].1.contains("more: false"), "{taken:?}");
     }
 
     #[test]

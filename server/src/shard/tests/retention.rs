@@ -201,3 +201,33 @@ fn check(
         assert!(earliest <= first_young || enough, "seed {seed}: {earliest} is not old enough");
     }
 }
+
+/// SIGHUP brings other limits: they hold for the streams that are there.
+#[test]
+fn limits_of_the_server_that_change() {
+    let mut world = World::durable(1 << 20);
+    world.done(super::create(None));
+    for text in ["four", "more", "and ", "more"] {
+        world.done(append(text, None, false));
+    }
+    let settle = |world: &mut World| {
+        sweep(world);
+        world.sync();
+        world.out();
+        slot(world).readable()
+    };
+    assert_eq!(settle(&mut world), 0..16, "there is no limit");
+    world.shard.set_retention(Retention { bytes: Some(9), seconds: None });
+    assert_eq!(settle(&mut world), 4..16);
+    world.shard.set_retention(Retention { bytes: None, seconds: Some(3600) });
+    settle(&mut world);
+    world.shard.set_retention(Retention { bytes: None, seconds: Some(60) });
+    world.now = world.now.plus_ms(59_000);
+    assert_eq!(settle(&mut world), 4..16, "not old enough");
+    world.now = world.now.plus_ms(2_000);
+    assert_eq!(settle(&mut world), 16..16, "an hour would have been too late");
+    world.shard.set_retention(Retention::default());
+    world.done(append("kept", None, false));
+    world.now = world.now.plus_ms(7_200_000);
+    assert_eq!(settle(&mut world), 16..20);
+}

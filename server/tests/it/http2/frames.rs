@@ -132,6 +132,7 @@ impl Wire {
 
     pub(super) fn connect(address: SocketAddr) -> Wire {
         let socket = TcpStream::connect(address).expect("a connection");
+        socket.set_nodelay(true).expect("no delay");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         Wire(socket)

@@ -61,14 +61,40 @@ fn requests_are_logged_with_their_ids() {
 }
 
 #[test]
+fn lines_name_the_trace_and_who_asked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let token = "0123456789abcdef0123456789abcdef";
+    let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let entry = format!("[[token]]\nname = 'ada'\nsha256 = '{hash}'\nscopes = ['*:**']\n");
+    fs::write(path("tokens"), entry).expect("written");
+    let tokens = format!("--auth-tokens={}", path("tokens"));
+    let mut server = Server::start(&[&tokens, &format!("--access-log={}", path("log"))]);
+    let put = Request::put("a").with("content-type", "text/plain");
+    let put = put.with("authorization", format!("Bearer {token}"));
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    server.ask(&put.clone().with("traceparent", trace)).expect_status(201);
+    server.ask(&put.with("traceparent", "not one")).expect_status(200);
+    server.get("a").expect_status(401);
+    server.stop();
+    let lines = lines(Path::new(&path("log")));
+    assert_eq!(lines[0]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(lines[0]["parent_span_id"], "b7ad6b7169203331");
+    assert_eq!(lines[0]["principal"], "token:ada");
+    assert_eq!(lines[1]["trace_id"], Value::Null);
+    assert_eq!(lines[2]["principal"], Value::Null);
+}
+
+#[test]
 fn without_an_access_log_there_are_no_ids() {
     let server = Server::start(&[]);
     let answer = server.ask(&Request::get("none").with("x-request-id", "mine"));
     assert_eq!(answer.field("x-request-id"), None);
 }
 
-/// The file is moved away and opened again, the log begins, its level changes, a timeout changes;
-/// what is refused changes nothing.
+/// The file is moved away and opened again, the log begins, its level changes, a timeout and what
+/// is kept of streams change; what is refused changes nothing.
 #[test]
 fn sighup_takes_what_can_change() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -82,15 +108,18 @@ fn sighup_takes_what_can_change() {
         wait_until(line, || server.log().matches(line).count() == count);
     };
     server.put("a", "text/plain", "x").expect_status(201);
+    server.put("long", "text/plain", "a record").expect_status(201);
+    server.post("long", "text/plain", "and another").expect_status(204);
 
     write(&format!(
-        "base_path = '/other'\n[log]\naccess = {:?}\n[live]\nlong_poll_timeout = '100ms'\n",
+        "base_path = '/other'\n[storage]\nretention_bytes = '9'\n[log]\naccess = {:?}\n[live]\nlong_poll_timeout = '100ms'\n",
         log.display().to_string()
     ));
     hang_up(&server, "the configuration was read again", 1);
     assert!(server.log().contains("need a restart"), "{}", server.log());
     server.get("a?offset=now&live=long-poll").expect_status(204);
-    wait_until("a line", || lines(&log).len() == 1);
+    wait_until("the long stream is trimmed", || server.get("long").text() == "and another");
+    wait_until("lines", || lines(&log).len() >= 2);
 
     let moved = directory.path().join("moved.log");
     fs::rename(&log, &moved).expect("moved");

@@ -82,6 +82,98 @@ fn numbers_are_true() {
 }
 
 #[test]
+fn what_retention_drops_is_counted() {
+    let server = server(&[]);
+    let put = Request::put("a").with("content-type", "text/plain");
+    server.ask(&put.with("stream-retention-bytes", "1000")).expect_status(201);
+    for _ in 0..20 {
+        server.post("a", "text/plain", [b'x'; 100]).expect_status(204);
+    }
+    let dropped = || value(&scrape(&server), "thalweg_retention_trimmed_bytes_total", &[]);
+    // At least as much is kept as was asked for, in whole records.
+    wait_until("all that is too much is dropped", || dropped() == 1000.0);
+    assert!(value(&scrape(&server), "thalweg_retention_trims_total", &[]) >= 1.0);
+}
+
+#[test]
+fn http2_is_counted() {
+    use crate::http2::{Http2, run, soon};
+    let mut server = server(&[]);
+    let address = server.address();
+    run(async {
+        let mut client = Http2::connect(address).await;
+        client.create("a").await;
+        let mut live = client.open("a?offset=-1&live=sse").await;
+        live.event().await;
+        let text = scrape(&server);
+        let check = |name: &str, want: f64| {
+            assert_eq!(value(&text, name, &[]), want, "{name} in\n{text}");
+        };
+        check("thalweg_http2_connections", 1.0);
+        check("thalweg_http2_connections_opened_total", 1.0);
+        check("thalweg_http2_streams_opened_total", 2.0);
+        check("thalweg_http2_streams", 1.0);
+        assert!(value(&text, "thalweg_send_ring_calls_total", &[]) >= 0.0);
+        drop(live);
+        let resets = || value(&scrape(&server), "thalweg_http2_client_resets_total", &[]);
+        soon(async {
+            // The library sends it when its connection is polled.
+            while resets() != 1.0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        soon(client.get("a")).await.expect_status(200);
+    });
+    wait_until("the connection is gone", || {
+        value(&scrape(&server), "thalweg_http2_connections", &[]) == 0.0
+    });
+    server.stop();
+}
+
+#[test]
+fn tls_is_counted() {
+    use rustls::version::{TLS12, TLS13};
+    let secure = crate::tls::Secure::start(&["--admin=127.0.0.1:0"]);
+    for version in [&TLS12, &TLS13] {
+        let config = std::sync::Arc::new(secure.authority.client_of(None, &[version]));
+        for _ in 0..2 {
+            // A ticket comes with the first answer at the latest.
+            secure.connect_with(&config).ask(&Request::get("none")).expect_status(404);
+        }
+    }
+    let mut plain = Client::connect(secure.server.address());
+    plain.ask(&Request::get("a")).expect_problem(400, "not-tls");
+    let stranger = crate::support::Authority::new("not the server's");
+    let config = std::sync::Arc::new(stranger.client(None));
+    let connection = crate::support::connection(&config, "localhost");
+    assert!(Client::try_secure(secure.server.address(), connection).is_err());
+    let failures = |reason: &str| {
+        let text = scrape(&secure.server);
+        value(&text, "thalweg_tls_handshake_failures_total", &[&format!("reason=\"{reason}\"")])
+    };
+    wait_until("the client's alert", || failures("client_alert") == 1.0);
+    assert_eq!(failures("not_tls"), 1.0);
+    let text = scrape(&secure.server);
+    for version in ["1.2", "1.3"] {
+        for resumed in ["false", "true"] {
+            let labels = [&*format!("version=\"{version}\""), &*format!("resumed=\"{resumed}\"")];
+            assert_eq!(value(&text, "thalweg_tls_handshakes_total", &labels), 1.0, "{labels:?}");
+        }
+    }
+    assert_eq!(value(&text, "thalweg_tls_handshake_duration_seconds_count", &[]), 4.0);
+    // 2099-01-01.
+    let expiry = "thalweg_tls_certificate_expiry_timestamp_seconds";
+    assert_eq!(value(&text, expiry, &["server.pem"]), 4_070_908_800.0, "{text}");
+    assert_eq!(value(&text, "thalweg_tls_last_reload_successful", &[]), 1.0);
+    std::fs::write(secure.files.path().join("server.pem"), "no certificate").expect("written");
+    secure.server.hang_up();
+    wait_until("the failure is told", || {
+        value(&scrape(&secure.server), "thalweg_tls_last_reload_successful", &[]) == 0.0
+    });
+}
+
+#[test]
 fn what_was_recovered_is_told() {
     let mut server = server(&[]);
     server.put("a", "text/plain", "x").expect_status(201);

@@ -27,13 +27,20 @@ const OUR_ID: &str = "the-test-itself";
 
 #[test]
 fn behind_nginx_and_haproxy() {
-    let mut found = Vec::new();
-    for kind in Kind::ALL {
-        match kind.version() {
-            Some(version) => found.push((kind, version, run(kind))),
-            None => println!("skipped: {} is not installed", kind.program()),
-        }
-    }
+    let found: Vec<_> = thread::scope(|scope| {
+        let begin = |kind: Kind| match kind.version() {
+            Some(version) => Some((kind, version, scope.spawn(move || run(kind)))),
+            None => {
+                println!("skipped: {} is not installed", kind.program());
+                None
+            }
+        };
+        let running: Vec<_> = Kind::ALL.into_iter().filter_map(begin).collect();
+        let end = |(kind, version, run): (_, _, thread::ScopedJoinHandle<'_, _>)| {
+            (kind, version, run.join().expect("it passes"))
+        };
+        running.into_iter().map(end).collect()
+    });
     page::check(&found);
 }
 

@@ -75,7 +75,7 @@ impl Kind {
         let log = File::create(log_path(path)).expect("a log");
         let errors = File::create(path.join("errors")).expect("a log");
         let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
-        let process = process.expect(self.program());
+        let process = process.expect("a process");
         let proxy = Proxy { kind: self, process, address, directory };
         wait_until("the proxy", || TcpStream::connect(address).is_ok());
         proxy

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd,
+};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
@@ -36,6 +38,18 @@ impl Authority {
     /// A certificate for these names.
     pub(crate) fn sign(&self, names: &[&str]) -> Pair {
         self.sign_until(names, 2099)
+    }
+
+    /// A certificate of somebody with a common name, and a URI if it is not empty.
+    pub(crate) fn sign_as(&self, name: &str, uri: &str) -> Pair {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.distinguished_name.push(DnType::CommonName, name);
+        if !uri.is_empty() {
+            params.subject_alt_names.push(SanType::URI(uri.try_into().expect("a URI")));
+        }
+        let key = KeyPair::generate().expect("a key");
+        let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Pair { cert: cert.pem(), key: key.serialize_pem() }
     }
 
     /// A certificate that is valid up to the beginning of a year.

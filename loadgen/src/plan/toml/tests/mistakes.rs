@@ -59,7 +59,7 @@ fn values() {
     check(&top("variables = { 'a}' = 1 }"), "variables.\"a}\": not the name of a variable");
     check(&top("variables = { a = '${b}', b = '${a}' }"), "variables.a: its value depends on its");
     check(&top("variables = { a = '${c}' }"), "variables.a: there is no variable \"c\"");
-    check("target = 'https://h/'\n", "p.toml:1: target = \"https://h/\": expected a URL like");
+    check("target = 'ftp://h/'\n", "p.toml:1: target = \"ftp://h/\": expected a URL like");
 }
 
 #[test]
