@@ -56,6 +56,10 @@ pub const PRODUCER_ID: &str = "producer-id";
 pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 /// `producer-seq`.
 pub const PRODUCER_SEQ: &str = "producer-seq";
+/// `ratelimit`: what is left of a limit.
+pub const RATELIMIT: &str = "ratelimit";
+/// `ratelimit-policy`: what the limit is.
+pub const RATELIMIT_POLICY: &str = "ratelimit-policy";
 /// `retry-after`.
 pub const RETRY_AFTER: &str = "retry-after";
 /// `stream-closed`.

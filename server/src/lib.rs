@@ -20,6 +20,7 @@ mod hash;
 pub mod health;
 pub mod helper;
 pub mod http2;
+pub mod limits;
 mod local;
 mod local_socket;
 pub mod logging;

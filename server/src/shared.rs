@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::auth::Authority;
 use crate::config::Durability;
 use crate::health::Health;
+use crate::limits::Newest;
 use crate::telemetry::Telemetry;
 use crate::tls::Keeper;
 
@@ -22,6 +23,8 @@ pub struct Shared {
     pub telemetry: Telemetry,
     /// Who decides at the start who may do what; `None`: everybody may do everything.
     pub authority: Option<Arc<Authority>>,
+    /// Rates and quotas.
+    pub limiting: Newest,
     /// The certificates.
     pub tls: Option<Arc<Keeper>>,
 }
@@ -37,6 +40,7 @@ impl Shared {
             telemetry: Telemetry::default(),
             authority: None,
             tls: None,
+            limiting: Newest::default(),
         }
     }
 }

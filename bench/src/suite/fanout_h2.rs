@@ -11,7 +11,7 @@ use super::fanout::millis;
 use super::plans::Fanout;
 use super::{Part, Setting, Turn};
 use crate::Failure;
-use crate::contest::Program;
+use crate::contest::{Durability, Program};
 use crate::figures::{Metric, written};
 
 pub(super) fn parts(setting: &Setting) -> Vec<Part> {
@@ -30,8 +30,10 @@ pub(super) fn parts(setting: &Setting) -> Vec<Part> {
     let mut part = Part::new(title, metrics, Box::new(move |turn| measure(turn, fanout)))
         .floor(Program::floor("fanout-h2-uring"))
         .with(setting.thalweg())
+        .with(setting.thalweg().durability(Durability::Memory))
         .with(setting.thalweg().tls())
         .with(setting.thalweg().http1())
+        .note("thalweg-memory: without the disk, which a few dozen messages meet at its worst")
         .note("a delivery is timed when its bytes are received, before they are parsed");
     part.descriptors = fanout.descriptors();
     vec![part]

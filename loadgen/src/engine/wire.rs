@@ -174,7 +174,7 @@ fn announced(head: &ResponseHead) -> usize {
 pub(crate) struct Connection(Kind);
 
 enum Kind {
-    Http1(Http1),
+    Http1(Box<Http1>),
     /// Others may go over it at the same time.
     Http2(Rc<Trunk>),
 }
@@ -187,7 +187,8 @@ struct Http1 {
 
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Connection {
-        Connection(Kind::Http1(Http1 { stream, answers: Answers::default(), buf: Vec::new() }))
+        let (answers, buf) = (Answers::default(), Vec::new());
+        Connection(Kind::Http1(Box::new(Http1 { stream, answers, buf })))
     }
 
     pub(crate) fn over(trunk: Rc<Trunk>) -> Connection {

@@ -54,7 +54,8 @@ pub(crate) const ON_EVERY_RESPONSE: &str = "x-content-type-options: nosniff\r\n\
     access-control-expose-headers: stream-next-offset, stream-cursor, stream-up-to-date, \
     stream-closed, stream-ttl, stream-expires-at, stream-earliest-offset, \
     stream-retention-bytes, stream-retention-seconds, stream-sse-data-encoding, producer-epoch, \
-    producer-seq, producer-expected-seq, producer-received-seq, etag, location, retry-after, \
+    producer-seq, producer-expected-seq, producer-received-seq, etag, location, retry-after, ratelimit, \
+    ratelimit-policy, \
     content-encoding, content-length, allow, date\r\n";
 
 /// Appends the head of `response`.

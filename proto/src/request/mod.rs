@@ -43,6 +43,21 @@ pub enum Request {
     Control(ControlRequest),
 }
 
+impl Request {
+    /// The stream that it is for; `None`: none, or several.
+    #[must_use]
+    pub fn stream(&self) -> Option<&StreamPath> {
+        match self {
+            Request::Create(CreateRequest { path, .. })
+            | Request::Append(AppendRequest { path, .. })
+            | Request::Read(ReadRequest { path, .. })
+            | Request::Metadata { path }
+            | Request::Delete { path } => Some(path),
+            Request::Options | Request::List(_) | Request::Control(_) => None,
+        }
+    }
+}
+
 /// PUT.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CreateRequest {

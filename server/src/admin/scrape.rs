@@ -26,6 +26,7 @@ pub(super) async fn samples(inner: &Inner) -> Vec<Sample> {
         recovery(running, &mut samples);
         cores(&running.post, &mut samples).await;
     }
+    quotas(inner, &mut samples);
     samples.extend(process::samples(inner.started));
     samples
 }
@@ -80,6 +81,21 @@ fn recovery(running: &Running, samples: &mut Vec<Sample>) {
         (families::RECOVERY_RECORDS, running.records as f64),
     ] {
         samples.push(Sample::new(family, smallvec![], value));
+    }
+}
+
+fn quotas(inner: &Inner, samples: &mut Vec<Sample>) {
+    for quota in inner.shared.limiting.get().quotas.iter() {
+        let ((streams, most_streams), (bytes, most_bytes)) = (quota.streams(), quota.bytes());
+        for (family, value) in [
+            (families::QUOTA_STREAMS, Some(streams)),
+            (families::QUOTA_STREAMS_LIMIT, most_streams),
+            (families::QUOTA_BYTES, Some(bytes)),
+            (families::QUOTA_BYTES_LIMIT, most_bytes),
+        ] {
+            let pattern = || smallvec![("pattern", Cow::from(quota.pattern.as_str().to_owned()))];
+            samples.extend(value.map(|value| Sample::new(family, pattern(), value as f64)));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! and waits for nothing. Off, it costs one look at a cell.
 //!
 //! Deliberately absent: clocks, files and sockets (`load` has the last two), and identities: a
-//! name is for logs only.
+//! name is for logs and for whoever counts.
 
 mod cache;
 pub mod certificates;
@@ -66,6 +66,13 @@ pub struct Grant {
 impl Grant {
     fn new(name: String, scopes: Vec<Scope>, expires: Option<Timestamp>) -> Grant {
         Grant { name: name.into(), scopes: scopes.into(), expires, signed: false }
+    }
+
+    /// Whoever has the limits of a token. A signed URL is for one stream, which has limits of its
+    /// own.
+    #[must_use]
+    pub fn principal(&self) -> Option<&str> {
+        (!self.signed && &*self.name != ANONYMOUS).then_some(&*self.name)
     }
 
     /// Whether it allows an action on a stream.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::RateArgs;
 use super::raw::{RawConfig, RawValue};
 
 /// Options of `thalweg serve`. Flags win over the file, the file wins over the defaults.
@@ -110,6 +111,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "COUNT")]
     pub max_connections: Option<String>,
 
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its fields say it; a comment would be its help")]
+    pub rates: RateArgs,
+
     /// File of static bearer tokens, made by `thalweg auth token new`
     #[arg(long, value_name = "FILE")]
     pub auth_tokens: Option<String>,
@@ -161,7 +166,7 @@ impl ServeArgs {
             let items: Vec<_> = flags.iter().cloned().map(RawValue::Text).collect();
             (!items.is_empty()).then_some(RawValue::List(items))
         };
-        RawConfig {
+        let mut raw = RawConfig {
             listen: list(&self.listen),
             data_dir: text(&self.data_dir),
             cores: text(&self.cores),
@@ -196,6 +201,8 @@ impl ServeArgs {
             log_access_sample: text(&self.access_log_sample),
             // Timeouts of single connections are for the file: nobody tunes them per start.
             ..RawConfig::default()
-        }
+        };
+        self.rates.put(&mut raw);
+        raw
     }
 }

@@ -85,6 +85,26 @@ pub const RECORD_OVERHEAD_BYTES: u64 = 256 * KIB;
 /// What the body limit can be configured to.
 pub const MAX_BODY_BYTES: RangeInclusive<u64> = KIB..=proto::limits::HARD_MAX_BODY_BYTES as u64;
 
+/// Buckets of one rate limit, over all cores: 16 bytes each. Beyond it newcomers begin with what
+/// others owe.
+pub const RATE_BUCKETS: usize = 64 * 1024;
+/// What the number of a rate can be configured to.
+pub const RATE_UNITS: RangeInclusive<u64> = 1..=1024 * GIB;
+/// How long it takes to fill a bucket, at most.
+pub const RATE_FILL: Duration = secs(86_400);
+/// Bytes of a body from which on it is not even taken in if a rate limit has been reached.
+pub const RATE_EARLY_BYTES: u64 = 64 * KIB;
+/// Connections that a core tells at once why they are refused; more are closed without a word.
+pub const MAX_TURNED_AWAY: usize = 256;
+/// Quotas.
+pub const MAX_QUOTAS: usize = 1024;
+/// What a quota of streams can be configured to.
+pub const QUOTA_STREAMS: RangeInclusive<u64> = 0..=1_000_000_000;
+/// What a quota of bytes can be configured to.
+pub const QUOTA_BYTES: RangeInclusive<u64> = 0..=1 << 60;
+/// Streams that a core counts in one tick after the patterns of quotas have changed.
+pub const QUOTA_SWEEP_STREAMS: usize = 10_000;
+
 /// Descriptors kept for checkpoints, webhooks and the console.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 /// Segment files that a core keeps open for reading.
@@ -233,6 +253,8 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+const _: () = assert!(RATE_BUCKETS.is_power_of_two());
+const _: () = assert!(MAX_QUOTAS <= u16::MAX as usize, "quotas have numbers of 16 bits");
 const _: () = assert!(HELD_PAGE_BYTES <= proto::limits::SSE_PAGE_BYTES);
 const _: () = assert!(DEFAULT_SEGMENT_BYTES.is_multiple_of(SEGMENT_ALIGNMENT));
 const _: () = assert!(SEGMENT_BYTES.start().is_multiple_of(SEGMENT_ALIGNMENT));

@@ -13,6 +13,8 @@ mod limits_now;
 mod network;
 pub mod origin;
 mod print;
+mod quotas;
+mod rates;
 pub mod raw;
 mod resolve;
 pub mod system;
@@ -29,6 +31,8 @@ pub use auth::AuthConfig;
 pub use error::ConfigError;
 pub use limits_now::Limits;
 pub use network::{BasePath, DEFAULT_ADMIN};
+pub use quotas::QuotaConfig;
+pub use rates::{RateArgs, RatesConfig};
 pub use system::Machine;
 pub use telemetry::TelemetryConfig;
 use thalweg_proto::stream::retention::Retention;
@@ -67,6 +71,10 @@ pub struct Config {
     pub storage: StorageConfig,
     /// What one client may take.
     pub limits: LimitsConfig,
+    /// How much of what in how much time.
+    pub rates: RatesConfig,
+    /// What the streams of a pattern may hold.
+    pub quotas: Vec<QuotaConfig>,
     /// Who may do what.
     pub auth: AuthConfig,
     /// Where metrics and spans are sent to; `None`: nowhere.

@@ -156,18 +156,24 @@ fn lines_of(text: &str) -> HashMap<String, usize> {
     let (document, _) = DeTable::parse_recoverable(text);
     let line = |start: usize| 1 + text[..start].bytes().filter(|byte| *byte == b'\n').count();
     let mut lines = HashMap::new();
-    for (key, value) in document.get_ref() {
-        let name = key.get_ref().as_ref();
-        lines.insert(name.to_owned(), line(key.span().start));
+    note_lines(document.get_ref(), "", &line, &mut lines);
+    lines
+}
+
+fn note_lines(
+    table: &DeTable<'_>,
+    prefix: &str,
+    line: &impl Fn(usize) -> usize,
+    lines: &mut HashMap<String, usize>,
+) {
+    for (key, value) in table {
+        let name = format!("{prefix}{}", key.get_ref());
+        lines.insert(name.clone(), line(key.span().start));
         let is_table = KNOWN_KEYS.iter().any(|(table, _)| *table == name);
-        if let (true, DeValue::Table(table)) = (is_table, value.get_ref()) {
-            for inner in table.keys() {
-                let dotted = format!("{name}.{}", inner.get_ref());
-                lines.insert(dotted, line(inner.span().start));
-            }
+        if let (true, DeValue::Table(inner)) = (is_table, value.get_ref()) {
+            note_lines(inner, &format!("{name}."), line, lines);
         }
     }
-    lines
 }
 
 #[cfg(test)]

@@ -55,6 +55,9 @@ impl fmt::Display for Config {
         timeout(f, "drain_timeout", limits.drain_timeout)?;
         timeout(f, "tls_handshake_timeout", limits.tls_handshake_timeout)?;
         writeln!(f, "http2_streams = {}", limits.http2_streams)?;
+        let quotas: Vec<String> = self.quotas.iter().map(ToString::to_string).collect();
+        writeln!(f, "quotas = [{}]\n", quotas.join(", "))?;
+        super::rates::print(&self.rates, f)?;
 
         writeln!(f, "\n[auth]")?;
         let auth = &self.auth;

@@ -19,6 +19,8 @@ pub enum RawValue {
     Integer(i64),
     /// An array of the file, or a repeated flag.
     List(Vec<RawValue>),
+    /// A table within a list.
+    Table(Vec<(String, RawValue)>),
     /// A TOML value that no field takes, as it would be printed.
     Other(String),
 }
@@ -31,6 +33,9 @@ impl RawValue {
             Value::Array(items) => {
                 RawValue::List(items.into_iter().map(RawValue::from_toml).collect())
             }
+            Value::Table(table) => RawValue::Table(
+                table.into_iter().map(|(key, value)| (key, RawValue::from_toml(value))).collect(),
+            ),
             other => RawValue::Other(other.to_string()),
         }
     }
@@ -54,6 +59,13 @@ impl fmt::Display for RawValue {
             RawValue::Text(text) => write!(f, "{text:?}"),
             RawValue::Integer(number) => write!(f, "{number}"),
             RawValue::Other(printed) => f.write_str(printed),
+            RawValue::Table(entries) => {
+                f.write_str("{")?;
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    write!(f, "{} {key} = {value}", if index == 0 { "" } else { "," })?;
+                }
+                f.write_str(" }")
+            }
             RawValue::List(items) => {
                 f.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {
@@ -118,7 +130,12 @@ raw_config! {
         "request_head_timeout" request_head_timeout, "body_stall_timeout" body_stall_timeout,
         "body_timeout" body_timeout, "keep_alive_timeout" keep_alive_timeout,
         "write_stall_timeout" write_stall_timeout, "drain_timeout" drain_timeout,
-        "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams;
+        "tls_handshake_timeout" tls_handshake_timeout, "http2_streams" http2_streams,
+        "quotas" quotas;
+    "limits.rate" "limits.rate.": "address_requests" rate_address_requests,
+        "address_bytes" rate_address_bytes, "address_connections" rate_address_connections,
+        "token_requests" rate_token_requests, "token_bytes" rate_token_bytes,
+        "stream_requests" rate_stream_requests, "stream_bytes" rate_stream_bytes;
     "auth" "auth.": "tokens" auth_tokens, "signing_keys" auth_signing_keys,
         "certificates" auth_certificates,
         "anonymous" auth_anonymous, "jwt_keys" auth_jwt_keys,
@@ -152,15 +169,23 @@ impl RawConfig {
         let mut errors = Vec::new();
         for (key, value) in document {
             match value {
-                Value::Table(table) if is_table(&key) => {
-                    let taken =
-                        table.into_iter().map(|(inner, value)| raw.take(&key, inner, value));
-                    errors.extend(taken.filter_map(Result::err));
-                }
+                Value::Table(table) if is_table(&key) => raw.take_table(&key, table, &mut errors),
                 value => errors.extend(raw.take("", key, value).err()),
             }
         }
         (raw, errors)
+    }
+
+    fn take_table(&mut self, name: &str, table: Table, errors: &mut Vec<ConfigError>) {
+        for (key, value) in table {
+            let dotted = dotted(name, &key);
+            match value {
+                Value::Table(inner) if is_table(&dotted) => {
+                    self.take_table(&dotted, inner, errors);
+                }
+                value => errors.extend(self.take(name, key, value).err()),
+            }
+        }
     }
 
     fn take(&mut self, table: &str, key: String, value: Value) -> Result<(), ConfigError> {

@@ -42,6 +42,8 @@ pub(super) fn resolve(raw: &RawConfig, machine: &Machine) -> Result<Config, Conf
         auth: super::auth::auth(raw)?,
         storage: storage(raw)?,
         limits: limits_table(raw, machine, cores.len())?,
+        rates: super::rates::resolve(raw)?,
+        quotas: super::quotas::resolve(raw)?,
         cores,
         telemetry: super::telemetry::resolve(raw)?,
         log: LogConfig {

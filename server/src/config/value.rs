@@ -181,7 +181,7 @@ pub(super) fn share(raw: &RawValue) -> Result<Share, Expected> {
     let number = match raw {
         RawValue::Text(text) | RawValue::Other(text) => text.parse::<f64>().ok(),
         RawValue::Integer(number) => Some(*number as f64),
-        RawValue::List(_) => None,
+        RawValue::List(_) | RawValue::Table(_) => None,
     };
     let number = number.filter(|number| (0.0..=1.0).contains(number));
     let millionths = number.map(|number| (number * f64::from(Share::ALL.0)).round() as u32);

@@ -23,6 +23,7 @@ use crate::auth::{self, Identity, Pass, Shown};
 use crate::core::Core;
 use crate::crowd::{Waiting, Watching, ensure_watched};
 use crate::http2::Link;
+use crate::limits::Bill;
 use crate::metrics::Operation;
 
 /// What a request leads to.
@@ -86,7 +87,7 @@ pub(crate) async fn dispatch(
         return Some(Dispatched::Answer(response));
     }
     let body_len = body.len();
-    let (request, allowed) = parse(core, head, body, peer.identity());
+    let Asked { request, allowed, bill } = ask(core, head, body, &peer);
     let operation = Operation::of(&request, &head.method);
     let mut exchange = Exchange::begin(core, operation, head, body_len, &peer, &allowed);
     let mut response = match request {
@@ -95,6 +96,9 @@ pub(crate) async fn dispatch(
             match sse::open(core, request, head.version, allowed).await {
                 Ok(mut start) => {
                     exchange.end(core, &mut start.head);
+                    let bytes = start.first_bytes();
+                    core.gate.answers(bill.as_ref(), bytes, || core.clock.instant());
+                    start.charge_to(bill);
                     return Some(Dispatched::Live(start));
                 }
                 Err(response) => *response,
@@ -120,30 +124,48 @@ pub(crate) async fn dispatch(
         }
     };
     exchange.end(core, &mut response);
+    core.gate.answers(bill.as_ref(), response.body_len(), || core.clock.instant());
     Some(Dispatched::Answer(response))
 }
 
-/// What is asked for, if whoever asks may, and for how long.
-fn parse(
-    core: &Core,
-    head: &RequestHead,
-    body: Bytes,
-    certificate: Option<&Arc<Identity>>,
-) -> (Result<Request, Problem>, Allowed) {
+/// What is asked for, if whoever asks may.
+struct Asked {
+    request: Result<Request, Problem>,
+    /// For how long.
+    allowed: Allowed,
+    /// Whom the answer is charged to.
+    bill: Option<Bill>,
+}
+
+fn ask(core: &Core, head: &RequestHead, body: Bytes, peer: &Peer<'_>) -> Asked {
+    let refused =
+        |problem| Asked { request: Err(problem), allowed: Allowed::default(), bill: None };
+    // Before anybody is identified: trying out tokens is limited too.
+    let bytes = body.len();
+    let mut bill = match core.gate.arrives(peer.address(), bytes, || core.clock.instant()) {
+        Ok(bill) => bill,
+        Err(problem) => return refused(problem),
+    };
+    let certificate = peer.identity();
     let grant = match core.admit(head, certificate) {
         Ok(grant) => grant,
-        Err(problem) => return (Err(problem), Allowed::default()),
+        Err(problem) => return refused(problem),
     };
-    let request = request::parse(head, body, &core.parse);
-    let Some(grant) = grant else { return (request, Allowed::default()) };
-    let request = request.and_then(|request| {
-        auth::check_fork(&grant, &request)?;
+    let request = request::parse(head, body, &core.parse).and_then(|request| {
+        core.gate.asks(&mut bill, grant.as_ref(), request.stream(), bytes)?;
+        if let Some(grant) = &grant {
+            auth::check_fork(grant, &request)?;
+        }
         Ok(request)
     });
+    let Some(grant) = grant else {
+        return Asked { request, allowed: Allowed::default(), bill };
+    };
     let is_live =
         matches!(&request, Ok(Request::Read(read)) if !matches!(read.live, LiveMode::CatchUp));
     let pass = if is_live { Shown::of(head, certificate).keep() } else { None };
-    (request, Allowed { who: Some(grant.name), until: grant.expires, pass })
+    let allowed = Allowed { who: Some(grant.name), until: grant.expires, pass };
+    Asked { request, allowed, bill }
 }
 
 impl Peer<'_> {

@@ -1,6 +1,7 @@
 //! Reading requests: a head, then a body, under deadlines and limits.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -35,6 +36,8 @@ pub(super) enum Received {
 /// Bytes that have arrived and belong to no request yet.
 pub(super) struct Input {
     buf: BytesMut,
+    /// Who sends them.
+    client: Option<SocketAddr>,
     /// Nothing has come yet, and it may be the preface of HTTP/2.
     may_be_http2: bool,
     /// How the last request asks, if it is a long-poll.
@@ -42,13 +45,13 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(may_be_http2: bool) -> Input {
-        Input { buf: BytesMut::new(), may_be_http2, asks: None }
+    pub(super) fn new(client: Option<SocketAddr>, may_be_http2: bool) -> Input {
+        Input { buf: BytesMut::new(), client, may_be_http2, asks: None }
     }
 
     /// Of a connection that has spoken HTTP/1.1, with what has been read of its next request.
-    pub(super) fn resumed(buf: BytesMut) -> Input {
-        Input { buf, may_be_http2: false, asks: None }
+    pub(super) fn resumed(client: Option<SocketAddr>, buf: BytesMut) -> Input {
+        Input { buf, client, may_be_http2: false, asks: None }
     }
 
     /// How the last request asks, if it is a long-poll and nothing has come after it.
@@ -155,10 +158,9 @@ impl Input {
             deadline.clear();
             return Ok(Bytes::new());
         }
-        // Before a large body is taken in: is there anything here that would want it? Also when
-        // it has come already: what a refusal looks like must not depend on how bytes arrive.
+        // Before a large body is taken in: is there anything here that would want it?
         precheck(head, &core.parse).map_err(Some)?;
-        core.admit(head, transport.identity()).map_err(Some)?;
+        core.admit_body(head, self.client, transport.identity()).map_err(Some)?;
         let refused = |error: thalweg_proto::http1::BodyError| Some(Problem::from(error));
         let mut decoder = BodyDecoder::new(head.body, core.limits.get().max_body_bytes as u64)
             .map_err(refused)?;

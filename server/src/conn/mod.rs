@@ -27,7 +27,7 @@ use thalweg_proto::http1::{RequestHead, Version};
 use thalweg_proto::problem::Problem;
 use thalweg_proto::response::Response;
 
-use crate::config::limits::{LINGER_TIMEOUT, TURN_AWAY_TIMEOUT};
+use crate::config::limits::{LINGER_TIMEOUT, MAX_TURNED_AWAY, TURN_AWAY_TIMEOUT};
 use crate::core::Core;
 use crate::crowd::{Poller, Template, Waiting, Watching};
 use crate::http2;
@@ -73,7 +73,7 @@ pub async fn serve(
     let chose_http2 = transport.chose_http2();
     let connection = Connection {
         // Whoever chose HTTP/1.1 in the handshake means it.
-        input: Input::new(chose_http2.is_none()),
+        input: Input::new(client, chose_http2.is_none()),
         output: Output::default(),
         core,
         transport,
@@ -105,7 +105,7 @@ pub(crate) fn go_on(
         transport: Transport::Plain(socket),
         client,
         watching: None,
-        input: Input::resumed(read),
+        input: Input::resumed(client, read),
         output: Output::default(),
         late: false,
         may_park,
@@ -125,17 +125,26 @@ pub async fn respond(core: &Rc<Core>, head: &RequestHead, body: Bytes) -> Option
 /// Tells a connection over capacity to come again. One that wants TLS is closed without a word: a
 /// handshake is what the server has no time for.
 pub async fn turn_away(core: Rc<Core>, socket: Socket, tls: bool) {
-    let deadline = core.deadlines.register(socket.handle());
     let problem = Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "over-capacity",
         "the server has as many connections as it may; try again",
     );
-    if !tls {
-        let response = problem.with("retry-after", 1).into_response();
+    turn_away_with(core, socket, tls, problem.with("retry-after", 1)).await;
+}
+
+/// The same for another reason. Who is told costs a little; of many at once not everybody is.
+pub async fn turn_away_with(core: Rc<Core>, socket: Socket, tls: bool, problem: Problem) {
+    let deadline = core.deadlines.register(socket.handle());
+    let told = core.turned_away.get();
+    if !tls && told < MAX_TURNED_AWAY {
+        let response = problem.into_response();
         core.metrics.answered(Operation::Invalid, &response);
+        core.turned_away.set(told + 1);
         refuse(&core, socket, deadline, response, TURN_AWAY_TIMEOUT).await;
+        core.turned_away.set(core.turned_away.get() - 1);
     } else {
+        core.metrics.refused(problem.code);
         // It leaves the table before the socket closes.
         drop(deadline);
         drop(socket);

@@ -20,6 +20,7 @@ use crate::config::limits::SSE_LIFETIME_JITTER_PERCENT;
 use crate::core::Core;
 use crate::crowd::{Member, Reading, encode_page};
 use crate::fanout::Follower;
+use crate::limits::Bill;
 use crate::mailbox::message::{Answer, Op};
 use crate::shard::page::Page;
 
@@ -31,6 +32,7 @@ pub(crate) struct Start {
     cursor: Option<u64>,
     page: Page,
     version: Version,
+    bill: Option<Bill>,
     /// The head of the answer.
     pub(crate) head: Response,
 }
@@ -38,12 +40,22 @@ pub(crate) struct Start {
 impl Start {
     /// The reader, and the first bytes: the page, with something before it.
     pub(crate) fn begin(self, chunked: bool, before: &[u8]) -> (Reading, Bytes) {
-        let Start { core, follower, cursor, page, .. } = self;
+        let Start { core, follower, cursor, page, bill, .. } = self;
         let cursor = cursor::answer(core.clock.now(), cursor, core.random());
         let first = encode_page(page, cursor, chunked, before);
-        let mut reading = Reading::new(follower, cursor, chunked);
+        let mut reading = Reading::new(follower, cursor, chunked, bill);
         let first = reading.take_answer(first);
         (reading, first)
+    }
+
+    /// Bytes of the stream in it.
+    pub(super) fn first_bytes(&self) -> usize {
+        self.page.stored.iter().map(Bytes::len).sum()
+    }
+
+    /// Whom further pages are charged to.
+    pub(super) fn charge_to(&mut self, bill: Option<Bill>) {
+        self.bill = bill;
     }
 
     /// There will be no answer.
@@ -68,7 +80,7 @@ pub(super) async fn open(
         Ok(page) => {
             let core = Rc::clone(core);
             let head = event_stream(page.facts.content_type.framing());
-            Ok(Box::new(Start { core, follower, cursor, page, version, head }))
+            Ok(Box::new(Start { core, follower, cursor, page, version, bill: None, head }))
         }
         Err(response) => {
             core.leave(follower);

@@ -4,18 +4,19 @@
 //! what they showed.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg_proto::http1::RequestHead;
+use thalweg_proto::http1::{BodyLength, RequestHead};
 use thalweg_proto::problem::Problem;
-use thalweg_proto::request::resource;
+use thalweg_proto::request::{Resource, resource};
 use thalweg_proto::time::Timestamp;
 
 use super::Core;
 use crate::auth::{Authority, Cache, Grant, Identity, Pass, Shown, Standing};
-use crate::config::limits::REFUSALS_LOGGED_PER_SECOND;
+use crate::config::limits::{RATE_EARLY_BYTES, REFUSALS_LOGGED_PER_SECOND};
 use crate::rt;
 
 /// Who decides, and what was decided a moment ago.
@@ -48,11 +49,31 @@ impl Core {
         left.map_or(time, |left| time.min(Duration::from_millis(left)))
     }
 
+    /// Whether a body is worth taking in, as far as its head says: also when it has come already,
+    /// because what a refusal looks like must not depend on how bytes arrive. Rates are looked at
+    /// only if it says that much comes: after this refusal an HTTP/1.1 connection has to close.
+    pub fn admit_body(
+        &self,
+        head: &RequestHead,
+        client: Option<SocketAddr>,
+        certificate: Option<&Arc<Identity>>,
+    ) -> Result<(), Problem> {
+        let grant = self.admit(head, certificate)?;
+        if !matches!(head.body, BodyLength::Length(RATE_EARLY_BYTES..)) {
+            return Ok(());
+        }
+        let stream = || match resource(head, &self.parse) {
+            Resource::Stream(path) => Some(path),
+            _ => None,
+        };
+        self.gate.looks(client, grant.as_ref(), stream, || self.clock.instant())
+    }
+
     /// Whether something is counted against a client, or written down, for each request: then each
     /// takes the whole way, and the crowd takes no long-polls.
     #[must_use]
     pub fn looks_at_each_request(&self) -> bool {
-        self.limits.observes()
+        self.limits.observes() || self.gate.is_on()
     }
 
     /// Which access rules are in force. While the number is the same, so is the decision on the same

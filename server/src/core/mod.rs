@@ -34,6 +34,7 @@ use crate::crowd::Crowd;
 use crate::fanout::{Fanout, Follower};
 use crate::helper::{Helper, Work};
 use crate::http2::Links;
+use crate::limits::Gate;
 use crate::local::{Notify, Receiver, oneshot};
 use crate::mailbox::message::{Answer, Message, Note, Op};
 use crate::mailbox::{CoreId, Outbox};
@@ -60,6 +61,8 @@ pub struct Core {
     pub config: Arc<Config>,
     /// What of it can change while the server runs, as it is now.
     pub limits: Limits,
+    /// What clients may do in how much time.
+    pub gate: Gate,
     /// For parsing requests.
     pub parse: ParseContext,
     /// Time.
@@ -82,6 +85,8 @@ pub struct Core {
     pub draining: Cell<bool>,
     /// Open connections.
     pub connections: Cell<usize>,
+    /// Connections that are being told why they are not wanted.
+    pub turned_away: Cell<usize>,
     /// What this core counts.
     pub metrics: Metrics,
     /// Who watches the server.
@@ -145,6 +150,7 @@ impl Core {
         Rc::new(Core {
             id,
             limits: Limits::of(&config),
+            gate: Gate::new(parts.shared.limiting.get().rates),
             parse: parse_context(&config),
             clock: Clock::new(),
             fanout: Rc::new(Fanout::default()),
@@ -156,6 +162,7 @@ impl Core {
             compaction: seal::Compaction::default(),
             draining: Cell::new(false),
             connections: Cell::new(0),
+            turned_away: Cell::new(0),
             metrics: Metrics::default(),
             admission: admission::Admission::new(parts.shared.authority.clone()),
             shared: parts.shared,
@@ -354,6 +361,10 @@ impl Core {
             Note::Freeze(reply) => self.freeze(reply),
             Note::Thaw => self.thaw(),
             Note::Drain => self.drain(),
+            Note::Limiting(limiting) => {
+                self.gate.set(limiting.rates);
+                self.with_shard(|shard, _| shard.set_quotas(limiting.quotas));
+            }
             Note::Settings(config) => {
                 self.limits.set(&config);
                 self.with_shard(|shard, _| shard.set_retention(config.storage.retention));

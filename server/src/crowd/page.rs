@@ -19,12 +19,14 @@ use crate::shard::page::Page;
 pub(super) fn fetch(core: &Rc<Core>, number: u32, reading: &Reading) {
     let Some(request) = reading.request() else { return };
     core.metrics.fanout_pages.increment();
-    let (own, chunked) = (reading.cursor, reading.chunked);
+    let (own, chunked, bill) = (reading.cursor, reading.chunked, reading.bill());
     let core = Rc::clone(core);
     rt::spawn(async move {
         let path = request.path.clone();
         let answer = match core.ask_owner(&path, Op::Read(request, Some(core.id))).await {
             Some(Reply::Page(Ok(page))) => {
+                let bytes = page.stored.iter().map(Bytes::len).sum();
+                core.gate.answers(bill.as_ref(), bytes, || core.clock.instant());
                 let cursor = own.max(cursor::current(core.clock.now()));
                 Some(encode(*page, cursor, chunked, &[]))
             }

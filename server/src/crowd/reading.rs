@@ -9,6 +9,7 @@ use thalweg_proto::request::{LiveMode, ReadRequest};
 
 use crate::core::Core;
 use crate::fanout::{Cursors, Follower, Next};
+use crate::limits::Bill;
 
 /// See the module.
 pub struct Reading {
@@ -26,6 +27,8 @@ pub struct Reading {
     behind: bool,
     /// Nothing follows the write under way.
     pub(super) over: bool,
+    /// Whom pages are charged to; on the heap, because mostly there is none.
+    bill: Option<Box<Bill>>,
 }
 
 /// An encoded page, and where it leaves the reader.
@@ -51,7 +54,7 @@ pub(super) enum Found {
 impl Reading {
     /// A reader whose answer begins.
     #[must_use]
-    pub fn new(follower: Follower, cursor: u64, chunked: bool) -> Reading {
+    pub fn new(follower: Follower, cursor: u64, chunked: bool, bill: Option<Bill>) -> Reading {
         Reading {
             follower: Some(follower),
             next: Offset { epoch: 0, position: 0 },
@@ -60,6 +63,7 @@ impl Reading {
             look_again: false,
             behind: false,
             over: false,
+            bill: bill.map(Box::new),
         }
     }
 
@@ -100,6 +104,11 @@ impl Reading {
             cursor: None,
             if_none_match: None,
         })
+    }
+
+    /// Whom its pages are charged to.
+    pub(super) fn bill(&self) -> Option<Bill> {
+        self.bill.as_deref().copied()
     }
 
     /// The answer ends without more data: what is left to send.

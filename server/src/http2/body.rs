@@ -29,7 +29,7 @@ pub(super) async fn receive(
         return Ok(Bytes::new());
     }
     precheck(head, &core.parse).map_err(Some)?;
-    core.admit(head, permit.0.identity.as_ref()).map_err(Some)?;
+    core.admit_body(head, permit.0.client, permit.0.identity.as_ref()).map_err(Some)?;
     let limit = core.limits.get().max_body_bytes;
     check_length(head.body, limit)?;
     if head.expect_continue {

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::control::ControlEvent;
 use crate::core::Frozen;
 use crate::fanout::batch::LiveBatch;
+use crate::limits::Limiting;
 use crate::metrics::Snapshot;
 use crate::shard::page::Page;
 use crate::shard::range::{Range, RangeRequest};
@@ -146,6 +147,8 @@ pub enum Note {
     Snapshot(tokio::sync::oneshot::Sender<Snapshot>),
     /// The configuration was read again: take over what can change.
     Settings(Arc<Config>),
+    /// From now on these rates and quotas hold.
+    Limiting(Limiting),
     /// Other keys, tokens or rules: from now on they decide. `None`: everybody may do everything.
     Authority(Option<Arc<Authority>>),
     /// Write a checkpoint, unless one is being written.

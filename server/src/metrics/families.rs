@@ -101,6 +101,13 @@ families! {
     HTTP2_STREAM_ERRORS = Counter 1.0 "thalweg_http2_stream_errors"
         "Requests of HTTP/2 ended with an error (RST_STREAM), by its code";
 
+    QUOTA_STREAMS = Gauge 1.0 "thalweg_quota_streams" "Streams that count for a quota";
+    QUOTA_STREAMS_LIMIT = Gauge 1.0 "thalweg_quota_streams_limit"
+        "Streams that a quota allows, if it limits them";
+    QUOTA_BYTES = Gauge 1.0 "thalweg_quota_bytes" "Bytes that count for a quota";
+    QUOTA_BYTES_LIMIT = Gauge 1.0 "thalweg_quota_bytes_limit"
+        "Bytes that a quota allows, if it limits them";
+
     READERS = Gauge 1.0 "thalweg_readers" "Live readers, by kind";
     FANOUT_SECONDS = Histogram 1e6 "thalweg_fanout_duration_seconds"
         "From readers being called by news to the last of them having been looked after";

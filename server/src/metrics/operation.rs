@@ -53,8 +53,8 @@ impl Operation {
         Operation::Invalid,
     ];
 
-    /// Of a parsed request, or of one that was refused: for want of permission it is what its
-    /// method says.
+    /// Of a parsed request, or of one that was refused: for want of permission, or because there were too many,
+    /// it is what its method says.
     #[must_use]
     pub fn of(request: &Result<Request, Problem>, method: &Method) -> Operation {
         match request {
@@ -70,7 +70,7 @@ impl Operation {
             Ok(Request::List(_)) => Operation::List,
             Ok(Request::Control(_)) => Operation::Control,
             Ok(Request::Options) => Operation::Options,
-            Err(problem) if matches!(problem.status.as_u16(), 401 | 403) => {
+            Err(problem) if matches!(problem.status.as_u16(), 401 | 403 | 429) => {
                 Operation::of_method(method)
             }
             Err(_) => Operation::Invalid,

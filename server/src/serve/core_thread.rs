@@ -89,10 +89,16 @@ async fn accept(core: Rc<Core>, listener: Listener, address: SocketAddr, tls: Op
                 core.metrics.turned_away.increment();
                 rt::spawn(conn::turn_away(Rc::clone(&core), socket, tls.is_some()));
             }
-            Ok((socket, client)) => {
-                core.metrics.accepted.increment();
-                rt::spawn(conn::serve(Rc::clone(&core), socket, Some(client), tls.clone()));
-            }
+            Ok((socket, client)) => match core.gate.connects(client, || core.clock.instant()) {
+                Ok(()) => {
+                    core.metrics.accepted.increment();
+                    rt::spawn(conn::serve(Rc::clone(&core), socket, Some(client), tls.clone()));
+                }
+                Err(problem) => {
+                    let tls = tls.is_some();
+                    rt::spawn(conn::turn_away_with(Rc::clone(&core), socket, tls, problem));
+                }
+            },
             Err(error) => {
                 core.metrics.accept_errors.increment();
                 tracing::warn!(core = core.id, %address, %error, "accept failed");

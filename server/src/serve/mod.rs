@@ -59,7 +59,12 @@ pub fn run(config: Config, args: ServeArgs) -> Result<(), StartError> {
     let cores = config.cores.len();
     let lock = open::lock(&config)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let opened = open::open(&config, &disk)?;
+    let mut opened = open::open(&config, &disk)?;
+    // Before anybody is served: what there is counts.
+    let limiting = shared.limiting.update(&config);
+    for shard in &mut opened.shards {
+        shard.count_quotas(Arc::clone(&limiting.quotas));
+    }
     let (post, inboxes) = mailboxes(cores).map_err(StartError::Mailbox)?;
     let compactor = match &opened.layout {
         Some(layout) => {

@@ -132,13 +132,22 @@ impl Operator {
             access.borrow_mut().change(&config.log.access).map_err(|error| error.to_string())
         };
         reload.hook("the access log", Box::new(reopen));
-        let post = post.clone();
+        let others = post.clone();
         let tell = move |config: &Arc<Config>| {
-            for core in 0..post.cores() {
-                post.send_from_outside(core, Message::Tell(Note::Settings(Arc::clone(config))));
+            for core in 0..others.cores() {
+                others.send_from_outside(core, Message::Tell(Note::Settings(Arc::clone(config))));
             }
             Ok(())
         };
         reload.hook("limits, live reads and retention", Box::new(tell));
+        let (post, newest) = (post.clone(), self.shared.limiting.clone());
+        let tell = move |config: &Arc<Config>| {
+            let limiting = newest.update(config);
+            for core in 0..post.cores() {
+                post.send_from_outside(core, Message::Tell(Note::Limiting(limiting.clone())));
+            }
+            Ok(())
+        };
+        reload.hook("rates and quotas", Box::new(tell));
     }
 }

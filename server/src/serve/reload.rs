@@ -99,6 +99,8 @@ fn merge(running: &Config, new: &Config) -> Config {
             max_body_bytes: running.limits.max_body_bytes,
             ..new.limits
         },
+        rates: new.rates,
+        quotas: new.quotas.clone(),
         storage: StorageConfig { retention: new.storage.retention, ..running.storage.clone() },
         auth: new.auth.clone(),
         log: LogConfig { format: running.log.format, ..new.log.clone() },

@@ -19,9 +19,13 @@ impl Shard {
             let depends_on = self.last_lsn_at(&request.path);
             return self.reply_after(depends_on, to, refused(answer::not_found(&request.path)));
         };
-        let last_lsn = slot.last_lsn;
+        let (id, last_lsn) = (slot.state.id, slot.last_lsn);
         match append::decide(&slot.state, request, now) {
             Ok(AppendDecision::Write(record, ack)) => {
+                let bytes = record.payload().map_or(0, |(_, payload)| payload.bytes.len());
+                if let Err(problem) = self.room_for_bytes(id, bytes) {
+                    return self.reply_after(last_lsn, to, refused(problem));
+                }
                 let lsn = self.write(record);
                 self.access_logged(&request.path, now);
                 self.reply_after(lsn, to, Answer::Response(Box::new(answer::appended(ack))));

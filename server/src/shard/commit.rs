@@ -137,6 +137,7 @@ impl Shard {
     /// A deletion is durable: nothing of the stream is left but its segments' bytes.
     fn forget(&mut self, id: StreamId) {
         let Some(slot) = self.streams.remove(id) else { return };
+        slot.give_back_all();
         self.log.forget(slot.extents);
         self.history.forget(id);
         for core in cores_of(slot.followers) {

@@ -1,5 +1,7 @@
 //! PUT.
 
+use std::sync::Arc;
+
 use thalweg_proto::answer::{self, Visible};
 use thalweg_proto::request::CreateRequest;
 use thalweg_proto::stream::StreamState;
@@ -10,6 +12,7 @@ use thalweg_proto::time::Timestamp;
 
 use super::slot::Slot;
 use super::{Answer, Job, Note, Output, PublicUrl, ReplyTo, Shard, refused};
+use crate::limits::Members;
 
 impl Shard {
     pub(super) fn create(
@@ -94,10 +97,19 @@ impl Shard {
         match create::decide(request, fork, id, now) {
             Ok(record) => {
                 let Some(mut state) = StreamState::created_by(&record) else { return false };
+                let bytes = record.payload().map_or(0, |(_, payload)| payload.bytes.len());
+                let members = match self.room_for_stream(&request.path, bytes) {
+                    Ok(members) => members,
+                    Err(problem) => {
+                        let depends_on = self.last_lsn_at(&request.path);
+                        self.reply_after(depends_on, to, refused(problem));
+                        return false;
+                    }
+                };
                 self.trims.adopt(&mut state);
                 let location = url.as_deref().unwrap_or_default().to_owned();
                 let created = answer::created(&state, &self.accepted(&state), Some(location));
-                self.insert(state);
+                self.insert(state, members, bytes);
                 let lsn = self.write(record);
                 self.born(id, lsn);
                 self.reply_after(lsn, to, Answer::Response(Box::new(created)));
@@ -122,8 +134,10 @@ impl Shard {
         }
     }
 
-    fn insert(&mut self, state: StreamState) {
-        let slot = Slot::new(state, thalweg_storage::Lsn::default());
+    fn insert(&mut self, state: StreamState, members: Option<Arc<Members>>, bytes: usize) {
+        let mut slot = Slot::new(state, thalweg_storage::Lsn::default());
+        slot.members = members;
+        slot.counted_bytes = bytes as u64;
         self.expiries.watch(&slot);
         self.streams.insert(slot);
     }

@@ -62,11 +62,12 @@ pub(super) struct Owed {
 }
 
 impl Shard {
-    /// Deletes what has expired and trims what is kept no longer. Called several times a second.
+    /// Deletes what has expired, trims what is kept no longer, counts what must be counted. Called several times a second.
     pub fn sweep(&mut self, now: Timestamp) {
         self.log_owed_touches(now);
         self.sweep_expired(now);
         self.sweep_retention(now);
+        self.sweep_quotas();
     }
 
     /// Streams whose newest reads a crash would forget now, because nothing says them in the log:

@@ -19,6 +19,7 @@ mod list;
 mod log;
 pub mod page;
 mod pending;
+mod quota;
 pub mod range;
 mod read;
 mod retention;
@@ -117,6 +118,7 @@ pub struct Shard {
     expiries: expiry::Expiries,
     owed: expiry::Owed,
     trims: retention::Trims,
+    counting: quota::Counting,
     /// Soft-deleted streams that were recovered.
     hidden: Vec<StreamId>,
     watch: Arc<Interest>,
@@ -202,6 +204,7 @@ impl Shard {
             expiries,
             owed: expiry::Owed::default(),
             trims,
+            counting: quota::Counting::default(),
             hidden,
             watch: Arc::default(),
             disk_full: false,

@@ -188,6 +188,7 @@ impl Shard {
         if !self.log.is_durable() {
             slot.drop_hot_before_earliest();
         }
+        slot.give_back_trimmed();
         self.log.forget(dropped);
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use thalweg_proto::offset::Offset;
 use thalweg_proto::stream::record::Payload;
 use thalweg_proto::stream::{Lifecycle, StreamState};
 use thalweg_proto::time::Timestamp;
 use thalweg_storage::{Extents, Lsn};
+
+use crate::limits::Members;
 
 /// A stream. `state` runs ahead of what is durable; the `visible_*` fields are what readers get.
 pub struct Slot {
@@ -44,6 +47,10 @@ pub struct Slot {
     pub logged_access: Timestamp,
     /// Whether subscriptions watch this stream, and as of which watch set.
     pub watched: (u64, bool),
+    /// The quotas that it counts for.
+    pub members: Option<Arc<Members>>,
+    /// The bytes that it counts for there.
+    pub counted_bytes: u64,
 }
 
 /// A run of recent bytes.
@@ -74,6 +81,8 @@ impl Slot {
             followers: 0,
             logged_access: state.last_access,
             watched: (0, false),
+            members: None,
+            counted_bytes: 0,
             state,
         }
     }

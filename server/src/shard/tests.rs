@@ -15,6 +15,7 @@ use thalweg_storage::writer::LogConfig;
 use thalweg_storage::{Disk, LogWriter, MemoryDisk, PreparedSegment, TakeGroup, recover};
 
 use super::*;
+use crate::config::limits;
 
 struct World {
     shard: Shard,
@@ -324,4 +325,20 @@ fn reads_on_a_full_disk_are_logged_where_there_is_room() {
     world.shard.set_disk_full(false);
     pass(&mut world, 100);
     assert_eq!(logged(&world), Some(read_at));
+}
+
+#[test]
+fn pages_are_small_while_answers_hold_much() {
+    let mut world = World::durable(1 << 20);
+    world.done(create(None));
+    world.done(append(String::leak("x".repeat(100_000)), None, false));
+    let page_bytes = |world: &mut World| {
+        let page = world.done(read());
+        page.matches('x').count()
+    };
+    assert_eq!(page_bytes(&mut world), 100_000);
+    let held = world.shard.held().count(vec![0; limits::LEAST_HELD_BYTES + 1]);
+    assert_eq!(page_bytes(&mut world), limits::HELD_PAGE_BYTES);
+    drop(held);
+    assert_eq!(page_bytes(&mut world), 100_000);
 }

@@ -11,6 +11,7 @@ mod faults;
 mod hostile;
 mod http;
 mod http2;
+mod limits;
 mod load;
 mod load_cross_check;
 mod operations;

@@ -5,6 +5,7 @@ mod config;
 mod metrics;
 mod otlp;
 mod prometheus;
+mod read_cache;
 mod service;
 
 use std::process::Command;

@@ -16,7 +16,7 @@ fn admin(server: &Server, path: &str) -> Response {
 }
 
 /// The sum of all samples of a name whose labels contain all of `labels`.
-fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
+pub(super) fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
     let samples = text.lines().filter_map(|line| {
         let (series, value) = line.rsplit_once(' ')?;
         let (found, given) = series.split_once('{').unwrap_or((series, ""));
@@ -26,7 +26,7 @@ fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
     samples.sum()
 }
 
-fn scrape(server: &Server) -> String {
+pub(super) fn scrape(server: &Server) -> String {
     admin(server, "/metrics").expect_status(200).text()
 }
 

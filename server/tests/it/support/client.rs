@@ -148,7 +148,10 @@ impl Response {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).expect("a connection");
+        Client::over(TcpStream::connect(address).expect("a connection"))
+    }
+
+    pub(crate) fn over(socket: TcpStream) -> Client {
         socket.set_nodelay(true).expect("no delay");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.set_write_timeout(Some(PATIENCE)).expect("a timeout");
