@@ -292,25 +292,6 @@ fn a_full_disk_refuses_appends_and_not_reads() {
     assert_eq!(world.done(append("x", None, false)), "4:204");
 }
 
-<<<<<<< HEAD
-=======
-#[test]
-fn pages_are_small_while_answers_hold_much() {
-    let mut world = World::durable(1 << 20);
-    world.done(create(None));
-    world.done(append(String::leak("x".repeat(100_000)), None, false));
-    let page_bytes = |world: &mut World| {
-        let page = world.done(read());
-        page.matches('x').count()
-    };
-    assert_eq!(page_bytes(&mut world), 100_000);
-    let held = world.shard.held().count(vec![0; limits::LEAST_HELD_BYTES + 1]);
-    assert_eq!(page_bytes(&mut world), limits::HELD_PAGE_BYTES);
-    drop(held);
-    assert_eq!(page_bytes(&mut world), 100_000);
-}
-
->>>>>>> reads
 /// Reads of streams with a TTL while the disk is full are logged as long as the segment lasts.
 #[test]
 fn reads_on_a_full_disk_are_logged_where_there_is_room() {
@@ -344,7 +325,6 @@ fn reads_on_a_full_disk_are_logged_where_there_is_room() {
     world.shard.set_disk_full(false);
     pass(&mut world, 100);
     assert_eq!(logged(&world), Some(read_at));
-<<<<<<< HEAD
 }
 
 #[test]
@@ -361,6 +341,4 @@ fn pages_are_small_while_answers_hold_much() {
     assert_eq!(page_bytes(&mut world), limits::HELD_PAGE_BYTES);
     drop(held);
     assert_eq!(page_bytes(&mut world), 100_000);
-=======
->>>>>>> reads
 }
