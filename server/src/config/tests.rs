@@ -144,7 +144,7 @@ fn file_values_of_the_wrong_type() {
     check("data_dir = ''", "data_dir = \"\": expected a string");
     check("[live]\nsse_lifetime = 60", "live.sse_lifetime = 60: expected a duration");
     check("[limits]\nhttp2_streams = 0", "limits.http2_streams = 0: expected 1 to 100000");
-    check("[limits]\nshed_target = '1m'", "limits.shed_target = 1m: expected at most limits");
+    check("[limits]\nshed_target = '1s'", "limits.shed_target = 1s: expected at most limits");
     check("[tls]\ncert = []\nkey = []", "tls.cert = []: expected a file, or a list of 1 to 64");
     check("[limits]\nbody_timeout = '10s'", "limits.body_timeout = 10s: expected at least limits");
     check("live = 1", "unknown key `live` in the top level");

@@ -258,7 +258,9 @@ mod tests {
         for family in FAMILIES {
             let name = family.name;
             assert!(seen.insert(name), "{name} is there twice");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            assert!(name.bytes().all(plain), "{name}");
             assert!(!name.ends_with("_total"), "{name}: it is added to counters");
             assert!(!family.help.contains(['\\', '"', '\n']) && !family.help.ends_with('.'));
             let timed = family.kind == Kind::Histogram && family.scale != 1.0;
