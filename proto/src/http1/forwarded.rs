@@ -147,7 +147,7 @@ impl<'a> Element<'a> {
                 Some(0) => element.node = Some(value),
                 Some(1) => element.secure = is_secure(&value),
                 Some(2) => {
-                    element.host = Some(value.into()).filter(|host: &Box<str>| is_host(host))
+                    element.host = is_host(&value).then(|| value.into());
                 }
                 _ if is_token(name) => {}
                 _ => return None,
