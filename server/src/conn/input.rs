@@ -22,6 +22,7 @@ use crate::crowd::Template;
 use crate::proxy::Origin;
 
 /// What the next request on a connection turned out to be.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
 pub(super) enum Received {
     /// A request.
     Request(RequestHead, Bytes),

@@ -43,7 +43,7 @@ pub(super) async fn poll(
     drop(waiting);
     match waited {
         Some(Waited::Parks(next)) => {
-            return Some(Polled::Waits(Waiting { follower, next, cursor, until, rules }));
+            Some(Polled::Waits(Waiting { follower, next, cursor, until, rules }))
         }
         waited => {
             core.leave(follower);
@@ -55,6 +55,7 @@ pub(super) async fn poll(
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
 enum Waited {
     Answer(Response),
     /// It has come to this token, and the crowd may wait for what comes after it.

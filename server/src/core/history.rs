@@ -25,10 +25,13 @@ use crate::shard::{Collector, LookBack};
 /// A chunk; `None` if it could not be made.
 type Made = Option<Arc<Chunk>>;
 
+/// By stream and number of the chunk: who waits.
+type UnderWay = HashMap<(StreamId, u64), Vec<Sender<Made>>, RandomState>;
+
 /// What is being read, and who waits.
 #[derive(Default)]
 pub(super) struct ChunkReads {
-    under_way: RefCell<HashMap<(StreamId, u64), Vec<Sender<Made>>, RandomState>>,
+    under_way: RefCell<UnderWay>,
     running: Cell<usize>,
     line: RefCell<VecDeque<Sender<()>>>,
 }

@@ -26,7 +26,7 @@ fn server(config: &str) -> (Server, String) {
     for number in 0..APPENDS {
         let messages = append(number);
         let post = Request::post(STREAM).with("content-type", "application/json");
-        client.ask(&post.body(&format!("[{messages}]"))).expect_status(204);
+        client.ask(&post.body(format!("[{messages}]"))).expect_status(204);
         content += &messages;
         content.push(',');
     }
