@@ -292,7 +292,7 @@ mod tests {
         let text = text(&result);
         for part in [
             "fan-out to 10,000 readers, at http://127.0.0.1:4437/v1/stream (thalweg/0.1.0)\n",
-            "60.0 s from 2025-10-09T08:53:20Z, set-up 3.42 s, 2 threads on Example CPU",
+            "60.0 s from 2025-10-09T08:53:20Z, set-up 3.42 s, HTTP/1.1 over 10,050 connections, 2 threads on",
             "publisher                        1         300          5.00          5.00     100 %\n",
             "readers                     10,000      10,000        closed",
             "\ntail                      3,000,000   50,000       2",

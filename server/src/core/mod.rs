@@ -444,7 +444,7 @@ impl Core {
     fn drain(self: &Rc<Core>) {
         self.draining.set(true);
         self.fanout.expire_all();
-        self.http2.drain();
+        self.http2.drain(self);
         self.end_idle_connections();
         self.drain_begins.notify();
     }

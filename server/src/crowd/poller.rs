@@ -240,7 +240,8 @@ impl Inner {
             // A false alarm, unless the connection is lost.
             None if !poller.lost => {}
             None | Some(0) => self.release(core, number, None, false),
-            Some(read) if poller.asks_again(core, &buf[..read]) => {
+            // While the server drains, a task answers it.
+            Some(read) if !core.draining.get() && poller.asks_again(core, &buf[..read]) => {
                 poller.state = State::Waiting;
                 poller.deadline.clear();
                 let limits = core.limits.live();

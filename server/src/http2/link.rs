@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use super::pipe::Pipe;
 use super::watch::{Flood, SentError, Watch};
 use crate::auth::Identity;
-use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES};
+use crate::config::limits::{HTTP2_BODY_BYTES, HTTP2_PAGE_BYTES, HTTP2_SEND_BYTES, LINGER_TIMEOUT};
 use crate::conn::deadlines::{Guard, Phase};
 use crate::conn::time_to_take;
 use crate::core::Core;
@@ -156,6 +156,11 @@ impl Link {
             State::New => {
                 deadline.set(core.clock.about(), limits.request_head_timeout, Phase::Head);
             }
+            // It is told to leave, and must get to read that: no socket with its reading end shut
+            // survives what the client still sends.
+            State::Quiet if core.draining.get() => {
+                deadline.set(core.clock.about(), LINGER_TIMEOUT, Phase::Lingering);
+            }
             State::Quiet => {
                 deadline.set(core.clock.about(), limits.keep_alive_timeout, Phase::Idle);
             }
@@ -211,8 +216,11 @@ impl Link {
     }
 
     /// The server drains.
-    pub(super) fn drain(&self) {
+    pub(super) fn drain(&self, core: &Core) {
         self.drains.set(true);
+        if !self.writing.get() {
+            self.set_deadline(core);
+        }
         self.wake();
     }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::link::Link;
+use crate::core::Core;
 
 /// See the module.
 #[derive(Default)]
@@ -35,7 +36,7 @@ impl Links {
     }
 
     /// Tells them all to finish what is under way and to take nothing new (GOAWAY).
-    pub fn drain(&self) {
-        self.0.borrow().entries.iter().flatten().for_each(|link| link.drain());
+    pub fn drain(&self, core: &Core) {
+        self.0.borrow().entries.iter().flatten().for_each(|link| link.drain(core));
     }
 }

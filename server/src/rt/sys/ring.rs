@@ -63,6 +63,8 @@ impl SendRing {
             .setup_taskrun_flag()
             .setup_single_issuer()
             .setup_cqsize(COMPLETIONS_PER_ENTRY * entries)
+            // At most what the kernel has: a large ring needs less of it in proportion.
+            .setup_clamp()
             .build(entries)?;
         Ok(SendRing { ring, under_way: Vec::new(), free: Vec::new(), calls: 0, operations: 0 })
     }
