@@ -18,6 +18,8 @@ pub(crate) struct Stream {
     /// It was at least so long once.
     pub(crate) min_tail: u64,
     pub(crate) closed_at: Option<u64>,
+    /// When it went, somebody had asked for its close: a read under way then may tell so later.
+    pub(crate) close_sent: bool,
     /// The step at which it was said to be gone.
     pub(crate) gone: Option<u64>,
 }

@@ -128,6 +128,7 @@ impl Model {
             keep_bytes: keep_bytes.filter(|_| !ages),
             min_tail: 0,
             closed_at: None,
+            close_sent: false,
             gone: None,
         })
     }
@@ -229,7 +230,8 @@ impl Model {
             }
             None if closed => {
                 stream.closed_at = Some(tail);
-                if !self.paths[path].close_sent {
+                let asked = stream.close_sent || self.paths[path].close_sent;
+                if !asked {
                     let what = format!("stream {id} at {name} is closed, and nobody closed it");
                     self.broken("I4", what);
                 }
@@ -287,12 +289,13 @@ impl Model {
         state.created_at = None;
         state.deleting = 0;
         state.access_lost = false;
-        state.close_sent = false;
+        let close_sent = std::mem::take(&mut state.close_sent);
         state.known_since = now;
         if let Some(id) = state.known.take() {
             state.past.push(id);
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.gone.get_or_insert(now);
+                stream.close_sent |= close_sent;
             }
         }
     }
