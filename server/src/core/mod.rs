@@ -314,7 +314,9 @@ impl Core {
             let instant = self.clock.tick();
             self.fanout.sweep(instant);
             self.deadlines.sweep(instant);
-            self.crowd.sweep_streams(&self, None);
+            if self.http2.somebody_left() {
+                self.crowd.sweep_streams(&self, None);
+            }
             self.with_shard(|shard, now| shard.sweep(now));
             crate::subscriptions::tick(&self);
             self.trim_after_a_crowd();

@@ -268,6 +268,7 @@ impl Inner {
         {
             let called = link.take_called();
             looks += called.len();
+            stream::touch(&mut self.table, &called);
             for number in called {
                 stream::look(core, &mut self.table, number, current);
             }

@@ -77,6 +77,11 @@ impl Reading {
         answer.bytes
     }
 
+    /// Brings what a look looks at into the processor's cache.
+    pub(super) fn touch(&self) -> u64 {
+        self.next.position ^ self.cursor ^ u64::from(self.over)
+    }
+
     /// What it is to be sent now.
     pub(super) fn look(&mut self, current: u64) -> Found {
         let Some(follower) = &self.follower else { return Found::Nothing };

@@ -115,6 +115,19 @@ pub(super) fn sort(table: &mut Table, number: u32, links: &mut VecDeque<Rc<Link>
     true
 }
 
+/// Brings readers into the processor's cache. They are many, and cold when an event comes: side by
+/// side they take a fraction of the time that each would take alone.
+pub(super) fn touch(table: &mut Table, numbers: &[u32]) {
+    let sum = numbers.iter().fold(0, |sum, number| match table.stream(*number) {
+        Some(member) => {
+            let sink = member.sink.as_ref().map_or(0, Sink::touch);
+            sum ^ member.reading.touch() ^ sink ^ member.rest.len() as u64
+        }
+        None => sum,
+    });
+    std::hint::black_box(sum);
+}
+
 /// Looks whether a reader has something to be sent, and sends it.
 pub(super) fn look(core: &Rc<Core>, table: &mut Table, number: u32, current: u64) {
     let Some(member) = table.stream(number) else { return };

@@ -9,6 +9,8 @@ use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 
+use super::inbound::Inbound;
+use super::lane::{Lane, Window};
 use super::pipe::Pipe;
 use super::watch::{Flood, SentError, Watch};
 use crate::auth::Identity;
@@ -23,6 +25,8 @@ use crate::tls::Session;
 pub struct Link {
     pub(super) pipe: Pipe,
     pub(super) watch: Watch,
+    pub(super) lane: Lane,
+    inbound: RefCell<Inbound>,
     /// Taken away before the socket closes.
     deadline: RefCell<Option<Guard>>,
     /// Where it comes from.
@@ -71,8 +75,11 @@ enum State {
     Closed,
 }
 
-/// One request's place among those at once.
-pub(super) struct Permit(pub(super) Rc<Link>, Rc<Core>);
+/// One request's place among those at once, and its number.
+pub(super) struct Permit(pub(super) Rc<Link>, pub(super) Rc<Core>, pub(super) u32);
+
+/// A payload that every client takes (RFC 9113 section 4.2).
+const LEAST_FRAME_BYTES: usize = 16 * 1024;
 
 /// Bytes of pages that a request may hold.
 pub(super) struct Pages {
@@ -92,14 +99,18 @@ impl Link {
         let streams = core.limits.get().http2_streams;
         let watch = Watch::new(core.clock.about(), streams);
         let flooded = watch.came(&first, core.clock.about()).err();
+        let most = 2 * streams as usize;
+        let (lane, mut inbound) = (Lane::new(most), Inbound::new());
         Rc::new(Link {
-            pipe: Pipe::new(first),
+            pipe: Pipe::new(inbound.take_in(first, &lane)),
             watch,
+            lane,
+            inbound: RefCell::new(inbound),
             deadline: RefCell::new(Some(deadline)),
             origin,
             identity: session.and_then(|session| session.identity().cloned()),
             late,
-            most: 2 * streams as usize,
+            most,
             active: Cell::new(0),
             queued: Cell::new(0),
             called: RefCell::default(),
@@ -168,12 +179,30 @@ impl Link {
         }
     }
 
-    /// Whether what has come may be handed to `h2`: the client may not send everything it likes.
-    pub(super) fn accepts(&self, core: &Core, bytes: &[u8]) -> bool {
-        let Err(flood) = self.watch.came(bytes, core.clock.about()) else { return true };
-        self.flooded.set(Some(flood));
-        self.wake();
-        false
+    /// Hands to `h2` what has come, unless it is a flood: the client may not send everything it
+    /// likes. Whether it was handed over.
+    pub(super) fn hears(&self, core: &Core, bytes: BytesMut) -> bool {
+        if let Err(flood) = self.watch.came(&bytes, core.clock.about()) {
+            self.flooded.set(Some(flood));
+            self.wake();
+            return false;
+        }
+        let bytes = self.inbound.borrow_mut().take_in(bytes, &self.lane);
+        self.pipe.push(bytes);
+        true
+    }
+
+    /// Sends DATA of a live reader past `h2`, if it may go now. False: nothing was sent.
+    pub(super) fn sends_past(&self, stream: u32, window: &Window, bytes: &[u8]) -> bool {
+        let goes = !bytes.is_empty()
+            && bytes.len() <= LEAST_FRAME_BYTES
+            && self.watch.is_between_frames()
+            && self.lane.takes(window, bytes.len());
+        if goes {
+            self.watch.data_went(bytes.len());
+            self.pipe.put_data(stream, bytes);
+        }
+        goes
     }
 
     pub(super) fn has_flooded(&self) -> Option<Flood> {
@@ -246,7 +275,7 @@ impl Link {
     }
 
     /// A place for one more request.
-    pub(super) fn permit(self: &Rc<Link>, core: &Rc<Core>) -> Option<Permit> {
+    pub(super) fn permit(self: &Rc<Link>, core: &Rc<Core>, stream: u32) -> Option<Permit> {
         if self.active.get() >= self.most {
             // Readers that have left may not have been noticed yet.
             core.crowd.sweep_streams(core, None);
@@ -258,7 +287,7 @@ impl Link {
         let counts = &core.metrics.http2;
         counts.streams_opened.increment();
         counts.streams.set(counts.streams.get() + 1);
-        Some(Permit(Rc::clone(self), Rc::clone(core)))
+        Some(Permit(Rc::clone(self), Rc::clone(core), stream))
     }
 
     /// So much was handed to `h2`.
@@ -339,6 +368,7 @@ impl Link {
         self.state.set(State::Closed);
         self.count_errors(core);
         self.driver.take();
+        self.lane.close();
         self.pipe.close();
         core.crowd.sweep_streams(core, Some(self));
         self.flushed(core);
@@ -347,7 +377,8 @@ impl Link {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Permit(link, core) = self;
+        let Permit(link, core, stream) = self;
+        link.lane.forget(*stream);
         let streams = &core.metrics.http2.streams;
         streams.set(streams.get() - 1);
         link.active.set(link.active.get() - 1);

@@ -35,6 +35,12 @@ impl Links {
         slab.free.push(place);
     }
 
+    /// Whether requests were taken back since the last call: their readers have left.
+    pub fn somebody_left(&self) -> bool {
+        let slab = self.0.borrow();
+        slab.entries.iter().flatten().fold(false, |any, link| any | link.lane.take_left())
+    }
+
     /// Tells them all to finish what is under way and to take nothing new (GOAWAY).
     pub fn drain(&self, core: &Core) {
         self.0.borrow().entries.iter().flatten().for_each(|link| link.drain(core));

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! socket -> reader --(TLS)--> pipe -> h2 -> one task for each request -> conn::dispatch
-//! socket <- writer <-(TLS)--- pipe <- h2 <- answers, and readers of the crowd
+//! socket <- writer <-(TLS)--- pipe <- h2 <- answers
+//!                              '---- lane <- readers of the crowd
 //! ```
 //!
 //! Everything of a connection runs on its core. Invariants: what is handed to `h2` in one turn of
@@ -14,6 +15,8 @@
 mod answer;
 mod body;
 mod frames;
+mod inbound;
+mod lane;
 mod link;
 mod links;
 mod pipe;
@@ -132,12 +135,14 @@ fn turn(
     }
     loop {
         match connection.poll_accept(context) {
-            Poll::Ready(Some(Ok((request, mut respond)))) => match link.permit(core) {
-                Some(permit) => {
-                    rt::spawn(request::handle(Rc::clone(core), permit, request, respond));
+            Poll::Ready(Some(Ok((request, mut respond)))) => {
+                match link.permit(core, respond.stream_id().as_u32()) {
+                    Some(permit) => {
+                        rt::spawn(request::handle(Rc::clone(core), permit, request, respond));
+                    }
+                    None => respond.send_reset(Reason::REFUSED_STREAM),
                 }
-                None => respond.send_reset(Reason::REFUSED_STREAM),
-            },
+            }
             Poll::Ready(Some(Err(error))) => {
                 tracing::debug!(core = core.id, %error, "an HTTP/2 connection failed");
                 return Poll::Ready(());

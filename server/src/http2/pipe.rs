@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::{DATA, HEAD_BYTES, Head};
 use super::link::Link;
 use crate::config::limits::HTTP2_SEND_BYTES;
 use crate::local::Notify;
@@ -64,6 +65,16 @@ impl Pipe {
     /// Whether more may be read from the socket.
     pub(super) fn is_empty(&self) -> bool {
         self.incoming.borrow().is_empty()
+    }
+
+    /// Puts a frame with DATA behind what `h2` has written so far.
+    pub(super) fn put_data(&self, stream: u32, payload: &[u8]) {
+        let head = Head { kind: DATA, flags: 0, stream, len: payload.len() };
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.reserve(HEAD_BYTES + payload.len());
+        outgoing.extend_from_slice(&head.encode());
+        outgoing.extend_from_slice(payload);
+        self.news.notify();
     }
 
     /// What is to be written. There is room for more now.
@@ -145,7 +156,7 @@ impl AsyncWrite for PipeEnd {
             pipe.writes.set(Some(context.waker().clone()));
             return Poll::Pending;
         }
-        self.0.watch.went(bytes);
+        self.0.watch.went(bytes, &self.0.lane);
         outgoing.extend_from_slice(bytes);
         pipe.news.notify();
         Poll::Ready(Ok(bytes.len()))

@@ -80,9 +80,7 @@ async fn read_all(core: &Core, link: &Link, mut socket: SocketReader, tls: &Tls)
         if let Some(tls) = tls {
             let (plain, is_last) = opened(link, tls, &buf);
             if is_last {
-                if link.accepts(core, &plain) {
-                    pipe.push(plain);
-                }
+                link.hears(core, plain);
                 pipe.end();
                 take_in_the_rest(&mut socket).await;
                 return socket;
@@ -90,10 +88,7 @@ async fn read_all(core: &Core, link: &Link, mut socket: SocketReader, tls: &Tls)
             buf = plain;
         }
         // After a flood nothing counts: it would arrive out of order.
-        accepted = link.accepts(core, &buf);
-        if accepted {
-            pipe.push(buf);
-        }
+        accepted = link.hears(core, buf);
     }
 }
 

@@ -5,15 +5,17 @@
 //! bring it nothing (pings, settings, priorities, empty data), and requests that are taken back
 //! before they are answered, one after the other. Both have a budget that fills up again with
 //! time. What an answer needs is free: each of our frames with data entitles the client to a few
-//! window updates or pings, each answer to one reset. Deliberately absent: which stream a frame is about.
+//! window updates or pings, each answer to one reset. Deliberately absent: windows, which are
+//! the [lane](super::lane)'s.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use super::frames::{
-    ACK, DATA, END_STREAM, Frame, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, Scanner,
-    WINDOW_UPDATE,
+    ACK, DATA, END_STREAM, Frame, GOAWAY, HEADERS, Head, PING, PREFACE_BYTES, RST_STREAM, SETTINGS,
+    Scanner, WINDOW_UPDATE,
 };
+use super::lane::Lane;
 use crate::config::limits::{
     HTTP2_CONTROL_FRAMES, HTTP2_CONTROL_FRAMES_PER_SECOND, HTTP2_FREE_FOR_A_FRAME, HTTP2_RESETS,
     HTTP2_SETTINGS_WEIGHT, HTTP2_USEFUL_FRAME_BYTES,
@@ -50,8 +52,6 @@ pub(super) enum SentError {
     Connection(u32),
 }
 
-/// What a client sends before its first frame.
-const PREFACE_BYTES: usize = 24;
 /// The budget of resets fills up in this time.
 const RESETS_SECONDS: u64 = 10;
 
@@ -93,37 +93,60 @@ impl Watch {
     }
 
     fn charge(&self, frame: Frame) -> Result<(), Flood> {
-        let weight = match frame.kind {
+        let head = frame.head;
+        let weight = match head.kind {
             HEADERS => 0,
-            DATA if frame.len > 0 || frame.flags & END_STREAM != 0 => 0,
+            DATA if head.len > 0 || head.flags & END_STREAM != 0 => 0,
             // Some clients measure the round trip with a ping for what they receive.
             WINDOW_UPDATE | PING if spend(&self.updates) => 0,
             RST_STREAM if spend(&self.answers) => 0,
             RST_STREAM => return self.resets.take(1).ok_or(Flood::Resets),
             // Each may change the window of every stream.
-            SETTINGS if frame.flags & ACK == 0 => HTTP2_SETTINGS_WEIGHT,
+            SETTINGS if head.flags & ACK == 0 => HTTP2_SETTINGS_WEIGHT,
             _ => 1,
         };
         self.control.take(weight).ok_or(Flood::ControlFrames)
     }
 
-    /// These bytes go.
-    pub(super) fn went(&self, bytes: &[u8]) {
-        self.outgoing.borrow_mut().scan(bytes, |frame| match frame.kind {
-            HEADERS => {
-                earn(&self.answers, 1);
-                earn(&self.updates, HTTP2_FREE_FOR_A_FRAME);
+    /// These bytes of `h2` go.
+    pub(super) fn went(&self, bytes: &[u8], lane: &Lane) {
+        self.outgoing.borrow_mut().scan(bytes, |frame| {
+            let Head { kind, flags, stream, len } = frame.head;
+            match kind {
+                HEADERS => {
+                    earn(&self.answers, 1);
+                    earn(&self.updates, HTTP2_FREE_FOR_A_FRAME);
+                }
+                DATA => {
+                    self.data_went(len);
+                    lane.data_of_h2_went(stream, len);
+                }
+                RST_STREAM => {
+                    self.errors.borrow_mut().push(SentError::Stream(frame.code));
+                    lane.reset(stream);
+                }
+                GOAWAY if frame.code != 0 => {
+                    self.errors.borrow_mut().push(SentError::Connection(frame.code));
+                }
+                _ => {}
             }
-            // A client whose windows are tiny gets no more updates for it.
-            DATA if frame.len >= HTTP2_USEFUL_FRAME_BYTES => {
-                earn(&self.updates, HTTP2_FREE_FOR_A_FRAME);
+            if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
+                lane.forget(stream);
             }
-            RST_STREAM => self.errors.borrow_mut().push(SentError::Stream(frame.code)),
-            GOAWAY if frame.code != 0 => {
-                self.errors.borrow_mut().push(SentError::Connection(frame.code));
-            }
-            _ => {}
         });
+    }
+
+    /// So much DATA goes in one frame.
+    pub(super) fn data_went(&self, len: usize) {
+        // A client whose windows are tiny gets no more updates for it.
+        if len >= HTTP2_USEFUL_FRAME_BYTES {
+            earn(&self.updates, HTTP2_FREE_FOR_A_FRAME);
+        }
+    }
+
+    /// Whether a frame that is not from `h2` may go now.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.outgoing.borrow().is_between_frames()
     }
 
     /// The errors that the client was told since the last call.
@@ -233,18 +256,19 @@ mod tests {
     fn answers_entitle_to_updates_and_resets() {
         let now = Instant::now();
         let watch = Watch::new(now, 100);
+        let lane = Lane::new(200);
         watch.came(&[0; PREFACE_BYTES], now).unwrap();
         let rounds = 4 * HTTP2_CONTROL_FRAMES;
         for _ in 0..rounds {
-            watch.went(&frame(HEADERS, 4, 50));
-            watch.went(&frame(DATA, 0, 100));
+            watch.went(&frame(HEADERS, 4, 50), &lane);
+            watch.went(&frame(DATA, 0, 100), &lane);
             let updates = frame(WINDOW_UPDATE, 0, 4).repeat(HTTP2_FREE_FOR_A_FRAME as usize);
             assert_eq!(watch.came(&updates, now), Ok(()));
             assert_eq!(watch.came(&frame(RST_STREAM, 0, 4), now), Ok(()));
         }
         // Data that trickles entitles to nothing.
         let trickles = (0..rounds).find_map(|_| {
-            watch.went(&frame(DATA, 0, 1));
+            watch.went(&frame(DATA, 0, 1), &lane);
             let updates = frame(WINDOW_UPDATE, 0, 4).repeat(8);
             watch.came(&updates, now).err()
         });
@@ -254,9 +278,10 @@ mod tests {
     #[test]
     fn errors_are_told_once() {
         let watch = Watch::new(Instant::now(), 100);
-        watch.went(&[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1, 0, 0, 0, 7]);
-        watch.went(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11]);
-        watch.went(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        let lane = Lane::new(200);
+        watch.went(&[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1, 0, 0, 0, 7], &lane);
+        watch.went(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11], &lane);
+        watch.went(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], &lane);
         assert_eq!(watch.take_errors(), [SentError::Stream(7), SentError::Connection(11)]);
         assert_eq!(watch.take_errors(), []);
     }

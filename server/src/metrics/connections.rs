@@ -32,6 +32,8 @@ pub struct Http2 {
     pub streams_opened: Counter,
     /// Requests that clients have taken back.
     pub client_resets: Counter,
+    /// Frames that live readers got past `h2`.
+    pub lane_frames: Counter,
     /// Ends of connections that were no error.
     pub goaways: Named,
 }

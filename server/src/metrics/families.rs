@@ -94,6 +94,8 @@ families! {
     HTTP2_STREAMS_OPENED = Counter 1.0 "thalweg_http2_streams_opened" "Requests over HTTP/2";
     HTTP2_RESETS = Counter 1.0 "thalweg_http2_client_resets"
         "Requests over HTTP/2 that clients have taken back, as far as the server met it";
+    HTTP2_LANE_FRAMES = Counter 1.0 "thalweg_http2_lane_frames"
+        "Frames with data of live readers that were written at once, past the queues of HTTP/2";
     HTTP2_GOAWAYS = Counter 1.0 "thalweg_http2_goaways"
         "HTTP/2 connections ended without an error (GOAWAY), by reason";
     HTTP2_CONNECTION_ERRORS = Counter 1.0 "thalweg_http2_connection_errors"

@@ -115,6 +115,7 @@ fn connections(metrics: &Metrics, samples: &mut Vec<Sample>) {
         (families::HTTP2_OPENED, http2.opened.get()),
         (families::HTTP2_STREAMS_OPENED, http2.streams_opened.get()),
         (families::HTTP2_RESETS, http2.client_resets.get()),
+        (families::HTTP2_LANE_FRAMES, http2.lane_frames.get()),
     ] {
         samples.push(Sample::new(family, Labels::new(), value as f64));
     }

@@ -7,6 +7,7 @@ mod limits;
 mod live;
 mod malformed;
 mod operations;
+mod windows;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,0 +1,223 @@
+//! Windows: what live readers get goes past `h2` where it can, and the client's windows hold
+//! whichever way it goes.
+
+use super::frames::{
+    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, Wire, get,
+};
+use crate::support::{Client, Request, Server, wait_until};
+
+/// A client with one live reader that keeps the books of its windows.
+struct Reader {
+    wire: Wire,
+    initial: i64,
+    stream: i64,
+    connection: i64,
+    seen: Vec<u8>,
+    /// The length of each frame with data.
+    frames: Vec<usize>,
+}
+
+const DEFAULT_WINDOW: i64 = 65_535;
+
+impl Reader {
+    fn open(server: &Server, initial: u32, connection: u32) -> Reader {
+        let mut wire = Wire::connect(server.address());
+        wire.send(PREFACE);
+        wire.send(&settings(initial));
+        if connection > 0 {
+            wire.send(&update(0, connection));
+        }
+        let request = get("/v1/stream/a?offset=now&live=sse");
+        wire.send(&Frame::new(HEADERS, END_STREAM | END_HEADERS, 1, &request).encode());
+        let mut reader = Reader {
+            wire,
+            initial: i64::from(initial),
+            stream: i64::from(initial),
+            connection: DEFAULT_WINDOW + i64::from(connection),
+            seen: Vec::new(),
+            frames: Vec::new(),
+        };
+        reader.take_until(|frame| frame.kind == DATA);
+        reader
+    }
+
+    fn take_until(&mut self, is_last: impl Fn(&Frame) -> bool) {
+        loop {
+            let frame = self.wire.next().expect("a frame");
+            assert!(!matches!(frame.kind, GOAWAY | RST_STREAM), "{frame:?}");
+            if frame.kind == DATA {
+                let len = frame.payload.len();
+                self.stream -= len as i64;
+                self.connection -= len as i64;
+                assert!(self.stream >= 0, "the stream's window is exceeded by {}", -self.stream);
+                assert!(self.connection >= 0, "the connection's by {}", -self.connection);
+                self.seen.extend(&frame.payload);
+                self.frames.push(len);
+            }
+            if is_last(&frame) {
+                return;
+            }
+        }
+    }
+
+    /// Takes what has been sent so far.
+    fn take(&mut self) {
+        self.wire.send(&Frame::new(PING, 0, 0, b"whatever").encode());
+        self.take_until(|frame| frame.kind == PING);
+    }
+
+    fn take_end(&mut self) {
+        self.take_until(|frame| frame.kind == DATA && frame.flags & END_STREAM != 0);
+    }
+
+    fn grant(&mut self, stream: u32, more: u32) {
+        *(if stream == 0 { &mut self.connection } else { &mut self.stream }) += i64::from(more);
+        self.wire.send(&update(stream, more));
+    }
+
+    fn begin_with(&mut self, initial: u32) {
+        self.stream += i64::from(initial) - self.initial;
+        self.initial = i64::from(initial);
+        self.wire.send(&settings(initial));
+    }
+
+    /// All words came, each once and in order.
+    fn has_all(&self, words: &[String]) {
+        let text = std::str::from_utf8(&self.seen).expect("text");
+        let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+        let data: String = data.filter(|line| !line.starts_with('{')).collect();
+        assert!(data == words.concat(), "{} bytes of {}", data.len(), words.concat().len());
+    }
+}
+
+fn settings(initial: u32) -> Vec<u8> {
+    let payload = [&[0, 4][..], &initial.to_be_bytes()].concat();
+    Frame::new(SETTINGS, 0, 0, &payload).encode()
+}
+
+fn update(stream: u32, more: u32) -> Vec<u8> {
+    Frame::new(WINDOW_UPDATE, 0, stream, &more.to_be_bytes()).encode()
+}
+
+fn server() -> Server {
+    let server = Server::start(&["--admin=127.0.0.1:0"]);
+    server.put("a", "text/plain", "").expect_status(201);
+    server
+}
+
+/// Frames that went past `h2`.
+fn past(server: &Server) -> u64 {
+    let text = Client::connect(server.admin()).ask(&Request::get("/metrics")).text();
+    let name = "thalweg_http2_lane_frames_total{";
+    let values = text.lines().filter(|line| line.starts_with(name));
+    values
+        .map(|line| line.rsplit_once(' ').expect("a value").1.parse::<f64>().expect("one"))
+        .sum::<f64>() as u64
+}
+
+/// Numbers that repeat from run to run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, most: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ((self.0 >> 33) % u64::from(most)) as u32
+    }
+}
+
+fn word(number: usize, len: u32) -> String {
+    format!("<{number}{}>", "x".repeat(len as usize))
+}
+
+fn finish(server: &Server, reader: &mut Reader, words: &[String]) {
+    let close = Request::post("a").with("stream-closed", "true");
+    server.ask(&close).expect_status(204);
+    reader.take_end();
+    reader.has_all(words);
+}
+
+#[test]
+fn no_window_is_exceeded_and_nothing_is_lost() {
+    for seed in 1..=6 {
+        println!("seed {seed}");
+        let server = server();
+        let mut numbers = Numbers(seed);
+        let mut reader = Reader::open(&server, 600, 1 << numbers.below(20));
+        let mut words = Vec::new();
+        let mut initial = 600;
+        for number in 0..150 {
+            words.push(word(number, 1 + numbers.below(300)));
+            server.post("a", "text/plain", &words[number]).expect_status(204);
+            match numbers.below(8) {
+                0..3 => reader.take(),
+                3..6 => reader.grant(1, 1 + numbers.below(1000)),
+                6 => reader.grant(0, 1 + numbers.below(1000)),
+                // What shrinks may be exceeded until it is acknowledged.
+                _ => {
+                    initial += numbers.below(500);
+                    reader.begin_with(initial);
+                }
+            }
+        }
+        reader.grant(1, 1 << 24);
+        reader.grant(0, 1 << 24);
+        finish(&server, &mut reader, &words);
+    }
+}
+
+#[test]
+fn a_generous_client_gets_its_events_past_h2() {
+    let server = server();
+    let mut reader = Reader::open(&server, 1 << 20, 1 << 20);
+    let mut words = Vec::new();
+    for number in 0..50 {
+        words.push(word(number, 100));
+        server.post("a", "text/plain", &words[number]).expect_status(204);
+        reader.take_until(|frame| frame.kind == DATA);
+    }
+    wait_until("all are counted", || past(&server) == 50);
+    finish(&server, &mut reader, &words);
+    assert_eq!(past(&server), 50, "the end goes through h2");
+}
+
+#[test]
+fn a_client_with_the_least_window_is_served_by_h2() {
+    let server = server();
+    let mut reader = Reader::open(&server, DEFAULT_WINDOW as u32, 0);
+    let mut words = Vec::new();
+    for number in 0..300 {
+        words.push(word(number, 500));
+        server.post("a", "text/plain", &words[number]).expect_status(204);
+        let before = reader.connection;
+        reader.take_until(|frame| frame.kind == DATA);
+        let taken = u32::try_from(before - reader.connection).expect("a length");
+        reader.grant(0, taken);
+        reader.grant(1, taken);
+    }
+    assert_eq!(past(&server), 0);
+    finish(&server, &mut reader, &words);
+}
+
+#[test]
+fn a_window_that_shrinks_below_nothing_opens_again() {
+    let server = server();
+    let mut reader = Reader::open(&server, 2_000, 1 << 20);
+    let mut words = Vec::new();
+    for number in 0..4 {
+        words.push(word(number, 100));
+        server.post("a", "text/plain", &words[number]).expect_status(204);
+        reader.take_until(|frame| frame.kind == DATA);
+    }
+    // Less than was sent so far.
+    reader.begin_with(10);
+    reader.take_until(|frame| frame.kind == SETTINGS);
+    let frames = reader.frames.len();
+    assert!(reader.stream < 0);
+    words.push(word(4, 100));
+    server.post("a", "text/plain", &words[4]).expect_status(204);
+    reader.take();
+    assert_eq!(reader.frames.len(), frames);
+    reader.begin_with(1 << 20);
+    finish(&server, &mut reader, &words);
+}
