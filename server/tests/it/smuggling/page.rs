@@ -50,8 +50,10 @@ fn behind(judged: &Judged) -> String {
     format!(" {statuses} ({}){marker} |", judged.taken)
 }
 
-/// The table shows what was found, for versions of the proxies that it is about.
-pub(super) fn check(found: &[(Kind, String, Vec<Judged>)]) {
+/// The table shows what was found, for versions of the proxies that it is about. On a busy machine a
+/// proxy gives up on something else now and then: what was found otherwise is looked at `again`, and
+/// is wrong if it is otherwise both times.
+pub(super) fn check(found: &[(Kind, String, Vec<Judged>)], again: impl Fn(Kind) -> Vec<Judged>) {
     let page = read();
     if std::env::var_os("THALWEG_WRITE_PAGE").is_some() {
         assert_eq!(found.len(), Kind::ALL.len(), "all proxies are needed to write the page");
@@ -61,25 +63,41 @@ pub(super) fn check(found: &[(Kind, String, Vec<Judged>)]) {
     let rows = shown(&page);
     for (index, (kind, version, judged)) in found.iter().enumerate() {
         let column = OWN_COLUMNS + Kind::ALL.iter().position(|one| one == kind).unwrap_or(index);
-        let cell = |row: &str| row.split('|').nth(column + 1).map(str::trim).map(str::to_owned);
         let title = format!("{} {version}", kind.program());
-        if cell(rows[0]).as_deref() != Some(&title) {
+        if cell(rows[0], column).as_deref() != Some(&title) {
             println!("skipped: the table of answers is not about {title}");
             continue;
         }
-        let cases = case::all();
-        let mut wrong = Vec::new();
-        for (case, judged) in cases.iter().zip(judged) {
-            let start = format!("| `{}` |", case.name);
-            let row = rows.iter().find(|row| row.starts_with(&start)).expect("a row");
-            let want = behind(judged);
-            let want = want.trim_end_matches('|').trim();
-            if cell(row).as_deref() != Some(want) {
-                wrong.push(format!("{}: {want} instead of {:?}", case.name, cell(row)));
-            }
+        let mut wrong = differing(&rows, column, judged);
+        if !wrong.is_empty() {
+            println!("{title}, once not as the page says: {wrong:?}");
+            let still = differing(&rows, column, &again(*kind));
+            wrong.retain(|(name, _)| still.iter().any(|(other, _)| other == name));
         }
-        assert!(wrong.is_empty(), "{title}, not as the page says:\n{}", wrong.join("\n"));
+        assert!(wrong.is_empty(), "{title}, not as the page says: {wrong:#?}");
     }
+}
+
+fn cell(row: &str, column: usize) -> Option<String> {
+    row.split('|').nth(column + 1).map(str::trim).map(str::to_owned)
+}
+
+/// Cases of which the table says something else: their names, and what was found.
+fn differing(rows: &[&str], column: usize, judged: &[Judged]) -> Vec<(String, String)> {
+    let mut wrong = Vec::new();
+    for (case, judged) in case::all().iter().zip(judged) {
+        let start = format!("| `{}` |", case.name);
+        let row = rows.iter().find(|row| row.starts_with(&start)).expect("a row");
+        let found = behind(judged);
+        let found = found.trim_end_matches('|').trim();
+        // Two answers, if it depends on how far the proxy is when it sees what is odd.
+        let known =
+            cell(row, column).is_some_and(|cell| cell.split(" or ").any(|one| one == found));
+        if !known {
+            wrong.push((case.name.to_string(), found.to_owned()));
+        }
+    }
+    wrong
 }
 
 fn rewritten(page: &str, found: &[(Kind, String, Vec<Judged>)]) -> String {

@@ -41,7 +41,7 @@ fn behind_nginx_and_haproxy() {
         };
         running.into_iter().map(end).collect()
     });
-    page::check(&found);
+    page::check(&found, run);
 }
 
 /// What became of each case.
