@@ -157,15 +157,17 @@ fn asked(args: &Args) -> Result<Asked, Failure> {
 }
 
 fn list() {
-    println!("Suites:");
+    run::say("Suites:");
     for name in SuiteName::ALL {
-        println!("  {:<16} {}", name.word(), suite::about(*name));
+        run::say(&format!("  {:<16} {}", name.word(), suite::about(*name)));
     }
-    println!("Other servers:");
+    run::say("Other servers:");
     for peer in peers::all() {
         match report::found(&*peer) {
-            Ok(version) => println!("  {:<16} {version}", peer.name()),
-            Err((name, install)) => println!("  {name:<16} absent; to have it: {install}"),
+            Ok(version) => run::say(&format!("  {:<16} {version}", peer.name())),
+            Err((name, install)) => {
+                run::say(&format!("  {name:<16} absent; to have it: {install}"));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A call of the benchmark: every suite that was asked for, one part after the other, and the files
 //! that it writes.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,41 +37,65 @@ pub(crate) fn run(asked: &Asked) -> Result<bool, Failure> {
     let facts = Facts::gather(&cpus, asked.rounds, asked.quick);
     let others = peers::all().into_iter().map(Rc::from).collect();
     let setting = Setting { quick: asked.quick, server: asked.server.clone(), peers: others };
+    let parts = parts(asked, &setting)?;
     let mut files = Files::create(&asked.out, &facts, &asked.suites)?;
     let mut sound = true;
-    for name in &asked.suites {
-        for part in &suite::parts(*name, &setting) {
-            if asked.part.as_ref().is_some_and(|text| !part.title.contains(text)) {
-                continue;
-            }
-            if part.descriptors > descriptors {
-                let name = name.word();
-                eprintln!(
-                    "bench: {name} needs {} descriptors and the limit is {descriptors}: raise it with `ulimit -n`",
-                    part.descriptors
-                );
-            }
-            let place = Where {
-                cpus: cpus.clone(),
-                scratch: asked.out.clone(),
-                cores: part.cores,
-                page_bytes: part.page_bytes,
-            };
-            match one(*name, part, asked, &place, &facts, &mut files) {
-                Ok(part_sound) => sound &= part_sound,
-                Err(error) => {
-                    sound = false;
-                    files.text(&format!(
-                        "## {}: {}\n\nFAILED: {error}\n",
-                        name.word(),
-                        part.title
-                    ))?;
-                }
+    for (name, part) in &parts {
+        if part.descriptors > descriptors {
+            let name = name.word();
+            eprintln!(
+                "bench: {name} needs {} descriptors and the limit is {descriptors}: raise it with `ulimit -n`",
+                part.descriptors
+            );
+        }
+        let place = Where {
+            cpus: cpus.clone(),
+            scratch: asked.out.clone(),
+            cores: part.cores,
+            page_bytes: part.page_bytes,
+        };
+        match one(*name, part, asked, &place, &facts, &mut files) {
+            Ok(part_sound) => sound &= part_sound,
+            Err(error) => {
+                sound = false;
+                files.text(&format!("## {}: {}\n\nFAILED: {error}\n", name.word(), part.title))?;
             }
         }
     }
     files.end();
     Ok(sound)
+}
+
+/// What was asked for. An error if there is nothing like it.
+fn parts(asked: &Asked, setting: &Setting) -> Result<Vec<(SuiteName, Part)>, Failure> {
+    let of = |name: &SuiteName| {
+        let name = *name;
+        suite::parts(name, setting).into_iter().map(move |part| (name, part))
+    };
+    let mut parts: Vec<_> = asked.suites.iter().flat_map(of).collect();
+    if let Some(text) = &asked.part {
+        let titles: Vec<String> =
+            parts.iter().map(|(name, part)| format!("{}: {}", name.word(), part.title)).collect();
+        parts.retain(|(_, part)| part.title.contains(text));
+        if parts.is_empty() {
+            return Err(format!(
+                "--part {text:?}: no part has that in its title; there are\n{}",
+                titles.join("\n")
+            )
+            .into());
+        }
+    }
+    let names: BTreeSet<&str> = parts
+        .iter()
+        .flat_map(|(_, part)| part.contestants.iter().map(|contestant| contestant.name()))
+        .collect();
+    match asked.only.iter().find(|only| !names.contains(only.as_str())) {
+        None => Ok(parts),
+        Some(only) => {
+            let names = Vec::from_iter(names).join(", ");
+            Err(format!("--only {only}: nobody of that name takes part; there are {names}").into())
+        }
+    }
 }
 
 /// One part. Whether our own server did what it should.
@@ -172,7 +197,7 @@ impl Files {
 
     /// To the terminal too.
     fn text(&mut self, text: &str) -> Result<(), Failure> {
-        println!("{text}");
+        say(text);
         writeln!(self.markdown, "{text}")?;
         Ok(())
     }
@@ -186,4 +211,9 @@ impl Files {
         let [markdown, json] = &self.paths;
         eprintln!("bench: written to {} and {}", markdown.display(), json.display());
     }
+}
+
+/// To standard output. Whoever reads it may have had enough.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

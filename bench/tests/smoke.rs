@@ -64,6 +64,14 @@ fn what_cannot_be_measured() {
     check(&[], "no suite");
     check(&["fan"], "expected all or one of fanout, fanout-overload");
     check(&["fanout", "--rounds", "0"], "expected at least 1");
+    check(
+        &["fanout-h2", "--part", "nothing"],
+        "no part has that in its title; there are\nfanout-h2",
+    );
+    check(
+        &["append", "--only", "nobody"],
+        "--only nobody: nobody of that name takes part; there are",
+    );
     check(&["program", "x", "--port", "1"], "expected one of");
     check(&["become", "--", "/nowhere/x"], "/nowhere/x: ");
 }

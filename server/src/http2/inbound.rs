@@ -8,7 +8,8 @@
 use bytes::BytesMut;
 
 use super::frames::{
-    ACK, HEAD_BYTES, HEADERS, Head, PREFACE_BYTES, RST_STREAM, SETTINGS, UNKNOWN, WINDOW_UPDATE,
+    ACK, CONTINUATION, END_HEADERS, HEAD_BYTES, HEADERS, Head, PREFACE_BYTES, RST_STREAM, SETTINGS,
+    UNKNOWN, WINDOW_UPDATE,
 };
 use super::lane::Lane;
 use crate::config::limits::HTTP2_FRAME_BYTES;
@@ -19,11 +20,18 @@ pub(super) struct Inbound {
     held: BytesMut,
     /// Bytes that pass unseen.
     pass: usize,
+    /// Fields have begun and go on in the next frame.
+    in_fields: bool,
 }
 
 impl Inbound {
     pub(super) fn new() -> Inbound {
-        Inbound { held: BytesMut::new(), pass: PREFACE_BYTES }
+        Inbound { held: BytesMut::new(), pass: PREFACE_BYTES, in_fields: false }
+    }
+
+    /// Whether `h2` may be told something else now.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.pass == 0 && !self.in_fields
     }
 
     /// Takes in what has come; what `h2` gets of it.
@@ -43,6 +51,9 @@ impl Inbound {
                 break;
             };
             hear(head, &mut rest[..looked_at(head)], lane);
+            if let HEADERS | CONTINUATION = head.kind {
+                self.in_fields = head.flags & END_HEADERS == 0;
+            }
             let whole = HEAD_BYTES + head.len;
             let passed = whole.min(rest.len());
             self.pass = whole - passed;
@@ -68,11 +79,7 @@ fn hear(head: Head, frame: &mut [u8], lane: &Lane) {
     match (head.kind, payload.first_chunk()) {
         (HEADERS, _) => lane.opens(head.stream),
         (RST_STREAM, Some(_)) => lane.reset(head.stream),
-        (SETTINGS, _) => {
-            if let Some(size) = initial_window(payload) {
-                lane.begins_with(size);
-            }
-        }
+        (SETTINGS, _) if head.flags & ACK == 0 => lane.settings_came(initial_window(payload)),
         (WINDOW_UPDATE, Some(more)) => {
             let more = u32::from_be_bytes(*more) & !(1 << 31);
             // None at all is an error, and `h2` says so.
@@ -87,6 +94,12 @@ fn hear(head: Head, frame: &mut [u8], lane: &Lane) {
         }
         _ => {}
     }
+}
+
+/// An increment of the connection's window, as if the client had sent it.
+pub(super) fn window_update(more: u32) -> BytesMut {
+    let head = Head { kind: WINDOW_UPDATE, flags: 0, stream: 0, len: 4 };
+    BytesMut::from_iter(head.encode().into_iter().chain(more.to_be_bytes()))
 }
 
 /// What settings say of it last. Too large a value ends the connection in `h2`.
@@ -104,7 +117,7 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::super::frames::{DATA, END_HEADERS};
+    use super::super::frames::DATA;
     use super::*;
 
     fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -147,6 +160,7 @@ mod tests {
         for piece in [1, 2, 5, 9, 10, 13, 64, all.len()] {
             let lane = Lane::new(10);
             assert_eq!(passed(&lane, &all, piece), want, "in pieces of {piece}");
+            lane.settings_are_answered();
             assert_eq!(lane.window(1).left(&lane), 0x8000 + 500);
         }
     }

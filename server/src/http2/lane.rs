@@ -12,7 +12,9 @@
 //! ```
 //!
 //! Both parts are equal but for what every connection begins with, which is `h2`'s. A smaller part
-//! would be empty most of the time: clients grant again when half of all is taken.
+//! would be empty most of the time: clients grant again when half of all is taken. For the same
+//! reason `h2` must not starve beside a part that is not used: before it has nothing left, the lane
+//! lends it all that it has.
 //!
 //! Invariants: neither window is exceeded, whichever way DATA goes; `h2` is never told of more than
 //! was granted; frames of a stream do not overtake each other. A client that grants no more than
@@ -21,8 +23,11 @@
 //! whose client has not taken yet what the lane sent before. `h2` then sends what fitted until then.
 //! Deliberately absent: bytes of frames.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -30,8 +35,12 @@ use crate::hash::MapState;
 
 /// See the module.
 pub(super) struct Lane {
-    /// What the client grants a stream from the beginning.
+    /// What the client grants a stream from the beginning: the least of what it has said and what it
+    /// knows that we know.
     initial: Cell<i64>,
+    settled: Cell<i64>,
+    /// What its settings say that are not acknowledged yet.
+    said: RefCell<VecDeque<Option<u32>>>,
     h2: Share,
     own: Share,
     /// Of requests under way.
@@ -72,6 +81,8 @@ pub(super) struct Window {
 
 /// What a stream's window, and a connection's, is before anything is said of it.
 const DEFAULT_WINDOW: u32 = 65_535;
+/// `h2` has so much, or all that there is.
+const LEAST_OF_H2: u64 = 32 * 1024;
 /// Section 6.9.1.
 const MOST_WINDOW: u32 = (1 << 31) - 1;
 /// An unknown stream is left to `h2`, which knows its window.
@@ -82,6 +93,8 @@ impl Lane {
     pub(super) fn new(most: usize) -> Lane {
         Lane {
             initial: Cell::new(i64::from(DEFAULT_WINDOW)),
+            settled: Cell::new(i64::from(DEFAULT_WINDOW)),
+            said: RefCell::default(),
             h2: Share::new(u64::from(DEFAULT_WINDOW)),
             own: Share::new(0),
             streams: RefCell::default(),
@@ -126,7 +139,8 @@ impl Lane {
 
     /// A request has its answer.
     pub(super) fn forget(&self, stream: u32) {
-        if let Some(window) = self.streams.borrow_mut().remove(&stream) {
+        let window = self.streams.borrow_mut().remove(&stream);
+        if let Some(window) = window {
             window.is_gone.set(true);
             window.wake();
         }
@@ -140,11 +154,28 @@ impl Lane {
         }
     }
 
-    /// The client's settings say what a stream begins with; this holds for those that have begun.
-    pub(super) fn begins_with(&self, initial: u32) {
-        let grows = i64::from(initial) > self.initial.replace(i64::from(initial));
-        if grows {
-            self.streams.borrow().values().for_each(|window| window.wake());
+    /// The client's settings, and what a stream begins with by them if they say so. It holds for
+    /// streams that have begun too. Less holds at once, more when the client has our answer.
+    pub(super) fn settings_came(&self, initial: Option<u32>) {
+        self.said.borrow_mut().push_back(initial);
+        self.settle();
+    }
+
+    /// Our answer to the client's oldest settings is on its way.
+    pub(super) fn settings_are_answered(&self) {
+        let said = self.said.borrow_mut().pop_front();
+        if let Some(Some(initial)) = said {
+            self.settled.set(i64::from(initial));
+        }
+        self.settle();
+    }
+
+    fn settle(&self) {
+        let said = self.said.borrow().iter().flatten().min().copied();
+        let least = said.map_or(i64::MAX, i64::from).min(self.settled.get());
+        if least > self.initial.replace(least) {
+            let waiting: Vec<_> = self.streams.borrow().values().cloned().collect();
+            waiting.iter().for_each(|window| window.wake());
         }
     }
 
@@ -172,13 +203,28 @@ impl Lane {
         if self.own.left.get() + self.h2.left.get() + u64::from(more) > u64::from(MOST_WINDOW) {
             return MOST_WINDOW;
         }
-        let rest = self.own.give_back(u64::from(more));
-        let new = self.h2.give_back(rest);
+        // `h2` first what it cannot do without, then the lane, then `h2` the rest.
+        let rest = self.h2.give_back(u64::from(more), LEAST_OF_H2);
+        let to_h2 = u64::from(more) - rest;
+        let rest = self.own.give_back(rest, u64::MAX);
+        let new = self.h2.give_back(rest, u64::MAX);
         // The window was never as large.
         let own = new / 2;
         self.own.grow(own);
         self.h2.grow(new - own);
-        (rest - own) as u32
+        (to_h2 + rest - own) as u32
+    }
+
+    /// What `h2` must be told of now, so that it does not stand still while the lane has something
+    /// left.
+    pub(super) fn lends(&self) -> Option<u32> {
+        let lent = self.own.left.get().min(self.h2.full.get().saturating_sub(self.h2.left.get()));
+        if self.h2.left.get() >= LEAST_OF_H2 || lent == 0 {
+            return None;
+        }
+        self.own.spend(lent);
+        self.h2.left.set(self.h2.left.get() + lent);
+        Some(lent as u32)
     }
 
     /// DATA of `h2` is on its way to the socket.
@@ -247,9 +293,10 @@ impl Share {
         self.left.set(self.left.get().saturating_sub(bytes));
     }
 
-    /// Of so many bytes that are granted, those that were spent before are its own. The others.
-    fn give_back(&self, bytes: u64) -> u64 {
-        let own = bytes.min(self.full.get() - self.left.get());
+    /// Of so many bytes that are granted, those that were spent before are its own, as long as it
+    /// has less than `least`. The others.
+    fn give_back(&self, bytes: u64, least: u64) -> u64 {
+        let own = bytes.min(self.full.get().min(least).saturating_sub(self.left.get()));
         self.left.set(self.left.get() + own);
         bytes - own
     }
@@ -257,220 +304,5 @@ impl Share {
     fn grow(&self, bytes: u64) {
         self.full.set(self.full.get() + bytes);
         self.left.set(self.left.get() + bytes);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What happens on a connection with two streams, 1 and 3.
-    #[derive(Clone, Debug)]
-    enum Step {
-        /// To a stream, or with 0 to the connection.
-        Grant(u32, u32),
-        Initial(u32),
-        /// Offered to a stream, as the sink does.
-        Send(u32, usize),
-        /// `h2` sends what it has.
-        Flush,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let stream = prop_oneof![Just(1u32), Just(3)];
-        let any_stream = prop_oneof![Just(0u32), Just(1), Just(3)];
-        prop_oneof![
-            3 => (any_stream, 1..200_000u32).prop_map(|(stream, more)| Step::Grant(stream, more)),
-            1 => (0..200_000u32).prop_map(Step::Initial),
-            8 => (stream, 1..20_000usize).prop_map(|(stream, len)| Step::Send(stream, len)),
-            3 => Just(Step::Flush),
-        ]
-    }
-
-    /// Both sides' books: the client's real windows, and what `h2` believes.
-    struct Books {
-        lane: Lane,
-        windows: [Rc<Window>; 2],
-        connection: i64,
-        streams: [i64; 2],
-        initial: i64,
-        h2_connection: i64,
-        h2_streams: [i64; 2],
-        queued: Vec<(usize, usize)>,
-        went_past: usize,
-    }
-
-    impl Books {
-        fn new() -> Books {
-            let lane = Lane::new(10);
-            lane.opens(1);
-            lane.opens(3);
-            let windows = [lane.window(1), lane.window(3)];
-            let window = i64::from(DEFAULT_WINDOW);
-            Books {
-                lane,
-                windows,
-                connection: window,
-                streams: [window; 2],
-                initial: window,
-                h2_connection: window,
-                h2_streams: [window; 2],
-                queued: Vec::new(),
-                went_past: 0,
-            }
-        }
-
-        fn take(&mut self, step: &Step) {
-            match *step {
-                Step::Grant(0, more) => {
-                    self.connection += i64::from(more);
-                    self.h2_connection += i64::from(self.lane.grant(0, more));
-                }
-                Step::Grant(stream, more) => {
-                    let at = stream as usize / 2;
-                    self.streams[at] += i64::from(more);
-                    self.h2_streams[at] += i64::from(self.lane.grant(stream, more));
-                }
-                Step::Initial(initial) => {
-                    // Or `h2` sends after it what fitted before, beside what the lane has sent.
-                    self.flush();
-                    let more = i64::from(initial) - self.initial;
-                    self.initial = i64::from(initial);
-                    self.lane.begins_with(initial);
-                    for at in 0..2 {
-                        self.streams[at] += more;
-                        self.h2_streams[at] += more;
-                    }
-                }
-                Step::Send(stream, len) => self.send(stream as usize / 2, len),
-                Step::Flush => self.flush(),
-            }
-        }
-
-        fn send(&mut self, at: usize, len: usize) {
-            let window = Rc::clone(&self.windows[at]);
-            let len = len.min(window.left(&self.lane));
-            if len > 0 && self.lane.takes(&window, len) {
-                self.went_past += len;
-                return self.goes(at, len);
-            }
-            // What `h2` has promised to send counts in its own books.
-            let queued: usize = self.queued.iter().map(|(_, len)| len).sum();
-            let of_stream = self.queued.iter().filter(|(of, _)| *of == at);
-            let of_stream: usize = of_stream.map(|(_, len)| len).sum();
-            let free = (self.h2_connection - queued as i64)
-                .min(self.h2_streams[at] - of_stream as i64)
-                .max(0);
-            let len = len.min(free as usize);
-            if len > 0 {
-                window.goes_through_h2(len);
-                self.queued.push((at, len));
-            }
-        }
-
-        fn flush(&mut self) {
-            for (at, len) in std::mem::take(&mut self.queued) {
-                self.h2_connection -= len as i64;
-                self.h2_streams[at] -= len as i64;
-                self.lane.data_of_h2_went(2 * at as u32 + 1, len);
-                self.goes(at, len);
-            }
-        }
-
-        fn goes(&mut self, at: usize, len: usize) {
-            self.connection -= len as i64;
-            self.streams[at] -= len as i64;
-            assert!(self.connection >= 0, "the connection's window is exceeded");
-            assert!(self.streams[at] >= 0, "a stream's window is exceeded");
-        }
-
-        /// `last` is what was done last.
-        fn hold(&self, last: &Step) {
-            let own = self.lane.own.left.get() as i64;
-            assert_eq!(own + self.h2_connection, self.connection, "after {last:?}");
-            assert_eq!(self.lane.h2.left.get() as i64, self.h2_connection);
-            for at in 0..2 {
-                let left = self.streams[at].max(0) as usize;
-                let queued = self.queued.iter().filter(|(of, _)| *of == at);
-                let queued: usize = queued.map(|(_, len)| len).sum();
-                assert_eq!(self.windows[at].left(&self.lane) + queued, left, "after {last:?}");
-                assert!(self.h2_streams[at] >= self.streams[at], "{last:?}: h2 knows less");
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_window_is_exceeded(steps in prop::collection::vec(step(), 1..200)) {
-            let mut books = Books::new();
-            for step in &steps {
-                books.take(step);
-                books.hold(step);
-            }
-        }
-    }
-
-    #[test]
-    fn a_generous_client_is_served_by_the_lane() {
-        let mut books = Books::new();
-        books.take(&Step::Grant(0, 1 << 20));
-        assert_eq!(books.lane.own.left.get(), 1 << 19);
-        books.take(&Step::Send(1, 100));
-        assert_eq!(books.went_past, 0, "the answer has not begun");
-        books.take(&Step::Flush);
-        for _ in 0..10_000 {
-            books.take(&Step::Send(1, 100));
-            books.take(&Step::Grant(1, 100));
-            books.take(&Step::Grant(0, 100));
-        }
-        assert_eq!(books.went_past, 1_000_000);
-        let own = i64::from(DEFAULT_WINDOW) - 100;
-        assert_eq!(books.h2_streams[0], own, "h2 hears nothing of it");
-    }
-
-    #[test]
-    fn a_client_that_grants_nothing_more_is_served_by_h2() {
-        let mut books = Books::new();
-        for _ in 0..2_000 {
-            books.take(&Step::Send(1, 100));
-            books.take(&Step::Flush);
-            books.take(&Step::Grant(1, 100));
-            books.take(&Step::Grant(0, 100));
-        }
-        assert_eq!((books.went_past, books.windows[0].sent.get()), (0, 200_000));
-    }
-
-    #[test]
-    fn h2_hears_of_what_is_too_much() {
-        let lane = Lane::new(10);
-        lane.opens(1);
-        assert_eq!(lane.grant(0, MOST_WINDOW), MOST_WINDOW);
-        assert_eq!(lane.grant(1, MOST_WINDOW), MOST_WINDOW);
-        let rest = MOST_WINDOW - DEFAULT_WINDOW;
-        assert_eq!(lane.grant(0, rest), rest.div_ceil(2));
-        assert_eq!(lane.grant(0, 1), MOST_WINDOW);
-        assert_eq!(lane.grant(1, rest), rest);
-        assert_eq!(lane.grant(1, 1), 1, "it believes that the window is full already");
-    }
-
-    #[test]
-    fn streams_are_known_while_they_last() {
-        let lane = Lane::new(2);
-        [1, 3, 5].into_iter().for_each(|stream| lane.opens(stream));
-        assert_eq!(lane.window(3).left(&lane), DEFAULT_WINDOW as usize);
-        // One too many: it is left to h2.
-        assert!(lane.window(5).left(&lane) > 1 << 40 && !lane.takes(&lane.window(5), 1));
-        let window = lane.window(3);
-        lane.forget(3);
-        assert!(window.is_gone());
-        lane.opens(3);
-        assert!(lane.window(3).left(&lane) > 1 << 40, "trailers open nothing");
-        lane.begins_with(10);
-        assert_eq!(lane.window(1).left(&lane), 10);
-        let window = lane.window(1);
-        lane.close();
-        assert!(window.is_gone());
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 
 use bytes::BytesMut;
 
-use super::inbound::Inbound;
+use super::inbound::{Inbound, window_update};
 use super::lane::{Lane, Window};
 use super::pipe::Pipe;
 use super::watch::{Flood, SentError, Watch};
@@ -189,7 +189,18 @@ impl Link {
         }
         let bytes = self.inbound.borrow_mut().take_in(bytes, &self.lane);
         self.pipe.push(bytes);
+        self.lend();
         true
+    }
+
+    /// Tells `h2` of what the lane lends it, if it needs that. If a frame from the client is under
+    /// way to it, the next bytes are waited for: they come.
+    pub(super) fn lend(&self) {
+        if self.inbound.borrow().is_between_frames()
+            && let Some(more) = self.lane.lends()
+        {
+            self.pipe.push(window_update(more));
+        }
     }
 
     /// Sends DATA of a live reader past `h2`, if it may go now. False: nothing was sent.

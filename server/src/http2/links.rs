@@ -14,6 +14,8 @@ pub struct Links(RefCell<Slab>);
 struct Slab {
     entries: Vec<Option<Rc<Link>>>,
     free: Vec<usize>,
+    /// Requests were taken back at the last look.
+    some_left: bool,
 }
 
 impl Links {
@@ -35,10 +37,13 @@ impl Links {
         slab.free.push(place);
     }
 
-    /// Whether requests were taken back since the last call: their readers have left.
+    /// Whether requests were taken back since the last call or between the two before it: their
+    /// readers have left. A second look finds one that began while its end came.
     pub fn somebody_left(&self) -> bool {
-        let slab = self.0.borrow();
-        slab.entries.iter().flatten().fold(false, |any, link| any | link.lane.take_left())
+        let mut slab = self.0.borrow_mut();
+        let links = slab.entries.iter().flatten();
+        let any = links.fold(false, |any, link| any | link.lane.take_left());
+        std::mem::replace(&mut slab.some_left, any) | any
     }
 
     /// Tells them all to finish what is under way and to take nothing new (GOAWAY).

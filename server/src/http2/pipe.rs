@@ -158,7 +158,9 @@ impl AsyncWrite for PipeEnd {
         }
         self.0.watch.went(bytes, &self.0.lane);
         outgoing.extend_from_slice(bytes);
+        drop(outgoing);
         pipe.news.notify();
+        self.0.lend();
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -125,6 +125,7 @@ impl Watch {
                     self.errors.borrow_mut().push(SentError::Stream(frame.code));
                     lane.reset(stream);
                 }
+                SETTINGS if flags & ACK != 0 => lane.settings_are_answered(),
                 GOAWAY if frame.code != 0 => {
                     self.errors.borrow_mut().push(SentError::Connection(frame.code));
                 }
