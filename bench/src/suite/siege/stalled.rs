@@ -16,7 +16,7 @@ use super::super::plans::WARM_UP;
 use super::super::{Part, Setting, Turn};
 use super::cgroup::Cgroup;
 use crate::Failure;
-use crate::contest::Running;
+use crate::contest::{Durability, Running};
 use crate::figures::{Metric, written};
 
 pub(super) fn part(setting: &Setting, message_bytes: u32) -> Part {
@@ -44,7 +44,9 @@ pub(super) fn part(setting: &Setting, message_bytes: u32) -> Part {
     let measure = move |turn: &Turn<'_>| measure(turn, served, stalled);
     let mut part = Part::new(title, metrics, Box::new(measure))
         .note("peak: of the memory cgroup, socket buffers included")
-        .with(setting.thalweg());
+        .note("thalweg-memory: without the disk, whose slowest syncs are the 99th percentile else")
+        .with(setting.thalweg())
+        .with(setting.thalweg().durability(Durability::Memory));
     part.descriptors = u64::from(stalled) + 1024;
     part
 }
