@@ -52,7 +52,7 @@ async fn send_body(
     pieces: Pieces,
     deadline: Instant,
 ) -> Option<()> {
-    let link = &permit.0;
+    let link = &permit.link;
     let count = pieces.len();
     for (index, mut piece) in pieces.into_iter().enumerate() {
         while !piece.is_empty() {

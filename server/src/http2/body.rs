@@ -30,8 +30,8 @@ pub(super) async fn receive(
         return Ok(Bytes::new());
     }
     precheck(head, &core.parse).map_err(Some)?;
-    let client = Some(permit.0.origin.client_address(head));
-    core.admit_body(head, client, permit.0.identity.as_ref()).map_err(Some)?;
+    let client = Some(permit.link.origin.client_address(head));
+    core.admit_body(head, client, permit.link.identity.as_ref()).map_err(Some)?;
     core.check_load_before_body(head).map_err(Some)?;
     let limit = core.limits.get().max_body_bytes;
     check_length(head.body, limit)?;
@@ -41,7 +41,7 @@ pub(super) async fn receive(
         respond.send_informational(go_on).map_err(|_| None)?;
     }
     let started = core.clock.instant();
-    let mut taken = Taken { link: Rc::clone(&permit.0), bytes: 0 };
+    let mut taken = Taken { link: Rc::clone(&permit.link), bytes: 0 };
     let mut body = BytesMut::new();
     loop {
         let Some(data) = next(core, stream, started).await? else { return Ok(body.freeze()) };

@@ -24,7 +24,6 @@ pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
-pub(super) const PUSH_PROMISE: u8 = 5;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
@@ -33,7 +32,7 @@ pub(super) const CONTINUATION: u8 = 9;
 pub(super) const UNKNOWN: u8 = 0xff;
 /// Of DATA and HEADERS.
 pub(super) const END_STREAM: u8 = 1;
-/// Of HEADERS, PUSH_PROMISE and CONTINUATION.
+/// Of HEADERS and CONTINUATION.
 pub(super) const END_HEADERS: u8 = 4;
 /// Of SETTINGS and PING.
 pub(super) const ACK: u8 = 1;
@@ -56,6 +55,11 @@ impl Head {
         // The first bit means nothing.
         let stream = u32::from_be_bytes([d, e, f, g]) & !(1 << 31);
         Head { kind, flags, stream, len }
+    }
+
+    /// Whether its fields go on in the next frame, which nothing may come before.
+    pub(super) fn fields_go_on(self) -> bool {
+        matches!(self.kind, HEADERS | CONTINUATION) && self.flags & END_HEADERS == 0
     }
 
     pub(super) fn encode(self) -> [u8; HEAD_BYTES] {
@@ -101,9 +105,7 @@ impl Scanner {
                 let frame = self.frame();
                 self.skip = (HEAD_BYTES + frame.head.len) - self.have;
                 self.have = 0;
-                if let HEADERS | PUSH_PROMISE | CONTINUATION = frame.head.kind {
-                    self.in_fields = frame.head.flags & END_HEADERS == 0;
-                }
+                self.in_fields = frame.head.fields_go_on();
                 tell(frame);
             }
         }

@@ -8,8 +8,7 @@
 use bytes::BytesMut;
 
 use super::frames::{
-    ACK, CONTINUATION, END_HEADERS, HEAD_BYTES, HEADERS, Head, PREFACE_BYTES, RST_STREAM, SETTINGS,
-    UNKNOWN, WINDOW_UPDATE,
+    ACK, HEAD_BYTES, HEADERS, Head, PREFACE_BYTES, RST_STREAM, SETTINGS, UNKNOWN, WINDOW_UPDATE,
 };
 use super::lane::Lane;
 use crate::config::limits::HTTP2_FRAME_BYTES;
@@ -51,9 +50,7 @@ impl Inbound {
                 break;
             };
             hear(head, &mut rest[..looked_at(head)], lane);
-            if let HEADERS | CONTINUATION = head.kind {
-                self.in_fields = head.flags & END_HEADERS == 0;
-            }
+            self.in_fields = head.fields_go_on();
             let whole = HEAD_BYTES + head.len;
             let passed = whole.min(rest.len());
             self.pass = whole - passed;
@@ -117,7 +114,7 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::super::frames::DATA;
+    use super::super::frames::{DATA, END_HEADERS};
     use super::*;
 
     fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

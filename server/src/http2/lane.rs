@@ -141,17 +141,13 @@ impl Lane {
     pub(super) fn forget(&self, stream: u32) {
         let window = self.streams.borrow_mut().remove(&stream);
         if let Some(window) = window {
-            window.is_gone.set(true);
-            window.wake();
+            window.end();
         }
     }
 
     /// The connection is over.
     pub(super) fn close(&self) {
-        for (_, window) in self.streams.take() {
-            window.is_gone.set(true);
-            window.wake();
-        }
+        self.streams.take().values().for_each(|window| window.end());
     }
 
     /// The client's settings, and what a stream begins with by them if they say so. It holds for
@@ -204,15 +200,14 @@ impl Lane {
             return MOST_WINDOW;
         }
         // `h2` first what it cannot do without, then the lane, then `h2` the rest.
+        let before = self.h2.left.get();
         let rest = self.h2.give_back(u64::from(more), LEAST_OF_H2);
-        let to_h2 = u64::from(more) - rest;
         let rest = self.own.give_back(rest, u64::MAX);
         let new = self.h2.give_back(rest, u64::MAX);
         // The window was never as large.
-        let own = new / 2;
-        self.own.grow(own);
-        self.h2.grow(new - own);
-        (to_h2 + rest - own) as u32
+        self.own.grow(new / 2);
+        self.h2.grow(new - new / 2);
+        (self.h2.left.get() - before) as u32
     }
 
     /// What `h2` must be told of now, so that it does not stand still while the lane has something
@@ -275,6 +270,11 @@ impl Window {
     /// Somebody waits until the client takes more, or leaves.
     pub(super) fn wait(&self, waker: &Waker) {
         self.waker.set(Some(waker.clone()));
+    }
+
+    fn end(&self) {
+        self.is_gone.set(true);
+        self.wake();
     }
 
     fn wake(&self) {

@@ -75,8 +75,13 @@ enum State {
     Closed,
 }
 
-/// One request's place among those at once, and its number.
-pub(super) struct Permit(pub(super) Rc<Link>, pub(super) Rc<Core>, pub(super) u32);
+/// One request's place among those at once.
+pub(super) struct Permit {
+    pub(super) link: Rc<Link>,
+    pub(super) core: Rc<Core>,
+    /// Its number.
+    pub(super) stream: u32,
+}
 
 /// A payload that every client takes (RFC 9113 section 4.2).
 const LEAST_FRAME_BYTES: usize = 16 * 1024;
@@ -298,7 +303,7 @@ impl Link {
         let counts = &core.metrics.http2;
         counts.streams_opened.increment();
         counts.streams.set(counts.streams.get() + 1);
-        Some(Permit(Rc::clone(self), Rc::clone(core), stream))
+        Some(Permit { link: Rc::clone(self), core: Rc::clone(core), stream })
     }
 
     /// So much was handed to `h2`.
@@ -388,7 +393,7 @@ impl Link {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Permit(link, core, stream) = self;
+        let Permit { link, core, stream } = self;
         link.lane.forget(*stream);
         let streams = &core.metrics.http2.streams;
         streams.set(streams.get() - 1);

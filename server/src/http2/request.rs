@@ -37,7 +37,7 @@ pub(super) async fn handle(
             return answer::send(&core, &permit, respond, response, false).await;
         }
     };
-    let origin = permit.0.origin;
+    let origin = permit.link.origin;
     origin.mark(&core.config.proxy, &mut head);
     let head_only = head.method == Method::HEAD;
     let body = match body::receive(&core, &permit, &head, &mut stream, &mut respond).await {
@@ -51,11 +51,11 @@ pub(super) async fn handle(
         Err(None) => return core.metrics.http2.client_resets.increment(),
     };
     let mut pages = match reads_a_page(&head) {
-        true => Some(permit.0.page(READ_PAGE_BYTES).await),
+        true => Some(permit.link.page(READ_PAGE_BYTES).await),
         false => None,
     };
-    let late = permit.0.late;
-    let peer = Peer::Stream { respond: &mut respond, link: &permit.0 };
+    let late = permit.link.late;
+    let peer = Peer::Stream { respond: &mut respond, link: &permit.link };
     match dispatch(&core, &head, body, late, peer).await {
         Some(Dispatched::Answer(response)) => {
             if let Some(pages) = &mut pages {

@@ -40,13 +40,13 @@ pub enum Offered {
 
 impl Sink {
     pub(super) fn new(stream: SendStream<Bytes>, permit: Permit) -> Sink {
-        let window = permit.0.lane.window(permit.2);
+        let window = permit.link.lane.window(permit.stream);
         Sink { stream, window, reserved: false, permit }
     }
 
     /// Hands over as much as the windows allow. `last`: the answer ends with these bytes.
     pub fn offer(&mut self, bytes: &mut Bytes, last: bool) -> Offered {
-        let link = &self.permit.0;
+        let link = &self.permit.link;
         if link.is_closed() || self.window.is_gone() {
             return Offered::Lost;
         }
@@ -55,17 +55,17 @@ impl Sink {
         }
         let most = bytes.len().min(self.window.left(&link.lane));
         let ends = last && most == bytes.len();
-        let taken = if !ends && link.sends_past(self.permit.2, &self.window, &bytes[..most]) {
+        let taken = if !ends && link.sends_past(self.permit.stream, &self.window, &bytes[..most]) {
             if std::mem::take(&mut self.reserved) {
                 self.stream.reserve_capacity(0);
             }
-            self.permit.1.metrics.http2.lane_frames.increment();
+            self.permit.core.metrics.http2.lane_frames.increment();
             Some(most)
         } else {
             self.send_by_h2(bytes, most, ends)
         };
         let Some(taken) = taken else { return Offered::Lost };
-        self.permit.0.queue(taken);
+        self.permit.link.queue(taken);
         bytes.advance(taken);
         if bytes.is_empty() { Offered::Taken } else { Offered::Closed }
     }
@@ -86,18 +86,18 @@ impl Sink {
 
     /// Brings what an offer looks at into the processor's cache.
     pub(crate) fn touch(&self) -> u64 {
-        self.window.touch() ^ u64::from(self.permit.2)
+        self.window.touch() ^ u64::from(self.permit.stream)
     }
 
     /// The crowd's reader has been called. The connection, if it is the first one on it.
     pub(crate) fn call(&self, reader: u32) -> Option<Rc<Link>> {
-        let link = &self.permit.0;
+        let link = &self.permit.link;
         link.call(reader).then(|| Rc::clone(link))
     }
 
     /// The crowd's reader is called when the connection has less to do.
     pub(crate) fn wait_for_connection(&self, reader: u32) {
-        self.permit.0.park(reader);
+        self.permit.link.park(reader);
     }
 
     /// Waits until the client takes more; `None` if it leaves instead, or takes too long.
@@ -125,7 +125,7 @@ impl Sink {
             if window.is_gone() {
                 return Poll::Ready(None);
             }
-            if window.left(&permit.0.lane) > 0 {
+            if window.left(&permit.link.lane) > 0 {
                 return Poll::Ready(Some(()));
             }
             window.wait(context.waker());
@@ -137,13 +137,13 @@ impl Sink {
     /// Whether the client has taken its request back.
     pub(crate) fn is_lost(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        self.permit.0.is_closed()
+        self.permit.link.is_closed()
             || self.window.is_gone()
             || !matches!(self.stream.poll_reset(&mut context), Poll::Pending)
     }
 
     /// Whether it is a stream of this connection.
     pub(crate) fn belongs_to(&self, link: &Rc<Link>) -> bool {
-        Rc::ptr_eq(&self.permit.0, link)
+        Rc::ptr_eq(&self.permit.link, link)
     }
 }

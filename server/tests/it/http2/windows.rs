@@ -3,11 +3,15 @@
 
 use std::collections::VecDeque;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
 use super::frames::{
     ACK, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, Wire, get,
 };
-use crate::support::{Client, Request, Server, wait_until};
+use crate::operations::metrics::{scrape, value};
+use crate::support::{Request, Server, wait_until};
 
 /// A client with one live reader that keeps the books of its windows.
 struct Reader {
@@ -18,8 +22,8 @@ struct Reader {
     stream: i64,
     connection: i64,
     seen: Vec<u8>,
-    /// The length of each frame with data.
-    frames: Vec<usize>,
+    /// Frames with data.
+    frames: usize,
 }
 
 const DEFAULT_WINDOW: i64 = 65_535;
@@ -41,7 +45,7 @@ impl Reader {
             stream: i64::from(initial),
             connection: DEFAULT_WINDOW + i64::from(connection),
             seen: Vec::new(),
-            frames: Vec::new(),
+            frames: 0,
         };
         reader.take_until(|frame| frame.kind == DATA);
         reader
@@ -58,7 +62,7 @@ impl Reader {
                 assert!(self.stream >= 0, "the stream's window is exceeded by {}", -self.stream);
                 assert!(self.connection >= 0, "the connection's by {}", -self.connection);
                 self.seen.extend(&frame.payload);
-                self.frames.push(len);
+                self.frames += 1;
             }
             if frame.kind == SETTINGS && frame.flags & ACK != 0 {
                 let initial = self.said.pop_front().expect("settings");
@@ -118,22 +122,7 @@ fn server() -> Server {
 
 /// Frames that went past `h2`.
 fn past(server: &Server) -> u64 {
-    let text = Client::connect(server.admin()).ask(&Request::get("/metrics")).text();
-    let name = "thalweg_http2_lane_frames_total{";
-    let values = text.lines().filter(|line| line.starts_with(name));
-    values
-        .map(|line| line.rsplit_once(' ').expect("a value").1.parse::<f64>().expect("one"))
-        .sum::<f64>() as u64
-}
-
-/// Numbers that repeat from run to run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, most: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        ((self.0 >> 33) % u64::from(most)) as u32
-    }
+    value(&scrape(server), "thalweg_http2_lane_frames_total", &[]) as u64
 }
 
 fn word(number: usize, len: u32) -> String {
@@ -152,21 +141,17 @@ fn no_window_is_exceeded_and_nothing_is_lost() {
     for seed in 1..=6 {
         println!("seed {seed}");
         let server = server();
-        let mut numbers = Numbers(seed);
-        let mut reader = Reader::open(&server, 600, 1 << numbers.below(20));
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut reader = Reader::open(&server, 600, 1 << random.random_range(0..20));
         let mut words = Vec::new();
-        let mut initial;
         for number in 0..150 {
-            words.push(word(number, 1 + numbers.below(300)));
+            words.push(word(number, random.random_range(1..=300)));
             server.post("a", "text/plain", &words[number]).expect_status(204);
-            match numbers.below(8) {
+            match random.random_range(0..8) {
                 0..3 => reader.take(),
-                3..6 => reader.grant(1, 1 + numbers.below(1000)),
-                6 => reader.grant(0, 1 + numbers.below(1000)),
-                _ => {
-                    initial = 100 + numbers.below(1000);
-                    reader.begin_with(initial);
-                }
+                3..6 => reader.grant(1, random.random_range(1..=1000)),
+                6 => reader.grant(0, random.random_range(1..=1000)),
+                _ => reader.begin_with(random.random_range(100..1100)),
             }
         }
         reader.grant(1, 1 << 24);
@@ -244,12 +229,12 @@ fn a_window_that_shrinks_below_nothing_opens_again() {
     // Less than was sent so far.
     reader.begin_with(10);
     reader.take_until(|frame| frame.kind == SETTINGS);
-    let frames = reader.frames.len();
+    let frames = reader.frames;
     assert!(reader.stream < 0);
     words.push(word(4, 100));
     server.post("a", "text/plain", &words[4]).expect_status(204);
     reader.take();
-    assert_eq!(reader.frames.len(), frames);
+    assert_eq!(reader.frames, frames);
     reader.begin_with(1 << 20);
     finish(&server, &mut reader, &words);
 }

@@ -37,10 +37,11 @@ impl Server {
     /// As [`Server::start`], with a configuration file of this text. Without any, the server does
     /// not shed load: many tests at once make it late.
     pub(crate) fn start_configured(toml: &str, arguments: &[&str]) -> Server {
-        let toml = if toml.is_empty() { "[limits]\nshed_delay = '0ms'" } else { toml };
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
-        if !arguments.iter().any(|word| word.starts_with("--config")) {
+        let has_one = arguments.iter().any(|word| word.starts_with("--config"));
+        if !toml.is_empty() || !has_one {
+            let toml = if toml.is_empty() { "[limits]\nshed_delay = '0ms'" } else { toml };
             let file = directory.path().join("thalweg.toml");
             fs::write(&file, toml).expect("written");
             arguments.push(format!("--config={}", file.display()));
