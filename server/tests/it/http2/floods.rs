@@ -5,7 +5,8 @@ use super::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PRIORITY,
     RST_STREAM, SETTINGS, WINDOW_UPDATE, Wire, fields, get,
 };
-use crate::support::{Client, Request, Server, wait_until};
+use crate::operations::metrics::scrape;
+use crate::support::{Request, Server, wait_until};
 
 /// `ENHANCE_YOUR_CALM`.
 const CALM: u32 = 0xb;
@@ -16,10 +17,6 @@ fn server() -> Server {
     let server = Server::start(&["--admin=127.0.0.1:0"]);
     server.put("a", "text/plain", "here").expect_status(201);
     server
-}
-
-fn metrics(server: &Server) -> String {
-    Client::connect(server.admin()).ask(&Request::get("/metrics")).expect_status(200).text()
 }
 
 fn resident(server: &Server) -> u64 {
@@ -52,7 +49,7 @@ fn check(what: &str, begin: &[u8], flood: &[u8], code: u32, reason: Option<&str>
         text.lines().any(|line| wanted(&line))
     };
     wait_until(what, || {
-        let text = metrics(&server);
+        let text = scrape(&server);
         counted(&text, "thalweg_http2_connection_errors_total", name)
             && reason.is_none_or(|reason| counted(&text, "thalweg_refusals_total", reason))
     });
@@ -158,7 +155,7 @@ fn resets_of_requests_that_have_begun() {
     assert_eq!(goaway.expect("GOAWAY").error(), CALM);
     server.ask(&Request::get("a")).expect_status(200);
     let counted = |text: String| text.contains("code=\"http2-reset-flood\"");
-    wait_until("it is counted", || counted(metrics(&server)));
+    wait_until("it is counted", || counted(scrape(&server)));
 }
 
 #[test]
