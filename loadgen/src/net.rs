@@ -28,7 +28,9 @@ const RING_ENTRIES: u32 = 8192;
 
 /// Runs on this thread: on io_uring, or on epoll where that is not allowed.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, LoadError> {
-    let runtime = runtime(&cooperative()).or_else(|_| runtime(&io_uring::IoUring::builder()));
+    let runtime = runtime(&deferring())
+        .or_else(|_| runtime(&cooperative()))
+        .or_else(|_| runtime(&io_uring::IoUring::builder()));
     Ok(runtime.map_err(LoadError::Runtime)?.block_on(future))
 }
 
@@ -40,6 +42,14 @@ type Runtime = monoio::FusionRuntime<
 fn runtime(ring: &io_uring::Builder) -> io::Result<Runtime> {
     let builder = monoio::RuntimeBuilder::<monoio::FusionDriver>::new();
     builder.with_entries(RING_ENTRIES).uring_builder(ring.clone()).enable_timer().build()
+}
+
+/// A ring whose thread receives when it asks for what is done, for all connections at once, and not
+/// whenever it happens to be in the kernel. From Linux 6.1 on.
+fn deferring() -> io_uring::Builder {
+    let mut ring = cooperative();
+    ring.setup_defer_taskrun();
+    ring
 }
 
 /// A ring that does not interrupt its thread for each thing that is done. Older kernels refuse it.
