@@ -3,9 +3,9 @@
 //! A write costs much the same for one record as for a hundred, and every small group costs a
 //! round of wake-ups. Clients that wait for their answer before they append again come back a
 //! moment after it. So the next group waits for about as many records as the last one
-//! acknowledged, with those that came meanwhile; a lone client never waits, because when it
-//! comes back everybody has. Who does not come back costs one short wait, and after it a number
-//! of groups that do not wait at all.
+//! acknowledged, with those that came meanwhile, but never for more than are worth a write; a lone
+//! client never waits, because when it comes back everybody has. Who does not come back costs one
+//! short wait, and after it a number of groups that do not wait at all.
 //!
 //! Deliberately absent: clocks and timers. They are arguments.
 
@@ -37,12 +37,11 @@ impl Pace {
             return None;
         }
         let all = records + pending;
-        let goal = all - all / STRAGGLERS;
+        let goal = MOST_EXPECTED.min(all - all / STRAGGLERS);
         if goal <= pending.max(1) {
             return None;
         }
-        let time = WAIT_PER_RECORD.saturating_mul(u32::try_from(goal).unwrap_or(u32::MAX));
-        let time = MAX_WAIT.min(MIN_WAIT + time);
+        let time = MIN_WAIT + WAIT_PER_RECORD * goal as u32;
         self.waiting = Some((goal, now + time));
         Some(time)
     }
@@ -75,10 +74,12 @@ impl Pace {
 
 /// One of so many may be missing.
 const STRAGGLERS: u64 = 16;
+/// A group of so many records is worth its write: with more clients than that, some send while the
+/// records of others are written, and to wait for all of them would leave the disk idle.
+const MOST_EXPECTED: u64 = 64;
 const MIN_WAIT: Duration = Duration::from_micros(100);
 /// Records that come more slowly than this are not worth waiting for.
 const WAIT_PER_RECORD: Duration = Duration::from_micros(20);
-const MAX_WAIT: Duration = Duration::from_millis(4);
 /// The most groups without waiting after a wait in vain: waits that fail are rarer than what a
 /// 99th percentile shows.
 const MAX_PENALTY: u32 = 256;
@@ -110,7 +111,11 @@ mod tests {
             (32, 32, 60, 100, true),
             (64, 0, 1, 1_400, true),
             (64, 0, 0, 1_400, false),
-            (1_000_000, 0, 10, 4_000, true),
+            (256, 0, 63, 0, false),
+            (256, 0, 64, 0, true),
+            (192, 64, 64, 0, true),
+            (1_000_000, 0, 10, 1_300, false),
+            (1_000_000, 0, 10, 1_400, true),
         ] {
             let got = due(records, before, pending, after_us);
             assert_eq!(got, want, "{records} and {before}, then {pending} after {after_us} us");
@@ -119,12 +124,13 @@ mod tests {
 
     #[test]
     fn waits_in_vain_become_rare() {
+        const LONG: Duration = Duration::from_secs(1);
         let start = Instant::now();
         let mut pace = Pace::default();
         let waits = (0..1000)
             .filter(|_| {
                 let waits = pace.written(10, 0, start).is_some();
-                assert!(pace.is_due(1, || start + MAX_WAIT));
+                assert!(pace.is_due(1, || start + LONG));
                 waits
             })
             .count();
@@ -133,7 +139,7 @@ mod tests {
         while pace.written(10, 0, start).is_none() {}
         assert!(pace.is_due(10, || start));
         assert!(pace.written(10, 0, start).is_some());
-        assert!(pace.is_due(1, || start + MAX_WAIT));
+        assert!(pace.is_due(1, || start + LONG));
         assert!(pace.written(10, 0, start).is_none());
         assert!(pace.written(10, 0, start).is_some());
     }
