@@ -36,7 +36,7 @@ impl Contestant for Ursula {
     }
 
     fn durability(&self) -> &str {
-        "fdatasync of its Raft log before the answer, one node (wal disk, fsync always)"
+        "fdatasync of its Raft log before the answer, one node (raft.wal.path, fsync always)"
     }
 
     fn find(&self) -> Found {
@@ -84,8 +84,12 @@ core_count = {cores}
 [raft]
 node_id = 1
 
+# A node with a log of its own to keep names itself.
+[[raft.peers]]
+node_id = 1
+url = "http://127.0.0.1:{port}"
+
 [raft.wal]
-backend = "disk"
 path = '{path}'
 fsync = "always"
 
@@ -150,7 +154,8 @@ mod tests {
     fn one_node_that_syncs() {
         let place = Place { data_dir: Path::new("/d"), port: 4000, cores: 2, page_bytes: 0 };
         let text = configuration(&place);
-        for line in ["listen = \"127.0.0.1:4000\"", "core_count = 2", "path = '/d/wal'"] {
+        let peer = "[[raft.peers]]\nnode_id = 1\nurl = \"http://127.0.0.1:4000\"";
+        for line in ["listen = \"127.0.0.1:4000\"", "core_count = 2", "path = '/d/wal'", peer] {
             assert!(text.contains(line), "{text}");
         }
         assert!(text.contains("fsync = \"always\""), "{text}");
