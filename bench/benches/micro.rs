@@ -78,11 +78,11 @@ fn log(c: &mut Criterion) {
     let mut group = c.benchmark_group("log");
     for bytes in [100, 4096] {
         let record = decided(&state(), &append_request(bytes)).0;
-        group.throughput(Throughput::Bytes(bytes as u64));
-        group.bench_function(format!("encode 64 records of {bytes} bytes"), |b| {
+        group.throughput(Throughput::Bytes((RECORDS * bytes) as u64));
+        group.bench_function(format!("encode {RECORDS} records of {bytes} bytes"), |b| {
             b.iter_batched_ref(writer, |writer| append(writer, &record), BatchSize::LargeInput);
         });
-        group.bench_function(format!("encode and group 64 records of {bytes} bytes"), |b| {
+        group.bench_function(format!("encode and group {RECORDS} records of {bytes} bytes"), |b| {
             let mut writer = writer();
             b.iter(|| {
                 append(&mut writer, &record);
@@ -207,7 +207,7 @@ fn writer() -> LogWriter {
 }
 
 fn append(writer: &mut LogWriter, record: &Record) {
-    for _ in 0..64 {
+    for _ in 0..RECORDS {
         black_box(writer.append(record));
     }
 }
@@ -229,6 +229,8 @@ fn take(writer: &mut LogWriter) -> usize {
     }
 }
 
+/// Records of a group.
+const RECORDS: usize = 64;
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 criterion_group! {
