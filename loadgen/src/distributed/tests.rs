@@ -170,6 +170,8 @@ fn one_run_at_a_time() {
     let options = RunOptions::default();
     let workers = vec![worker.address.clone()];
     thread::scope(|scope| {
+        // By a panic too: the scope waits for the run.
+        scopeguard::defer! { options.stop.stop() }
         let first = scope.spawn(|| controller::run(&workers, None, &job(), &options));
         eventually("the first run", || worker.logged("runs plan.toml"));
         let error = run(&[&worker.address], None).expect_err("busy").to_string();
@@ -337,6 +339,7 @@ fn progress_is_shown_as_one() {
     let board = options.board.clone();
     board.write(|board| board.phase = Phase::Done);
     thread::scope(|scope| {
+        scopeguard::defer! { options.stop.stop() }
         let run = scope.spawn(|| controller::run(&addresses, None, &job(), &options));
         eventually("progress", || board.phase() == Phase::SettingUp);
         options.stop.stop();

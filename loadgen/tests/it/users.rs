@@ -347,10 +347,12 @@ fn a_run_that_is_stopped() {
     let begin = Instant::now();
     let result = std::thread::scope(|scope| {
         scope.spawn(|| {
+            // By a panic too: the run takes a minute else.
+            scopeguard::defer! { stop.stop() }
             while stub.log().appends < 30 {
+                assert!(begin.elapsed() < Duration::from_secs(9), "too few appends");
                 std::thread::yield_now();
             }
-            stop.stop();
         });
         engine::run(&plan(&stub, text), &options).expect("a result")
     });

@@ -5,13 +5,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::SMALL;
 use super::machine::wait_for_segment_ahead;
-use crate::support::{Client, Request, Server, wait_until};
+use crate::support::{Client, PATIENCE, Request, Server, wait_until};
 
 /// Descriptors left to the server, and connections that want one.
 const LEFT: usize = 6;
@@ -72,12 +72,17 @@ fn without_descriptors_the_connected_are_served_and_the_others_wait() {
 /// On a connection that was there before; a refusal is one for now.
 fn append(mut client: Client, acknowledged: &AtomicUsize) {
     let request = Request::post("a").with("content-type", "text/plain").body(BODY);
+    let mut last = Instant::now();
     while acknowledged.load(Ordering::Relaxed) < APPENDS {
         match client.ask(&request).status {
             204 => {
                 acknowledged.fetch_add(1, Ordering::Relaxed);
+                last = Instant::now();
             }
-            503 | 507 => thread::sleep(Duration::from_millis(20)),
+            503 | 507 => {
+                assert!(last.elapsed() < PATIENCE, "refused for good");
+                thread::sleep(Duration::from_millis(20));
+            }
             status => panic!("{status}"),
         }
     }

@@ -1,6 +1,7 @@
 //! SIGTERM under load: nothing acknowledged is lost, and live readers know where to go on.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -34,13 +35,14 @@ fn check(cores: &str) {
             thread::spawn(move || receive(events))
         })
         .collect();
-    let acknowledged = AtomicUsize::new(0);
-    let acknowledged = thread::scope(|scope| {
-        let writer = scope.spawn(|| write(address, &acknowledged));
-        wait_until("there is load", || acknowledged.load(Ordering::Relaxed) >= LOAD);
-        server.stop();
-        writer.join().expect("a writer")
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let writer = thread::spawn({
+        let acknowledged = Arc::clone(&acknowledged);
+        move || write(address, &acknowledged)
     });
+    wait_until("there is load", || acknowledged.load(Ordering::Relaxed) >= LOAD);
+    server.stop();
+    let acknowledged = writer.join().expect("a writer");
     server.launch();
     let stored: Vec<u64> = read(&server, "-1");
     // The last one may have been stored without an answer.
