@@ -108,9 +108,8 @@ impl Input {
                 }
             }
             if !begun {
-                if core.draining.get() {
-                    return Err(Box::new(Received::End));
-                }
+                // While the server drains too: what has come already is answered, and who has sent
+                // nothing is ended like everybody who is idle.
                 deadline.set(core.clock.about(), core.limits.get().keep_alive_timeout, Phase::Idle);
                 self.shrink();
             }
