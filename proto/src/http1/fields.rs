@@ -44,6 +44,12 @@ impl Span {
     }
 }
 
+/// Whether a value has nothing but what may be in one. Looks at all of it without a branch, so that
+/// the compiler makes vectors of it.
+fn is_visible(value: &[u8]) -> bool {
+    value.iter().fold(true, |all, byte| all & matches!(byte, b'\t' | b' '..=b'~'))
+}
+
 impl Fields {
     /// Takes the fields that httparse found in `head`, which `shared` is a copy of.
     pub(super) fn new(
@@ -54,7 +60,7 @@ impl Fields {
         let mut ranges = SmallVec::with_capacity(parsed.len());
         for field in parsed {
             let value = field.value.trim_ascii();
-            if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+            if !is_visible(value) {
                 let detail = format!("the value of {} has a byte that is not visible", field.name);
                 return Err(CodecError::bad("malformed-field-value", detail));
             }
