@@ -33,9 +33,10 @@ pub(super) fn parts(setting: &Setting) -> Vec<Part> {
         let (from, to) = (at * window, (at + 1) * window);
         Metric::alone(format!("p99 ms {from}-{to} s"))
     }));
-    metrics.extend([Metric::alone("CPU us/delivery"), Metric::alone("faults")]);
+    metrics.extend(["CPU us/delivery", "reconnects", "faults"].map(Metric::alone));
     let measure = move |turn: &Turn<'_>| measure(turn, slow, fast);
     let mut part = Part::new(fast.said(), metrics, Box::new(measure))
+        .note("reconnects: a server that ends SSE answers after a minute, as the protocol asks, makes its readers come again in the last window")
         .note("no ratios to a floor: the floors fall behind. A message that had not arrived 10 s after the end counts as a fault")
         .with(Program::floor("fanout-uring"))
         .with(Program::floor("fanout-epoll"))
@@ -57,7 +58,7 @@ fn measure(turn: &Turn<'_>, slow: Fanout, fast: Fanout) -> Result<Vec<f64>, Fail
     let p99 = millis(&delivery.times, 99.0);
     let mut values = vec![millis(&delivery.times, 50.0), p99, p99_slow, p99 / p99_slow];
     values.extend(windows(&driven.result, fast.seconds * 1000 / WINDOWS as u64));
-    values.extend([driven.cpu_per_delivery(), faults(delivery)]);
+    values.extend([driven.cpu_per_delivery(), delivery.reconnects as f64, faults(delivery)]);
     Ok(values)
 }
 
