@@ -87,15 +87,40 @@ pub(crate) fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
 
 /// A number as [`push_decimal`] writes it, and what follows its dot.
 fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let dot = text.iter().position(|byte| !byte.is_ascii_digit())?;
-    let (digits, rest) = text.split_at(dot);
-    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
+    let (mut number, mut rest) = (0_u64, text);
+    while let Some((eight, after)) = rest.split_first_chunk()
+        && let Some(eight) = eight_digits(*eight)
+    {
+        number = number.checked_mul(100_000_000)?.checked_add(eight)?;
+        rest = after;
+    }
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        rest = after;
+    }
+    let digits = text.len() - rest.len();
+    if digits == 0 || digits > 1 && text[0] == b'0' {
         return None;
     }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
     rest.strip_prefix(b".").map(|rest| (number, rest))
+}
+
+/// The number that eight digits are; `None` if one of them is none. All at once, because a reader
+/// looks at dozens of them for each message.
+fn eight_digits(digits: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const SIXES: u64 = 0x0606_0606_0606_0606;
+    // The first digit is the lowest byte.
+    let text = u64::from_le_bytes(digits);
+    if text & HIGH != ZEROS || text.wrapping_add(SIXES) & HIGH != ZEROS {
+        return None;
+    }
+    // Neighbours become pairs, pairs become fours, fours become the whole.
+    let ones = text - ZEROS;
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 const BEGIN: &[u8] = b"\"m\":\"";
@@ -200,7 +225,18 @@ mod tests {
         fn numbers_are_decimal(number: u64) {
             let mut out = Vec::new();
             push_decimal(&mut out, number);
-            prop_assert_eq!(out, number.to_string().into_bytes());
+            out.push(b'.');
+            prop_assert_eq!(&out, &format!("{number}.").into_bytes());
+            prop_assert_eq!(take_number(&out), Some((number, &b""[..])));
+        }
+
+        #[test]
+        fn eight_at_once_are_as_one_by_one(digits in "[0-9]{8}", at in 0_usize..8, byte: u8) {
+            let mut text: [u8; 8] = digits.as_bytes().try_into().unwrap();
+            prop_assert_eq!(eight_digits(text), digits.parse().ok());
+            text[at] = byte;
+            let want = std::str::from_utf8(&text).ok().filter(|_| byte != b'+');
+            prop_assert_eq!(eight_digits(text), want.and_then(|text| text.parse().ok()));
         }
     }
 }

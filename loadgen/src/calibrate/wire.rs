@@ -113,6 +113,7 @@ mod tests {
     use thalweg_proto::http1::{ResponseHeadStatus, parse_response_head};
 
     use super::*;
+    use crate::engine::{Scratch, SseReader};
     use crate::message::{Stamp, stamps};
 
     #[test]
@@ -156,11 +157,10 @@ mod tests {
         let mut out = Vec::new();
         push_followed(&mut out);
         push_message(&mut out, &stamp.message(100), 1);
-        let mut reader = crate::engine::SseReader::default();
+        let (mut reader, mut scratch) = (SseReader::default(), Scratch::default());
         let (mut offset, mut closed, mut got) = (String::new(), false, Vec::new());
-        reader
-            .receive(&out, &mut offset, &mut closed, &mut |data| got.extend(stamps(data)))
-            .unwrap();
+        let mut data = |data: &[u8]| got.extend(stamps(data));
+        reader.receive(&out, &mut scratch, &mut offset, &mut closed, &mut data).unwrap();
         assert!(reader.is_live() && !closed);
         assert_eq!(got, [Some(stamp)]);
         assert_eq!(offset, "0000000000000001_0000000000000001");

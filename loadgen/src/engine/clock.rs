@@ -13,6 +13,8 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 
+use crate::user::Now;
+
 /// Nanoseconds of `CLOCK_MONOTONIC`: the same on every thread, and in every process of the machine,
 /// so that others can judge our messages too.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,12 @@ impl Clock {
         if at_ns > now {
             monoio::time::sleep(Duration::from_nanos(at_ns - now)).await;
         }
+    }
+}
+
+impl Now for Clock {
+    fn now_unix_ms(&self) -> u64 {
+        self.unix_ms(self.now_ns())
     }
 }
 

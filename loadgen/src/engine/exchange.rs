@@ -149,7 +149,9 @@ impl User {
             request.streams.as_ref().map(|(set, _)| &core.program.plan.streams[*set].content_type);
         let typed = matches!(request.kind, Kind::Create(_) | Kind::Append { .. });
         if let (Some(content_type), true, false) = (content_type, typed, given("content-type")) {
-            out.extend_from_slice(format!("content-type: {content_type}\r\n").as_bytes());
+            for part in ["content-type: ", content_type, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
         }
         match &request.kind {
             Kind::Append { producer: true, .. } => {
@@ -248,10 +250,8 @@ impl User {
         if let Some(stream) = self.producing.take() {
             self.producers.entry(stream).or_default().advance(acknowledged);
         }
-        for (stream, sequence) in std::mem::take(&mut self.stamped) {
-            if !acknowledged {
-                core.refuse(stream, self.source, sequence);
-            }
+        for (stream, sequence) in self.stamped.drain(..).filter(|_| !acknowledged) {
+            core.refuse(stream, self.source, sequence);
         }
         good
     }

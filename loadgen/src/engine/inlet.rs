@@ -3,8 +3,6 @@
 //! Invariant: over both the answer comes as HTTP/1.1 would have it, and with the time of its
 //! receive.
 
-use monoio::io::CancelHandle;
-
 use super::clock::Clock;
 use super::core::Core;
 use super::http2::Incoming;
@@ -39,11 +37,10 @@ impl Inlet {
         &mut self,
         clock: Clock,
         mut buf: Vec<u8>,
-        cancel: CancelHandle,
     ) -> (Result<(usize, u64), WireError>, Vec<u8>) {
         match self {
             Inlet::Own(stream) => {
-                let (read, buf) = stream.read(buf, cancel).await;
+                let (read, buf) = stream.read(buf).await;
                 let now_ns = clock.now_ns();
                 (read.map(|read| (read, now_ns)).map_err(WireError::from), buf)
             }

@@ -18,9 +18,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::Method;
-use monoio::io::Canceller;
 
 use super::core::Core;
+use super::ending::Ending;
 use super::recorder::Ended;
 use super::sample_log::{Said, Who};
 use super::shared::Shared;
@@ -53,8 +53,8 @@ pub(super) struct Lane {
     pub(super) free_ns: Cell<u64>,
     /// The server closed the connection while something was being written.
     lost: Cell<bool>,
-    /// Reads of answers are under it; replaced when it was used.
-    canceller: RefCell<Canceller>,
+    /// What is received over the connection is under it; replaced when it was used.
+    ending: RefCell<Rc<Ending>>,
     request: Rc<Request>,
     source: u32,
     who: Who,
@@ -94,7 +94,7 @@ impl Lane {
             generation: Cell::new(0),
             free_ns: Cell::new(0),
             lost: Cell::new(false),
-            canceller: RefCell::new(Canceller::new()),
+            ending: RefCell::default(),
             request: Rc::clone(request),
             // The same on every thread: a stream is only ever written by one of them.
             source: who.group,
@@ -189,9 +189,9 @@ impl Lane {
             }
             let (run, source) = (core.shared.run, self.source);
             let mut counter = core.counter.borrow_mut();
-            let now_unix_ms = core.shared.clock.unix_ms(intended_ns);
+            let now = &core.shared.clock.unix_ms(intended_ns);
             let (variables, rng, counter) = (&mut *variables, &mut *rng, &mut *counter);
-            let mut context = Context { variables, rng, user_number: 1, counter, now_unix_ms };
+            let mut context = Context { variables, rng, user_number: 1, counter, now };
             messages.write(Stamp { run, source, sequence, intended_ns }, &mut context, &mut out);
         }
         if batch.is_some() {
@@ -227,7 +227,8 @@ impl Lane {
                         self.generation.set(self.generation.get() + 1);
                         self.lost.set(false);
                         let answers = Rc::clone(self).take_answers(reads, self.generation.get());
-                        drop(monoio::spawn(answers));
+                        let ending = Rc::clone(&self.ending.borrow());
+                        drop(monoio::spawn(async move { ending.or_ended(answers).await }));
                         writes
                     }
                     Err(error) => return self.fail(error.kind(), &error.to_string()),
@@ -252,13 +253,12 @@ impl Lane {
 
     async fn take_answers(self: Rc<Self>, mut reads: ReadHalf, generation: u64) {
         let clock = self.core.shared.clock;
-        let cancel = self.canceller.borrow().handle();
         let mut answers = Answers::default();
         let mut buf = Vec::new();
         loop {
             buf.clear();
             buf.reserve(READ_BYTES);
-            let (read, back) = reads.read(buf, cancel.clone()).await;
+            let (read, back) = reads.read(buf).await;
             if generation != self.generation.get() {
                 return;
             }
@@ -308,7 +308,7 @@ impl Lane {
         let mut rng = iteration_rng(0, 0, 0);
         let mut counter = core.counter.borrow_mut();
         let (variables, rng, counter) = (&mut *variables, &mut rng, &mut *counter);
-        let mut context = Context { variables, rng, user_number: 1, counter, now_unix_ms: 0 };
+        let mut context = Context { variables, rng, user_number: 1, counter, now: &0 };
         let failure = self.request.checks.check(&answer, &mut context).err();
         let ended = self.ended(sent, response.first_byte_ns, response.ended_ns, response.bytes);
         let kind = failure.as_ref().map(|failure| failure.kind.to_string());
@@ -328,7 +328,7 @@ impl Lane {
         self.given_up.set(0);
         self.generation.set(self.generation.get() + 1);
         drop(self.writes.borrow_mut().take());
-        let _ = self.canceller.replace(Canceller::new()).cancel();
+        self.ending.take().end();
         for sent in std::mem::take(&mut *self.waiting.borrow_mut()) {
             self.failed(&sent, kind, message);
         }

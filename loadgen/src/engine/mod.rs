@@ -15,6 +15,7 @@
 mod assemble;
 mod clock;
 mod core;
+mod ending;
 mod exchange;
 mod groups;
 mod http2;
@@ -45,4 +46,4 @@ pub use machine::machine;
 pub use options::{Barrier, Cores, JtlDeliveries, RunOptions, Share, Stop};
 pub use run::run;
 #[cfg(test)]
-pub(crate) use sse::SseReader;
+pub(crate) use sse::{Scratch, SseReader};

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::core::Published;
+use super::core::{Book, Published};
 use super::seen::Seen;
 
 /// By stream, what each source published.
@@ -20,7 +20,7 @@ pub(crate) struct Place {
 }
 
 /// The books of all threads as one.
-pub(crate) fn ledger(books: impl Iterator<Item = HashMap<(u32, u32), Published>>) -> Ledger {
+pub(crate) fn ledger(books: impl Iterator<Item = Book>) -> Ledger {
     let mut all = Ledger::new();
     for ((stream, source), mut published) in books.flatten() {
         published.refused.sort_unstable();

@@ -204,7 +204,7 @@ fn fields(plan: &Plan, clock: Clock) -> Result<String, LoadError> {
         rng: &mut user_rng(plan.seed, 0, 0),
         user_number: 1,
         counter: &mut Counter::new(1, 1),
-        now_unix_ms: clock.unix_ms(clock.now_ns()),
+        now: &clock,
     };
     names.begin(&mut context);
     let mut out = String::new();

@@ -1,5 +1,7 @@
 //! The plan as threads of the engine run it: labels as numbers, streams as one list.
 
+use std::fmt::Write as _;
+
 use crate::plan::{Plan, SamplerKind, Step, StreamSet, TailMode};
 use crate::target::Target;
 use crate::{LoadError, plan};
@@ -20,6 +22,8 @@ pub(crate) struct Program {
     pub(crate) labels: Vec<Label>,
     /// Where each set begins in the list of all streams.
     first_stream: Vec<u32>,
+    /// Somebody follows what is published.
+    pub(crate) has_readers: bool,
 }
 
 impl Program {
@@ -35,7 +39,8 @@ impl Program {
             first
         });
         let first_stream = first_stream.collect();
-        Ok(Program { plan: plan.clone(), target, labels, first_stream })
+        let has_readers = labels.iter().any(|label| label.deliveries);
+        Ok(Program { plan: plan.clone(), target, labels, first_stream, has_readers })
     }
 
     /// The number of a label, which every step of the plan has.
@@ -61,11 +66,17 @@ impl Program {
     }
 
     fn one_of(&self, set: usize, path: &str, index: u32) -> String {
-        let base = match path.starts_with('/') {
-            true => path.to_owned(),
-            false => format!("{}/{path}", self.target.path),
-        };
-        if self.plan.streams[set].count == 1 { base } else { format!("{base}/{index}") }
+        // In one piece: users ask for it with each request.
+        let mut out = String::with_capacity(self.target.path.len() + path.len() + 16);
+        if !path.starts_with('/') {
+            out.push_str(&self.target.path);
+            out.push('/');
+        }
+        out.push_str(path);
+        if self.plan.streams[set].count != 1 {
+            let _ = write!(out, "/{index}");
+        }
+        out
     }
 
     /// The path of a stream in the list of all streams.

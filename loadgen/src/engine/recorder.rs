@@ -44,7 +44,7 @@ pub(crate) struct Recorder {
     pub(crate) intervals: Vec<Interval>,
     pub(crate) errors: HashMap<(LabelId, String), ErrorCount>,
     /// By label, stream and source: deliveries and the slowest one, of measured messages.
-    pub(crate) messages: HashMap<(LabelId, u32, u32), Vec<MessageRecord>>,
+    pub(crate) messages: foldhash::HashMap<(LabelId, u32, u32), Vec<MessageRecord>>,
     tracked: usize,
     names: Vec<(String, bool)>,
 }
@@ -99,7 +99,7 @@ impl Recorder {
             recent_lateness: Times::new(),
             intervals: Vec::new(),
             errors: HashMap::new(),
-            messages: HashMap::new(),
+            messages: foldhash::HashMap::default(),
             tracked: 0,
             names,
         }

@@ -5,12 +5,15 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::message::Stamp;
 
 /// What one reader has received from all sources of its stream.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Seen {
-    sources: Vec<SourceSeen>,
+    /// Mostly one: then it lies with the rest.
+    sources: SmallVec<[SourceSeen; 1]>,
     /// When the server first confirmed that it follows the stream.
     pub(crate) confirmed_ns: Option<u64>,
     /// Measured deliveries, their sum and the longest, in nanoseconds.

@@ -3,12 +3,11 @@
 //! Invariant: everything that matters on the path of a request is an atomic or read-only; no thread
 //! waits there for another one's lock.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::clock::Clock;
-use super::core::Published;
+use super::core::Book;
 use super::options::Stop;
 use super::owed::{Ledger, ledger};
 
@@ -45,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) published: AtomicU64,
     /// What threads published that make no load any more, and how many they are.
     pub(crate) handed_in: AtomicU32,
-    books: Mutex<Vec<HashMap<(u32, u32), Published>>>,
+    books: Mutex<Vec<Book>>,
     /// What all of them did, when nothing more is published.
     pub(crate) ledger: OnceLock<Ledger>,
     /// Threads whose readers have not got all that the ledger says.
@@ -126,7 +125,7 @@ impl Shared {
     }
 
     /// Takes what a thread published that makes no load any more.
-    pub(crate) fn hand_in(&self, book: HashMap<(u32, u32), Published>) {
+    pub(crate) fn hand_in(&self, book: Book) {
         self.books.lock().unwrap_or_else(PoisonError::into_inner).push(book);
         self.handed_in.fetch_add(1, Ordering::Release);
     }

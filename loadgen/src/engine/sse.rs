@@ -13,7 +13,7 @@
 
 use std::sync::LazyLock;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode};
 use memchr::memmem;
 use thalweg_proto::client::response::StreamFields;
@@ -62,19 +62,28 @@ impl SseError {
 pub(crate) struct SseReader {
     wire: Wire,
     /// What has been received and is not understood yet: part of a head or of a chunk's frame.
-    input: BytesMut,
+    input: Vec<u8>,
     live: bool,
     /// Every event is data.
     plain: bool,
     /// Data since the last control event: the position does not include it yet.
-    unconfirmed: String,
+    unconfirmed: Vec<u8>,
+}
+
+/// What a receive needs for as long as it takes; readers of a thread share it, so that each of them
+/// keeps only what is cut off.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    input: BytesMut,
+    body: BytesMut,
+    unconfirmed: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
 enum Wire {
     #[default]
     Head,
-    Events(Box<(BodyDecoder, SseParser)>),
+    Events(BodyDecoder, SseParser),
     Ended,
 }
 
@@ -90,7 +99,7 @@ impl SseReader {
     }
 
     /// Data that the next request will bring again, because no control event came after it.
-    pub(crate) fn unconfirmed(&self) -> &str {
+    pub(crate) fn unconfirmed(&self) -> &[u8] {
         &self.unconfirmed
     }
 
@@ -104,51 +113,62 @@ impl SseReader {
     pub(crate) fn receive(
         &mut self,
         bytes: &[u8],
+        scratch: &mut Scratch,
         offset: &mut String,
         closed: &mut bool,
         data: &mut impl FnMut(&[u8]),
     ) -> Result<(), SseError> {
-        self.input.extend_from_slice(bytes);
-        if matches!(self.wire, Wire::Head) && !self.head()? {
+        scratch.input.clear();
+        scratch.input.extend_from_slice(&std::mem::take(&mut self.input));
+        scratch.input.extend_from_slice(bytes);
+        if matches!(self.wire, Wire::Head) && !self.head(&mut scratch.input)? {
+            self.input.extend_from_slice(&scratch.input);
             return Ok(());
         }
-        let Wire::Events(wire) = &mut self.wire else { return Ok(()) };
-        let (decoder, parser) = &mut **wire;
-        let mut body = BytesMut::new();
-        let progress = decoder.decode(&mut self.input, &mut body)?;
-        parser.push(&body)?;
-        while let Some(event) = parser.next_event() {
-            match event.name.as_str() {
-                _ if self.plain => {
-                    data(event.data.as_bytes());
-                    if let Some(id) = event.id {
-                        *offset = id;
-                    }
+        let Wire::Events(decoder, parser) = &mut self.wire else { return Ok(()) };
+        scratch.body.clear();
+        let progress = decoder.decode(&mut scratch.input, &mut scratch.body)?;
+        let (plain, live) = (self.plain, &mut self.live);
+        let unconfirmed = &mut scratch.unconfirmed;
+        unconfirmed.clear();
+        if !self.unconfirmed.is_empty() {
+            std::mem::swap(unconfirmed, &mut self.unconfirmed);
+        }
+        let mut too_much = false;
+        let pushed = parser.push(&scratch.body, |event| match &*event.name {
+            _ if plain => {
+                data(&event.data);
+                if let Some(id) = event.id {
+                    *offset = String::from_utf8_lossy(&id).into_owned();
                 }
-                "data" => {
-                    data(event.data.as_bytes());
-                    let has = self.unconfirmed.len();
-                    if has > 0 && has + event.data.len() > MAX_UNCONFIRMED {
-                        return Err(SseError::Unconfirmed);
-                    }
-                    self.unconfirmed.push_str(&event.data);
-                }
-                "control" => {
-                    self.live = true;
-                    self.unconfirmed = String::new();
-                    *closed |= event.data.contains(CLOSED);
-                    if let Some(next) = next_offset(&event.data) {
-                        offset.clear();
-                        offset.push_str(next);
-                    }
-                }
-                _ => {}
             }
+            b"data" => {
+                data(&event.data);
+                let has = unconfirmed.len();
+                too_much |= has > 0 && has + event.data.len() > MAX_UNCONFIRMED;
+                if !too_much {
+                    unconfirmed.extend_from_slice(&event.data);
+                }
+            }
+            b"control" => {
+                *live = true;
+                unconfirmed.clear();
+                *closed |= CLOSED_FINDER.find(&event.data).is_some();
+                if let Some(next) = next_offset(&event.data) {
+                    offset.clear();
+                    offset.push_str(next);
+                }
+            }
+            _ => {}
+        });
+        if !unconfirmed.is_empty() {
+            self.unconfirmed = std::mem::take(unconfirmed);
         }
-        if self.input.is_empty() {
-            // Nothing is left of it: an idle reader keeps no buffer.
-            self.input = BytesMut::new();
+        pushed?;
+        if too_much {
+            return Err(SseError::Unconfirmed);
         }
+        self.input.extend_from_slice(&scratch.input);
         if progress == Progress::Done {
             self.wire = Wire::Ended;
             return if self.live { Ok(()) } else { Err(SseError::NoControl) };
@@ -159,7 +179,7 @@ impl SseReader {
     /// The connection ended. An error if that cut the answer off.
     pub(crate) fn finish(&mut self) -> Result<(), SseError> {
         match &mut self.wire {
-            Wire::Events(wire) => wire.0.finish().map_err(SseError::Cut)?,
+            Wire::Events(decoder, _) => decoder.finish().map_err(SseError::Cut)?,
             Wire::Head => return Err(SseError::NoAnswer),
             Wire::Ended => {}
         }
@@ -167,10 +187,11 @@ impl SseReader {
         if self.live { Ok(()) } else { Err(SseError::NoControl) }
     }
 
-    fn head(&mut self) -> Result<bool, SseError> {
-        let parsed = parse_response_head(&self.input, &Method::GET)?;
+    /// Takes the head from the front of `input`; whether it was whole.
+    fn head(&mut self, input: &mut BytesMut) -> Result<bool, SseError> {
+        let parsed = parse_response_head(input, &Method::GET)?;
         let ResponseHeadStatus::Complete(head, taken) = parsed else { return Ok(false) };
-        let _ = self.input.split_to(taken);
+        input.advance(taken);
         let ResponseHead { status, fields, body, .. } = head;
         if status != StatusCode::OK {
             return Err(SseError::Refused(status));
@@ -180,17 +201,18 @@ impl SseReader {
         }
         let decoder = body.decoder(u64::MAX)?;
         self.live = self.plain;
-        self.wire = Wire::Events(Box::new((decoder, SseParser::default())));
+        self.wire = Wire::Events(decoder, SseParser::default());
         Ok(true)
     }
 }
 
 /// The value of `streamNextOffset`. Tokens are URL-safe, so there are no escapes in it.
-fn next_offset(control: &str) -> Option<&str> {
-    let at = NEXT_OFFSET_FINDER.find(control.as_bytes())?;
-    let value = control[at + NEXT_OFFSET.len()..].trim_start().strip_prefix(':')?;
-    let value = value.trim_start().strip_prefix('"')?;
-    value.split_once('"').map(|(offset, _)| offset)
+fn next_offset(control: &[u8]) -> Option<&str> {
+    let at = NEXT_OFFSET_FINDER.find(control)?;
+    let value = control[at + NEXT_OFFSET.len()..].trim_ascii_start().strip_prefix(b":")?;
+    let value = value.trim_ascii_start().strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', value)?;
+    std::str::from_utf8(&value[..end]).ok()
 }
 
 const NEXT_OFFSET: &[u8] = b"\"streamNextOffset\"";
@@ -198,7 +220,8 @@ static NEXT_OFFSET_FINDER: LazyLock<memmem::Finder<'static>> =
     LazyLock::new(|| memmem::Finder::new(NEXT_OFFSET));
 /// Of several data events before the control event; a single one may be as large as an event may.
 const MAX_UNCONFIRMED: usize = 16 << 20;
-const CLOSED: &str = "\"streamClosed\":true";
+static CLOSED_FINDER: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(b"\"streamClosed\":true"));
 
 #[cfg(test)]
 mod tests {
@@ -223,10 +246,10 @@ mod tests {
 
     /// The data, the offset, and whether the stream was closed.
     fn feed(answer: &[u8], size: usize) -> Result<(SseReader, String, String, bool), SseError> {
-        let mut reader = SseReader::default();
+        let (mut reader, mut scratch) = (SseReader::default(), Scratch::default());
         let (mut all, mut offset, mut closed) = (String::new(), String::new(), false);
         for piece in answer.chunks(size) {
-            reader.receive(piece, &mut offset, &mut closed, &mut |data| {
+            reader.receive(piece, &mut scratch, &mut offset, &mut closed, &mut |data| {
                 all.push_str(&String::from_utf8_lossy(data));
             })?;
         }
@@ -265,18 +288,18 @@ mod tests {
         let events = [": hi\n\n", "id: 7:0\ndata: {\"m\":1}\n\n", "event: x\ndata: 2\n\n"];
         let answer = chunked(&events.map(str::to_owned));
         for size in [1, 3, answer.len()] {
-            let mut reader = SseReader::new(true);
+            let (mut reader, mut scratch) = (SseReader::new(true), Scratch::default());
             let (mut all, mut id, mut closed) = (String::new(), String::new(), false);
             let mut take = |data: &[u8]| all.push_str(&String::from_utf8_lossy(data));
             for piece in answer.chunks(size) {
-                reader.receive(piece, &mut id, &mut closed, &mut take).unwrap();
+                reader.receive(piece, &mut scratch, &mut id, &mut closed, &mut take).unwrap();
             }
             assert_eq!((all.as_str(), id.as_str(), closed), ("{\"m\":1}2", "7:0", false));
             assert!(reader.is_live() && reader.is_ended() && reader.unconfirmed().is_empty());
         }
-        let mut reader = SseReader::new(true);
-        let head = format!("{HEAD}\r\n");
-        reader.receive(head.as_bytes(), &mut String::new(), &mut false, &mut |_| {}).unwrap();
+        let (mut reader, mut scratch) = (SseReader::new(true), Scratch::default());
+        let (head, mut id) = (format!("{HEAD}\r\n"), String::new());
+        reader.receive(head.as_bytes(), &mut scratch, &mut id, &mut false, &mut |_| {}).unwrap();
         assert!(reader.is_live(), "the head is enough");
     }
 
@@ -287,7 +310,7 @@ mod tests {
         let control = answer.windows(14).rposition(|at| at == b"event: control").unwrap();
         let check = |length: usize, want: &str| {
             let (reader, ..) = feed(&answer[..length], 5).unwrap();
-            assert_eq!(reader.unconfirmed(), want, "{length}");
+            assert_eq!(reader.unconfirmed(), want.as_bytes(), "{length}");
         };
         check(answer.len(), "");
         check(control, "[1][2]");

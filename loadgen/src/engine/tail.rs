@@ -133,10 +133,14 @@ impl Reader {
             if !std::mem::take(&mut first) {
                 self.core.recorder.borrow_mut().reconnected(self.label, begin_ns);
             }
-            let end = match self.tail.mode {
-                TailMode::Sse | TailMode::Events => self.sse(&mut ready).await,
-                TailMode::LongPoll | TailMode::CatchUp { .. } => self.poll(&mut ready).await,
+            let core = Rc::clone(&self.core);
+            let connection = async {
+                match self.tail.mode {
+                    TailMode::Sse | TailMode::Events => self.sse(&mut ready).await,
+                    TailMode::LongPoll | TailMode::CatchUp { .. } => self.poll(&mut ready).await,
+                }
             };
+            let end = core.ending.or_ended(connection).await.unwrap_or(End::Over);
             self.set_live(false);
             if std::mem::take(&mut self.state.got_on) {
                 failures = 0;
@@ -254,14 +258,13 @@ impl Reader {
     /// Until when a receive may take, because of a habit.
     fn patience(&self) -> Option<Duration> {
         let shared = &self.core.shared;
-        let now_ns = shared.clock.now_ns();
         let every = self.tail.behaviour.storm_every.map(|every| (every.as_nanos() as u64).max(1));
         let storm = every
             .zip(shared.start_ns())
             .map(|(every, start)| start + (self.state.storms + 1) * every);
         let until = Some(self.until_ns).filter(|at| *at != u64::MAX);
         let at = [storm, self.state.leave_ns, until].into_iter().flatten().min()?;
-        Some(Duration::from_nanos(at.saturating_sub(now_ns)))
+        Some(Duration::from_nanos(at.saturating_sub(shared.clock.now_ns())))
     }
 
     fn confirmed(&mut self, ready: &mut Option<impl FnOnce(bool)>, since_ns: u64) {
@@ -345,7 +348,8 @@ impl Reader {
         let Reader { core, state, .. } = self;
         let State { seen, offset, closed, again, brought, .. } = state;
         core.recorder.borrow_mut().received(of.label, now_ns, bytes.len() as u64);
-        sse.receive(bytes, offset, closed, &mut |data| {
+        let scratch = &mut core.scratch.borrow_mut();
+        sse.receive(bytes, scratch, offset, closed, &mut |data| {
             *brought = true;
             judge(core, of, &mut seen.borrow_mut(), again, data, now_ns);
         })
@@ -364,8 +368,7 @@ impl Reader {
         let patience = self.patience().into_iter().chain(confirm).min();
         let mut own = std::mem::take(buf);
         own.clear();
-        let handle = self.core.canceller.borrow().handle();
-        let reading = inlet.receive(clock, own, handle);
+        let reading = inlet.receive(clock, own);
         let (read, back) = match patience {
             None => reading.await,
             Some(patience) => match monoio::time::timeout(patience, reading).await {

@@ -9,12 +9,12 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use monoio::io::Canceller;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clock::Turn;
-use super::core::{Core, GroupCount, Part, Published, ReaderEnd};
+use super::core::{Book, Core, GroupCount, Part, ReaderEnd};
+use super::ending::Ending;
 use super::groups::start_load;
 use super::http2::Trunks;
 use super::options::JtlDeliveries;
@@ -76,7 +76,7 @@ pub(crate) struct Counts {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) recorder: Recorder,
-    pub(crate) published: HashMap<(u32, u32), Published>,
+    pub(crate) published: Book,
     pub(crate) readers: Vec<ReaderEnd>,
     pub(crate) setup: HashMap<usize, Times>,
     pub(crate) groups: Vec<GroupCount>,
@@ -171,11 +171,13 @@ fn core(spec: &Spec) -> Core {
         recorder: RefCell::new(Recorder::new(labels)),
         log: log.map(RefCell::new),
         published: RefCell::default(),
+        numbers: RefCell::default(),
         following: RefCell::default(),
         next_reader: Cell::new(0),
         readers: RefCell::default(),
         setup: RefCell::default(),
-        canceller: RefCell::new(Canceller::new()),
+        ending: Ending::default(),
+        scratch: RefCell::default(),
         trunks: Trunks::default(),
         counter: RefCell::new(Counter::new(u64::from(part.index) + 1, u64::from(part.of))),
         groups: RefCell::new(vec![GroupCount::default(); spec.program.plan.groups.len()]),
@@ -257,16 +259,13 @@ fn glance(core: &Core, name: &str) -> Glance {
 
 /// Ends what still runs.
 async fn leave(core: &Rc<Core>) {
-    let canceller = core.canceller.replace(Canceller::new());
-    let _ = canceller.cancel();
+    core.ending.end();
     core.trunks.end();
     // Before the load there is nothing to count.
     let patience_ns = if core.shared.start_ns().is_none() { LEAVE_EARLY_NS } else { LEAVE_NS };
     let deadline_ns = core.shared.clock.now_ns() + patience_ns;
     while core.tasks.get() > 0 && core.shared.clock.now_ns() < deadline_ns {
         monoio::time::sleep(LOOK).await;
-        let canceller = core.canceller.replace(Canceller::new());
-        let _ = canceller.cancel();
         core.trunks.end();
     }
 }

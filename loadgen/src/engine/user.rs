@@ -4,8 +4,6 @@
 //! number of threads.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -118,43 +116,40 @@ impl User {
     }
 
     pub(super) fn context<'a>(&'a mut self, counter: &'a mut Counter) -> Context<'a> {
-        let clock = self.core.shared.clock;
         Context {
             variables: &mut self.variables,
             rng: &mut self.rng,
             user_number: self.number,
             counter,
-            now_unix_ms: clock.unix_ms(clock.now_ns()),
+            now: &self.core.shared.clock,
         }
     }
 
     /// One after another.
-    pub(crate) fn run<'a>(&'a mut self, ops: &'a [Op]) -> Pin<Box<dyn Future<Output = Flow> + 'a>> {
-        Box::pin(async move {
-            for op in ops {
-                let flow = match op {
-                    Op::Request(request) => self.operation(request).await,
-                    Op::Pause(pacer) => {
-                        self.pause(pacer).await;
-                        if self.core.shared.is_stopping() { Flow::End } else { Flow::Go }
-                    }
-                    Op::Loop(times, ops) => self.repeat(*times, ops).await,
-                    Op::If(condition, ops) => {
-                        let core = Rc::clone(&self.core);
-                        let holds =
-                            holds(condition, &mut self.context(&mut core.counter.borrow_mut()));
-                        if holds { self.run(ops).await } else { Flow::Go }
-                    }
-                    Op::Transaction { label, ops, include_pauses } => {
-                        self.transaction(*label, ops, *include_pauses).await
-                    }
-                };
-                if flow != Flow::Go {
-                    return flow;
+    pub(crate) async fn run(&mut self, ops: &[Op]) -> Flow {
+        for op in ops {
+            let flow = match op {
+                Op::Request(request) => self.operation(request).await,
+                Op::Pause(pacer) => {
+                    self.pause(pacer).await;
+                    if self.core.shared.is_stopping() { Flow::End } else { Flow::Go }
                 }
+                // In memory of their own: they may be nested.
+                Op::Loop(times, ops) => Box::pin(self.repeat(*times, ops)).await,
+                Op::If(condition, ops) => {
+                    let core = Rc::clone(&self.core);
+                    let holds = holds(condition, &mut self.context(&mut core.counter.borrow_mut()));
+                    if holds { Box::pin(self.run(ops)).await } else { Flow::Go }
+                }
+                Op::Transaction { label, ops, include_pauses } => {
+                    Box::pin(self.transaction(*label, ops, *include_pauses)).await
+                }
+            };
+            if flow != Flow::Go {
+                return flow;
             }
-            Flow::Go
-        })
+        }
+        Flow::Go
     }
 
     async fn repeat(&mut self, times: Option<u32>, ops: &[Op]) -> Flow {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode};
-use monoio::io::{CancelHandle, Canceller};
 use thalweg_proto::http1::{BodyDecoder, BodyLength, CodecError, Fields, Progress};
 use thalweg_proto::http1::{ResponseBody, ResponseHead, ResponseHeadStatus, parse_response_head};
 
@@ -203,22 +202,9 @@ impl Connection {
         request: Vec<u8>,
         timeout: Duration,
     ) -> (Result<Response, WireError>, Vec<u8>) {
-        let never = Canceller::new();
-        self.exchange_until(clock, method, request, timeout, &never.handle()).await
-    }
-
-    /// The same, unless it is cancelled while it waits for the answer.
-    pub(crate) async fn exchange_until(
-        &mut self,
-        clock: Clock,
-        method: &Method,
-        request: Vec<u8>,
-        timeout: Duration,
-        cancel: &CancelHandle,
-    ) -> (Result<Response, WireError>, Vec<u8>) {
         let exchanged = monoio::time::timeout(timeout, async {
             match &mut self.0 {
-                Kind::Http1(http1) => http1.exchange(clock, method, request, cancel).await,
+                Kind::Http1(http1) => http1.exchange(clock, method, request).await,
                 Kind::Http2(trunk) => {
                     let answer = match trunk.begin(&request) {
                         Ok(incoming) => incoming.whole(method).await,
@@ -240,21 +226,15 @@ impl Http1 {
         clock: Clock,
         method: &Method,
         request: Vec<u8>,
-        cancel: &CancelHandle,
     ) -> (Result<Response, WireError>, Option<Vec<u8>>) {
         let (sent, request) = self.stream.write_all(request).await;
         match sent {
-            Ok(()) => (self.answer(clock, method, cancel).await, Some(request)),
+            Ok(()) => (self.answer(clock, method).await, Some(request)),
             Err(error) => (Err(error.into()), Some(request)),
         }
     }
 
-    async fn answer(
-        &mut self,
-        clock: Clock,
-        method: &Method,
-        cancel: &CancelHandle,
-    ) -> Result<Response, WireError> {
+    async fn answer(&mut self, clock: Clock, method: &Method) -> Result<Response, WireError> {
         loop {
             let mut buf = std::mem::take(&mut self.buf);
             // What filled the buffer is likely to go on.
@@ -262,7 +242,7 @@ impl Http1 {
             let more = if full { (2 * buf.len()).min(MOST_READ_BYTES) } else { READ_BYTES };
             buf.clear();
             buf.reserve(more);
-            let (read, buf) = self.stream.read(buf, cancel.clone()).await;
+            let (read, buf) = self.stream.read(buf).await;
             let now_ns = clock.now_ns();
             self.buf = buf;
             if read? == 0 {

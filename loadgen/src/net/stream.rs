@@ -1,15 +1,10 @@
 //! A connection's bytes: as they are, or with TLS on them. One surface for both.
-//!
-//! Invariant: a read that is cancelled has taken nothing that the next one would miss.
 
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use monoio::io::{
-    AsyncWriteRentExt, CancelHandle, CancelableAsyncReadRent, Canceller, OwnedReadHalf,
-    OwnedWriteHalf, Splitable,
-};
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
 
 use super::tls::Tls;
@@ -59,14 +54,13 @@ impl Stream {
         let opening = Opening { tls: Rc::clone(&tls), buf: Vec::new(), plain: Vec::new() };
         stream.reads.tls = Some(Box::new(opening));
         stream.writes.tls = Some(Rc::clone(&tls));
-        let never = Canceller::new();
         loop {
             // The last word of the handshake is this side's.
             stream.writes.flush().await?;
             if !tls.borrow().is_handshaking() {
                 break;
             }
-            if stream.reads.fill(never.handle()).await? == 0 {
+            if stream.reads.fill().await? == 0 {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no TLS handshake"));
             }
         }
@@ -78,12 +72,8 @@ impl Stream {
     }
 
     /// Reads what has come into an empty buffer; 0 at the end.
-    pub(crate) async fn read(
-        &mut self,
-        buf: Vec<u8>,
-        cancel: CancelHandle,
-    ) -> (io::Result<usize>, Vec<u8>) {
-        self.reads.read(buf, cancel).await
+    pub(crate) async fn read(&mut self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.reads.read(buf).await
     }
 
     /// Writes all bytes and gives their memory back.
@@ -94,13 +84,9 @@ impl Stream {
 
 impl ReadHalf {
     /// Reads what has come into an empty buffer; 0 at the end.
-    pub(crate) async fn read(
-        &mut self,
-        mut buf: Vec<u8>,
-        cancel: CancelHandle,
-    ) -> (io::Result<usize>, Vec<u8>) {
+    pub(crate) async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         if self.tls.is_none() {
-            return self.socket.cancelable_read(buf, cancel).await;
+            return self.socket.read(buf).await;
         }
         loop {
             if let Some(opening) = &mut self.tls
@@ -110,7 +96,7 @@ impl ReadHalf {
                 buf.extend(opening.plain.drain(..len));
                 return (Ok(len), buf);
             }
-            match self.fill(cancel.clone()).await {
+            match self.fill().await {
                 Ok(1..) => {}
                 end => return (end, buf),
             }
@@ -118,12 +104,12 @@ impl ReadHalf {
     }
 
     /// Takes in what has come with TLS on it; how many bytes that were.
-    async fn fill(&mut self, cancel: CancelHandle) -> io::Result<usize> {
+    async fn fill(&mut self) -> io::Result<usize> {
         let Some(opening) = &mut self.tls else { return Ok(0) };
         let mut buf = std::mem::take(&mut opening.buf);
         buf.clear();
         buf.reserve(TLS_READ_BYTES);
-        let (read, buf) = self.socket.cancelable_read(buf, cancel).await;
+        let (read, buf) = self.socket.read(buf).await;
         opening.buf = buf;
         let read = read?;
         let taken = opening.tls.borrow_mut().take_in(&opening.buf, &mut opening.plain);

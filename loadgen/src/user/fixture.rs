@@ -56,7 +56,7 @@ impl User {
             rng: &mut self.rng,
             user_number: 3,
             counter: &mut self.counter,
-            now_unix_ms: 1_700_000_000_123,
+            now: &1_700_000_000_123,
         };
         (&self.names, context)
     }

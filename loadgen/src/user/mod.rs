@@ -27,7 +27,7 @@ pub use extract::{CompiledExtractions, extract};
 pub use names::{Names, Slot, Variables};
 pub use payload::Messages;
 pub use rows::Rows;
-pub use template::{Compiled, Context, Counter, compile, render};
+pub use template::{Compiled, Context, Counter, Now, compile, render};
 
 #[cfg(test)]
 mod fixture;

@@ -20,8 +20,21 @@ pub struct Context<'a> {
     pub user_number: u32,
     /// Of the thread.
     pub counter: &'a mut Counter,
+    /// The time, for a template that wants it.
+    pub now: &'a dyn Now,
+}
+
+/// What time it is.
+pub trait Now: std::fmt::Debug {
     /// Milliseconds since 1970.
-    pub now_unix_ms: u64,
+    fn now_unix_ms(&self) -> u64;
+}
+
+/// Always the same.
+impl Now for u64 {
+    fn now_unix_ms(&self) -> u64 {
+        *self
+    }
 }
 
 /// `${__counter(FALSE)}` on one thread.
@@ -102,7 +115,7 @@ pub fn render(compiled: &Compiled, context: &mut Context<'_>, out: &mut Vec<u8>)
             Part::Random(least, most) => {
                 push_signed(out, context.rng.random_range(*least..=*most));
             }
-            Part::TimeMillis => push_decimal(out, context.now_unix_ms),
+            Part::TimeMillis => push_decimal(out, context.now.now_unix_ms()),
             Part::Uuid => push_uuid(out, context.rng.random()),
             Part::UserNumber => push_decimal(out, u64::from(context.user_number)),
             Part::Counter => push_decimal(out, context.counter.take()),

@@ -1,28 +1,29 @@
-//! Server-Sent Events, push-style: [`SseParser::push`] bytes as they arrive, take
-//! [`SseParser::next_event`] until there is none.
+//! Server-Sent Events, push-style: [`SseParser::push`] bytes as they arrive, and be called with each
+//! event that they complete.
 //!
 //! Invariant: the events depend on the bytes alone, not on how they were cut into pushes; a cut may
-//! fall inside a UTF-8 sequence or between CR and LF.
+//! fall inside a UTF-8 sequence or between CR and LF. An event that lies whole in what was pushed is
+//! not copied.
 //!
 //! Follows the WHATWG event stream format with one difference: an event of the Durable Streams
 //! protocol without data lines (`event: data` for an empty payload) is still an event here, because
 //! its control event follows. Deliberately absent: `retry` and reconnection, which belong to the
 //! client, and what `data` and `control` mean.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
 
 /// Bytes of one event, above which a peer is not believed to speak this protocol.
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 128 * 1024 * 1024;
 
-/// One event of the stream.
+/// One event of the stream: bytes, because nobody has said yet that they are UTF-8.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct SseEvent {
-    /// The `event` field; `message` when there was none.
-    pub name: String,
-    /// The `data` lines, joined by LF. Invalid UTF-8 has been replaced.
-    pub data: String,
+pub struct SseEvent<'a> {
+    /// The `event` field; empty when there was none, which the format calls `message`.
+    pub name: Cow<'a, [u8]>,
+    /// The `data` lines, joined by LF.
+    pub data: Cow<'a, [u8]>,
     /// The `id` field, if the event had one.
-    pub id: Option<String>,
+    pub id: Option<Cow<'a, [u8]>>,
 }
 
 /// The event or the line it is in grew beyond the parser's bound.
@@ -40,21 +41,26 @@ impl std::fmt::Display for EventTooLarge {
 
 impl std::error::Error for EventTooLarge {}
 
-/// An incremental parser of one event stream.
+/// An incremental parser of one event stream. After an error it must not be used again.
 #[derive(Debug)]
 pub struct SseParser {
-    ready: VecDeque<SseEvent>,
     /// The line under way, without its end.
     line: Vec<u8>,
     /// The last byte was CR: an LF right after it belongs to the same line end.
     after_cr: bool,
     /// Nothing but a byte-order mark has been seen.
     at_start: bool,
-    name: String,
-    data: Vec<u8>,
-    data_lines: usize,
-    id: Option<String>,
+    event: Partial<'static>,
     limit: usize,
+}
+
+/// The lines of an event so far.
+#[derive(Default, Debug)]
+struct Partial<'a> {
+    name: Cow<'a, [u8]>,
+    /// `None`: there was no data line.
+    data: Option<Cow<'a, [u8]>>,
+    id: Option<Cow<'a, [u8]>>,
 }
 
 impl Default for SseParser {
@@ -67,104 +73,102 @@ impl SseParser {
     /// A parser that refuses events of more than `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> SseParser {
-        SseParser {
-            ready: VecDeque::new(),
-            line: Vec::new(),
-            after_cr: false,
-            at_start: true,
-            name: String::new(),
-            data: Vec::new(),
-            data_lines: 0,
-            id: None,
-            limit,
-        }
+        let (line, event) = (Vec::new(), Partial::default());
+        SseParser { line, after_cr: false, at_start: true, event, limit }
     }
 
-    /// Takes the next bytes of the response body.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), EventTooLarge> {
+    /// Takes the next bytes of the response body, and calls `each` with every event that is
+    /// complete with them. An event is complete at its empty line; what the end of the response
+    /// cuts off is dropped, as the format asks.
+    pub fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(SseEvent<'_>),
+    ) -> Result<(), EventTooLarge> {
+        let mut event: Partial<'_> = std::mem::take(&mut self.event);
         while !bytes.is_empty() {
-            if self.after_cr {
-                self.after_cr = false;
-                bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
+            if std::mem::take(&mut self.after_cr)
+                && let Some(rest) = bytes.strip_prefix(b"\n")
+            {
+                bytes = rest;
                 continue;
             }
             let end = memchr::memchr2(b'\r', b'\n', bytes);
             let (text, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            if self.line.len() + text.len() + self.data.len() > self.limit {
+            if self.line.len() + text.len() + event.data.as_ref().map_or(0, |data| data.len())
+                > self.limit
+            {
                 return Err(EventTooLarge { limit: self.limit });
             }
-            self.line.extend_from_slice(text);
+            let Some((&terminator, rest)) = rest.split_first() else {
+                self.line.extend_from_slice(text);
+                break;
+            };
+            self.after_cr = terminator == b'\r';
             bytes = rest;
-            if let Some((&terminator, rest)) = rest.split_first() {
-                self.after_cr = terminator == b'\r';
-                bytes = rest;
-                self.end_line();
+            let line = match self.line.is_empty() {
+                true => Cow::Borrowed(text),
+                false => {
+                    self.line.extend_from_slice(text);
+                    Cow::Owned(std::mem::take(&mut self.line))
+                }
+            };
+            let mark = usize::from(std::mem::take(&mut self.at_start)) * begins_with_mark(&line);
+            match line.len() == mark {
+                true => event.dispatch(&mut each),
+                false => match line {
+                    Cow::Borrowed(line) => event.field(&line[mark..], Cow::Borrowed),
+                    Cow::Owned(line) => event.field(&line[mark..], |value| value.to_vec().into()),
+                },
             }
         }
+        self.event = event.into_owned();
         Ok(())
     }
+}
 
-    /// The next complete event. An event is complete at its empty line; what the end of the
-    /// response cuts off is dropped, as the format asks.
-    pub fn next_event(&mut self) -> Option<SseEvent> {
-        self.ready.pop_front()
-    }
-
-    fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let text = if std::mem::take(&mut self.at_start) {
-            line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line)
-        } else {
-            &line
-        };
-        if text.is_empty() {
-            self.dispatch();
-        } else {
-            self.field(text);
-        }
-        self.line = line;
-        self.line.clear();
-    }
-
-    fn field(&mut self, line: &[u8]) {
+impl<'a> Partial<'a> {
+    /// Takes a line that is not empty; `own` makes of a part of it what is kept.
+    fn field<'l>(&mut self, line: &'l [u8], own: impl FnOnce(&'l [u8]) -> Cow<'a, [u8]>) {
         let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         let (name, rest) = line.split_at(colon);
         let value = rest.strip_prefix(b":").unwrap_or(rest);
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
-            b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
-            b"data" => {
-                if self.data_lines > 0 {
-                    self.data.push(b'\n');
+            b"event" => self.name = own(value),
+            b"data" => match &mut self.data {
+                None => self.data = Some(own(value)),
+                Some(data) => {
+                    let data = data.to_mut();
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
                 }
-                self.data_lines += 1;
-                self.data.extend_from_slice(value);
-            }
-            b"id" if !value.contains(&0) => {
-                self.id = Some(String::from_utf8_lossy(value).into_owned());
-            }
+            },
+            b"id" if !value.contains(&0) => self.id = Some(own(value)),
             // Comments (an empty name), `retry` and unknown fields.
             _ => {}
         }
     }
 
-    fn dispatch(&mut self) {
-        let name = std::mem::take(&mut self.name);
-        let data = std::mem::take(&mut self.data);
-        let id = self.id.take();
-        let lines = std::mem::take(&mut self.data_lines);
-        if lines == 0 && name.is_empty() {
-            return;
+    fn dispatch(&mut self, each: &mut impl FnMut(SseEvent<'_>)) {
+        let Partial { name, data, id } = std::mem::take(self);
+        if data.is_some() || !name.is_empty() {
+            each(SseEvent { name, data: data.unwrap_or_default(), id });
         }
-        let name = if name.is_empty() { DEFAULT_NAME.to_owned() } else { name };
-        let data = String::from_utf8(data)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        self.ready.push_back(SseEvent { name, data, id });
+    }
+
+    fn into_owned(self) -> Partial<'static> {
+        let own = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
+        Partial { name: own(self.name), data: self.data.map(own), id: self.id.map(own) }
     }
 }
 
+/// How long the byte-order mark is that a line begins with.
+fn begins_with_mark(line: &[u8]) -> usize {
+    if line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
+}
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-const DEFAULT_NAME: &str = "message";
 
 #[cfg(test)]
 mod tests {
@@ -172,14 +176,19 @@ mod tests {
 
     use super::*;
 
-    fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<SseEvent> {
+    fn own(bytes: &[u8]) -> Cow<'static, [u8]> {
+        bytes.to_vec().into()
+    }
+
+    fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<SseEvent<'static>> {
         let mut parser = SseParser::default();
         let mut events = Vec::new();
         for piece in pieces {
-            parser.push(piece).expect("within the limit");
-            while let Some(event) = parser.next_event() {
-                events.push(event);
-            }
+            let pushed = parser.push(piece, |SseEvent { name, data, id }| {
+                let id = id.map(|id| own(&id));
+                events.push(SseEvent { name: own(&name), data: own(&data), id });
+            });
+            pushed.expect("within the limit");
         }
         events
     }
@@ -188,21 +197,22 @@ mod tests {
     fn events() {
         let check = |text: &str, want: &[(&str, &str)]| {
             let got = parse([text.as_bytes()]);
-            let got: Vec<_> =
-                got.iter().map(|event| (event.name.as_str(), event.data.as_str())).collect();
+            let got: Vec<_> = got.iter().map(|event| (&*event.name, &*event.data)).collect();
+            let want: Vec<_> =
+                want.iter().map(|(name, data)| (name.as_bytes(), data.as_bytes())).collect();
             assert_eq!(got, want, "{text:?}");
         };
-        check("data:a\n\n", &[("message", "a")]);
-        check("data: a\n\n", &[("message", "a")]);
-        check("data:  a\n\n", &[("message", " a")]);
+        check("data:a\n\n", &[("", "a")]);
+        check("data: a\n\n", &[("", "a")]);
+        check("data:  a\n\n", &[("", " a")]);
         check("event:data\ndata:x\ndata:\ndata: y\n\n", &[("data", "x\n\ny")]);
         check("event: data\r\ndata: x\r\n\r\n", &[("data", "x")]);
         check("event: data\rdata: x\r\r", &[("data", "x")]);
-        check("data\n\n", &[("message", "")]);
+        check("data\n\n", &[("", "")]);
         check("event: data\n\n", &[("data", "")]);
-        check("\u{feff}data: x\n\n", &[("message", "x")]);
-        check(": comment\n\ndata: x\nretry: 10\nnonsense\n\n", &[("message", "x")]);
-        check("data: {\"a\":\"b:c\"}\n\n", &[("message", "{\"a\":\"b:c\"}")]);
+        check("\u{feff}data: x\n\n", &[("", "x")]);
+        check(": comment\n\ndata: x\nretry: 10\nnonsense\n\n", &[("", "x")]);
+        check("data: {\"a\":\"b:c\"}\n\n", &[("", "{\"a\":\"b:c\"}")]);
         check("data: cut off\n", &[]);
         check(
             "event: data\ndata: x\n\nevent: control\ndata: {}\n\n",
@@ -213,16 +223,26 @@ mod tests {
     #[test]
     fn ids_and_bad_utf8() {
         let events = parse([&b"id: 7\ndata: a\xffb\n\ndata: c\n\n"[..]]);
-        assert_eq!(events[0].id.as_deref(), Some("7"));
-        assert_eq!(events[0].data, "a\u{fffd}b");
+        assert_eq!(events[0].id.as_deref(), Some(&b"7"[..]));
+        assert_eq!(events[0].data, &b"a\xffb"[..]);
         assert_eq!(events[1].id, None);
     }
 
     #[test]
     fn an_event_without_end_is_refused() {
         let mut parser = SseParser::new(16);
-        assert_eq!(parser.push(b"data: 12345678\n"), Ok(()));
-        assert_eq!(parser.push(b"data: 12345678\n"), Err(EventTooLarge { limit: 16 }));
+        let mut push = || parser.push(b"data: 12345678\n", |event| panic!("{event:?}"));
+        assert_eq!(push(), Ok(()));
+        assert_eq!(push(), Err(EventTooLarge { limit: 16 }));
+    }
+
+    #[test]
+    fn whole_events_are_not_copied() {
+        let text = b"id: 7\nevent: data\ndata: x\n\ndata: y\ndata: z\n\n";
+        let mut borrowed = Vec::new();
+        let each = |event: SseEvent<'_>| borrowed.push(matches!(event.data, Cow::Borrowed(_)));
+        SseParser::default().push(text, each).expect("within the limit");
+        assert_eq!(borrowed, [true, false]);
     }
 
     proptest! {

@@ -11,12 +11,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use monoio::io::{CancelableAsyncReadRent, Canceller, OwnedReadHalf};
+use monoio::io::{AsyncReadRent, OwnedReadHalf};
 use monoio::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::line::{CONNECTION_WEIGHT, Line};
 use crate::engine::clock::Clock;
+use crate::engine::ending::Ending;
 use crate::net::{ReadHalf, Stream, Tls, WriteHalf};
 
 /// See the module.
@@ -39,7 +40,8 @@ pub(crate) struct Link {
     ended: Cell<bool>,
     /// Nothing more goes: the socket is lost, or `h2` is through.
     closed: Cell<bool>,
-    canceller: RefCell<Canceller>,
+    /// What is received is under it.
+    ending: Ending,
 }
 
 #[derive(Default)]
@@ -70,7 +72,7 @@ impl Link {
             was_fed: Cell::new(false),
             ended: Cell::new(false),
             closed: Cell::new(false),
-            canceller: RefCell::new(Canceller::new()),
+            ending: Ending::default(),
         });
         drop(monoio::spawn(Rc::clone(&link).read_all(socket)));
         drop(monoio::spawn(Rc::clone(&link).write_all(writes)));
@@ -85,7 +87,7 @@ impl Link {
     /// Ends the connection: who waits on it is told.
     pub(crate) fn end(&self) {
         self.ended.set(true);
-        let _ = self.canceller.replace(Canceller::new()).cancel();
+        self.ending.end();
         self.wake_h2();
     }
 
@@ -102,8 +104,7 @@ impl Link {
         while !self.ended.get() {
             buf.clear();
             buf.reserve(READ_BYTES);
-            let cancel = self.canceller.borrow().handle();
-            let (read, back) = socket.cancelable_read(buf, cancel).await;
+            let Some((read, back)) = self.ending.or_ended(socket.read(buf)).await else { break };
             self.received_ns.set(self.clock.now_ns());
             buf = back;
             if !matches!(read, Ok(1..)) {

@@ -60,10 +60,7 @@ impl Reader {
         let timeout = self.core.program.plan.timeout + patience;
         let timeout = self.patience().map_or(timeout, |patience| patience.min(timeout));
         let request = self.request(live);
-        let cancel = self.core.canceller.borrow().handle();
-        let method = &Method::GET;
-        let asked = connection.exchange_until(clock, method, request, timeout, &cancel);
-        let (answer, _) = asked.await;
+        let (answer, _) = connection.exchange(clock, &Method::GET, request, timeout).await;
         let response = match answer {
             Ok(response) => response,
             Err(error) => {

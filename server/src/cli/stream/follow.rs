@@ -101,9 +101,13 @@ async fn sse(
         let chunk = response.chunk().await;
         let chunk = chunk.map_err(|error| http::unreachable(&format!("GET {live}"), &error))?;
         let Some(chunk) = chunk else { return Ok(outcome) };
-        parser.push(&chunk).map_err(|error| http::protocol(url, &error))?;
-        while let Some(event) = parser.next_event() {
-            let Some(control) = events.take(event)? else { continue };
+        let (mut controls, mut taken) = (Vec::new(), Ok(()));
+        let pushed = parser.push(&chunk, |event| {
+            if taken.is_ok() {
+                taken = events.take(&event).map(|control| controls.extend(control));
+            }
+        });
+        for control in controls {
             position.advance(control.stream_next_offset, control.stream_cursor);
             http.say(|| format!("read up to {}", position.offset));
             if control.stream_closed {
@@ -111,6 +115,8 @@ async fn sse(
             }
             outcome = Live::Again;
         }
+        taken?;
+        pushed.map_err(|error| http::protocol(url, &error))?;
     }
 }
 
@@ -139,14 +145,14 @@ struct Events<'a> {
 
 impl Events<'_> {
     /// Takes an event in order. A control event lets the data before it out.
-    fn take(&mut self, event: SseEvent) -> Result<Option<Control>, Failure> {
-        match event.name.as_str() {
-            "data" => {
-                self.held.push(self.decode(event.data)?);
+    fn take(&mut self, event: &SseEvent<'_>) -> Result<Option<Control>, Failure> {
+        match &*event.name {
+            b"data" => {
+                self.held.push(self.decode(&event.data)?);
                 Ok(None)
             }
-            "control" => {
-                let control = serde_json::from_str(&event.data)
+            b"control" => {
+                let control = serde_json::from_slice(&event.data)
                     .map_err(|error| http::protocol(self.url, &error))?;
                 for data in self.held.drain(..) {
                     self.output.data(self.url, &data)?;
@@ -158,12 +164,12 @@ impl Events<'_> {
         }
     }
 
-    fn decode(&self, data: String) -> Result<Vec<u8>, Failure> {
+    fn decode(&self, data: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut text = data.to_vec();
         if !self.base64 {
-            return Ok(data.into_bytes());
+            return Ok(text);
         }
-        let mut text = data;
-        text.retain(|c| !matches!(c, '\n' | '\r'));
+        text.retain(|byte| !matches!(byte, b'\n' | b'\r'));
         STANDARD
             .decode(text)
             .map_err(|error| http::protocol(self.url, &format!("bad base64 in SSE: {error}")))
@@ -174,8 +180,8 @@ impl Events<'_> {
 mod tests {
     use super::*;
 
-    fn event(name: &str, data: &str) -> SseEvent {
-        SseEvent { name: name.to_owned(), data: data.to_owned(), id: None }
+    fn event<'a>(name: &'a str, data: &'a str) -> SseEvent<'a> {
+        SseEvent { name: name.as_bytes().into(), data: data.as_bytes().into(), id: None }
     }
 
     #[test]
@@ -183,15 +189,15 @@ mod tests {
         let url = Url::parse("http://h/s").expect("a URL");
         let output = Output::new(false);
         let mut events = Events { url: &url, output: &output, base64: true, held: Vec::new() };
-        assert!(events.take(event("data", "AQID\nBA==")).expect("base64").is_none());
+        assert!(events.take(&event("data", "AQID\nBA==")).expect("base64").is_none());
         assert_eq!(events.held, [vec![1, 2, 3, 4]]);
-        assert!(events.take(event("data", "no base64!")).is_err());
-        assert!(events.take(event("future", "x")).expect("ignored").is_none());
+        assert!(events.take(&event("data", "no base64!")).is_err());
+        assert!(events.take(&event("future", "x")).expect("ignored").is_none());
         events.held.clear();
         let control = r#"{"streamNextOffset":"7","upToDate":true,"streamClosed":true,"new":1}"#;
-        let control = events.take(event("control", control)).expect("JSON").expect("a control");
+        let control = events.take(&event("control", control)).expect("JSON").expect("a control");
         assert_eq!(control.stream_next_offset, "7");
         assert!(control.stream_closed && control.stream_cursor.is_none());
-        assert!(events.take(event("control", "{}")).is_err());
+        assert!(events.take(&event("control", "{}")).is_err());
     }
 }
