@@ -1,7 +1,7 @@
 //! The end of whatever waits: what is under way is dropped where it stands.
 //!
-//! Invariant: once it has ended, nothing under it begins or goes on. A receive costs nothing for
-//! being under it: who waits is in a list for as long as it waits for anything.
+//! Invariant: once it has ended, nothing under it begins or goes on. What is done under it stands in
+//! a list, once for all its waiting, so that a receive costs nothing for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::task::{Poll, Waker};
 #[derive(Default)]
 pub(crate) struct Ending {
     ended: Cell<bool>,
-    /// Who waits, each under a number of its own.
+    /// Who is to be woken, each under a number of its own.
     waiting: RefCell<HashMap<u64, Waker>>,
     next: Cell<u64>,
 }

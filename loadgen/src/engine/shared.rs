@@ -40,7 +40,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicU64,
     /// Messages that came to live readers, to be shown.
     pub(crate) delivered: AtomicU64,
-    /// Messages that were about to be sent, of all streams and sources: no number is above it.
+    /// Messages that were about to be sent, of all streams and sources, if there are readers: then
+    /// no number is above it.
     pub(crate) published: AtomicU64,
     /// What threads published that make no load any more, and how many they are.
     pub(crate) handed_in: AtomicU32,

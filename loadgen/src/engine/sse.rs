@@ -132,7 +132,7 @@ impl SseReader {
         let unconfirmed = &mut scratch.unconfirmed;
         unconfirmed.clear();
         if !self.unconfirmed.is_empty() {
-            std::mem::swap(unconfirmed, &mut self.unconfirmed);
+            *unconfirmed = std::mem::take(&mut self.unconfirmed);
         }
         let mut too_much = false;
         let pushed = parser.push(&scratch.body, |event| match &*event.name {

@@ -2,8 +2,8 @@
 //! event that they complete.
 //!
 //! Invariant: the events depend on the bytes alone, not on how they were cut into pushes; a cut may
-//! fall inside a UTF-8 sequence or between CR and LF. An event that lies whole in what was pushed is
-//! not copied.
+//! fall inside a UTF-8 sequence or between CR and LF. An event that lies whole in what was pushed, with
+//! one line of data, is not copied.
 //!
 //! Follows the WHATWG event stream format with one difference: an event of the Durable Streams
 //! protocol without data lines (`event: data` for an empty payload) is still an event here, because

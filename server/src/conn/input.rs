@@ -108,8 +108,13 @@ impl Input {
                 }
             }
             if !begun {
-                // While the server drains too: what has come already is answered, and who has sent
-                // nothing is ended like everybody who is idle.
+                if core.draining.get() {
+                    // What has come already is answered; nobody waits for more.
+                    match transport.read_now(&mut self.buf) {
+                        true => continue,
+                        false => return Err(Box::new(Received::End)),
+                    }
+                }
                 deadline.set(core.clock.about(), core.limits.get().keep_alive_timeout, Phase::Idle);
                 self.shrink();
             }

@@ -55,6 +55,15 @@ impl Transport {
         }
     }
 
+    /// Takes what has come by now behind `buf`, without waiting; whether there was something. Over
+    /// TLS nobody looks: it would take a receive to know.
+    pub(super) fn read_now(&self, buf: &mut BytesMut) -> bool {
+        match self {
+            Transport::Plain(socket) => matches!(socket.read_now(buf), Some(1..)),
+            Transport::Tls(_) => false,
+        }
+    }
+
     /// Reads bytes as they are on the wire: nobody looks at them any more.
     pub(super) async fn read_raw(&mut self, buf: BytesMut) -> (io::Result<usize>, BytesMut) {
         match self {

@@ -99,12 +99,18 @@ impl Link {
         self.news.set();
     }
 
-    async fn read_all(self: Rc<Self>, mut socket: OwnedReadHalf<TcpStream>) {
+    async fn read_all(self: Rc<Self>, socket: OwnedReadHalf<TcpStream>) {
+        self.ending.or_ended(self.receive_all(socket)).await;
+        self.ended.set(true);
+        self.wake_h2();
+    }
+
+    async fn receive_all(&self, mut socket: OwnedReadHalf<TcpStream>) {
         let mut buf = Vec::new();
         while !self.ended.get() {
             buf.clear();
             buf.reserve(READ_BYTES);
-            let Some((read, back)) = self.ending.or_ended(socket.read(buf)).await else { break };
+            let (read, back) = socket.read(buf).await;
             self.received_ns.set(self.clock.now_ns());
             buf = back;
             if !matches!(read, Ok(1..)) {
@@ -121,8 +127,6 @@ impl Link {
                 self.taken.wait().await;
             }
         }
-        self.ended.set(true);
-        self.wake_h2();
     }
 
     fn has_taken(&self) -> bool {

@@ -139,7 +139,7 @@ fn what_was_refused_was_not_stored() {
 fn it_can_be_switched_off() {
     let server = Server::start_configured("[limits]\nshed_delay = '0ms'", &["--admin=127.0.0.1:0"]);
     let stored = in_a_hurry(&server, || {
-        wait_until("the core is late", || late(&server) > 100.0);
+        wait_until("the core is late", || late(&server) > 10.0);
     });
     assert!(stored > 0);
     assert_eq!(shed(&server, "append"), 0.0);
