@@ -39,6 +39,9 @@ pub const DEFAULT_TLS_HANDSHAKE_TIMEOUT: Duration = secs(10);
 pub const CONNECTION_TIMEOUT: RangeInclusive<Duration> = ms(100)..=secs(3600);
 /// How long a stopping server waits for requests under way.
 pub const DEFAULT_DRAIN_TIMEOUT: Duration = secs(30);
+/// How long a draining server waits for a request behind its last answer that was sent before the
+/// client could know.
+pub const DRAIN_LATE_INPUT: Duration = ms(20);
 /// What the drain timeout can be configured to.
 pub const DRAIN_TIMEOUT: RangeInclusive<Duration> = ms(0)..=secs(600);
 

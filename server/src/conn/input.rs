@@ -16,10 +16,13 @@ use thalweg_proto::response::Pieces;
 
 use super::deadlines::{Guard, Phase};
 use super::transport::Transport;
-use crate::config::limits::{MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES};
+use crate::config::limits::{
+    DRAIN_LATE_INPUT, MIN_BODY_BYTES_PER_SECOND, READ_BUFFER_BYTES, READ_BUFFER_KEPT_BYTES,
+};
 use crate::core::Core;
 use crate::crowd::Template;
 use crate::proxy::Origin;
+use crate::rt;
 
 /// What the next request on a connection turned out to be.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept")]
@@ -109,8 +112,7 @@ impl Input {
             }
             if !begun {
                 if core.draining.get() {
-                    // What has come already is answered; nobody waits for more.
-                    match transport.read_now(&mut self.buf) {
+                    match self.read_late(transport).await {
                         true => continue,
                         false => return Err(Box::new(Received::End)),
                     }
@@ -213,6 +215,16 @@ impl Input {
         let (result, buf) = transport.read(std::mem::take(&mut self.buf)).await;
         self.buf = buf;
         result
+    }
+
+    /// Takes what was sent before the peer could know that the server drains; whether there was
+    /// something. The reading end stays open: what follows must not reset an answer under way.
+    async fn read_late(&mut self, transport: &Transport) -> bool {
+        if transport.read_now(&mut self.buf) {
+            return true;
+        }
+        rt::sleep(DRAIN_LATE_INPUT).await;
+        transport.read_now(&mut self.buf)
     }
 
     /// An idle connection keeps no large buffer.

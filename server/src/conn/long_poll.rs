@@ -92,8 +92,9 @@ async fn wait(
             let first = either(pin!(peer.gone(core, &mut has_left)), follower.next(position)).await;
             let next = match first {
                 Either::Second(next) => next,
-                // It may have sent the next request before it closed its sending side.
-                Either::First(()) if peer.is_at_end() => return None,
+                // It may have sent the next request before it closed its sending side. A draining
+                // server has closed its own reading end: that looks the same.
+                Either::First(()) if peer.is_at_end() && !core.draining.get() => return None,
                 Either::First(()) => continue,
             };
             match next {
